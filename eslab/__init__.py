@@ -1,0 +1,1 @@
+"""Event sourcing on Apache Cassandra: events are stored, state is what they add up to."""
