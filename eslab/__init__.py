@@ -1,1 +1,64 @@
-"""Event sourcing on Apache Cassandra: events are stored, state is what they add up to."""
+"""Event sourcing on Apache Cassandra: events are stored, state is what they add up to.
+
+Read the package in this order: request, event, serializer, aggregate, store, bounds, snapshot, repository,
+wish, service; then stores/ and domains/bakery.py.
+"""
+
+from eslab.aggregate import Aggregate
+from eslab.bounds import TimeBounds
+from eslab.clock import Clock, ManualClock, system_clock
+from eslab.errors import (
+    EslabError,
+    HistoryGone,
+    InvalidInput,
+    OutcomeUnknown,
+    OutOfTime,
+    RequestConflict,
+    StoreClosed,
+    StoreError,
+    StoreFull,
+    StoreReadOnly,
+    StoreUnavailable,
+    TooLarge,
+    Unreadable,
+)
+from eslab.event import Command, Event, Rejected, version
+from eslab.repository import Repository
+from eslab.request import Request
+from eslab.service import Accepted, AggregateService
+from eslab.snapshot import Hydration, SnapshotPolicy
+from eslab.store import EventStore
+from eslab.stores import open_store
+
+__all__ = [
+    "Accepted",
+    "Aggregate",
+    "AggregateService",
+    "Clock",
+    "Command",
+    "EslabError",
+    "Event",
+    "EventStore",
+    "HistoryGone",
+    "Hydration",
+    "InvalidInput",
+    "ManualClock",
+    "OutOfTime",
+    "OutcomeUnknown",
+    "Rejected",
+    "Repository",
+    "Request",
+    "RequestConflict",
+    "SnapshotPolicy",
+    "StoreClosed",
+    "StoreError",
+    "StoreFull",
+    "StoreReadOnly",
+    "StoreUnavailable",
+    "TimeBounds",
+    "TooLarge",
+    "Unreadable",
+    "open_store",
+    "system_clock",
+    "version",
+]

@@ -1,0 +1,86 @@
+"""An aggregate is the state that events add up to.
+
+    class Frosting(Aggregate):
+        colors: dict[str, int] = {}
+
+        def apply(self, event: ColorAdded) -> None:
+            self.colors[event.color] = self.colors.get(event.color, 0) + 1
+
+The annotation of `apply` is the list of events that the aggregate understands; with several it is a union.
+
+Log order is the order of wishes, not of decisions: a retry arrives late and replays early. So `apply` must
+commute: sets and maps rather than lists, an event that undoes another names it, and `apply` never refuses.
+"""
+
+from functools import cache
+from types import UnionType
+from typing import Any, ClassVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from eslab import display
+from eslab.errors import InvalidInput
+from eslab.event import Event
+from eslab.serializer import VersionedSerializer
+from eslab.store import check_id
+
+Address = tuple[type["Aggregate"], str]  # (License, "phone/glow") lives under the id "license:phone/glow"
+
+
+class Aggregate(msgspec.Struct):
+    """State folded from events; every field needs a default, the state before the first event."""
+
+    stored_as: ClassVar[str] = ""  # the prefix of its ids; part of the log for ever; "" is the class name in lower case
+    fold_version: ClassVar[int] = (
+        1  # raise it when the same events fold into another state: old snapshots are passed over
+    )
+
+    def apply(self, event: Any) -> None:
+        """Change the state by one event; never refuses, never reads a clock, commutes."""
+        raise NotImplementedError(f"{type(self).__name__} needs an apply(self, event: ...) method")
+
+    def _repr_html_(self) -> str:
+        return display.table(type(self).__name__, display.fields(self))
+
+
+def type_name(aggregate_type: type[Aggregate]) -> str:
+    """What the ids of an aggregate type begin with."""
+    return aggregate_type.stored_as or aggregate_type.__name__.lower()
+
+
+def aggregate_id(address: Address) -> str:
+    """The stored id of an aggregate: its type, a colon and its key within the customer."""
+    aggregate_type, key = address
+    check_id("aggregate key", key)
+    return check_id("aggregate id", f"{type_name(aggregate_type)}:{key}")
+
+
+def address(aggregate_type: type[Aggregate], aggregate_id: str) -> Address:
+    """The type and key behind a stored id; an id of another type is refused."""
+    name, colon, key = aggregate_id.partition(":")
+    if not (colon and key and name == type_name(aggregate_type)):
+        raise InvalidInput(
+            f'Expected the id of a {aggregate_type.__name__}, such as "{type_name(aggregate_type)}:1", '
+            f"got {aggregate_id!r}."
+        )
+    return aggregate_type, key
+
+
+@cache
+def event_types(aggregate_type: type[Aggregate]) -> tuple[type[Event], ...]:
+    """The events that the aggregate understands, read from the annotation of its `apply`."""
+    annotation = get_type_hints(aggregate_type.apply).get("event")
+    members = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    types = tuple(each for each in members if isinstance(each, type) and issubclass(each, Event))
+    if len(types) < len(members):
+        raise InvalidInput(
+            f"Expected {aggregate_type.__name__}.apply(self, event: SomeEvent | OtherEvent), got {annotation}; "
+            "annotate it with the events that it understands."
+        )
+    return types
+
+
+@cache
+def serializer_of(aggregate_type: type[Aggregate]) -> VersionedSerializer:
+    """The one serializer of an aggregate type."""
+    return VersionedSerializer(event_types(aggregate_type))

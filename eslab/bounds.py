@@ -1,0 +1,46 @@
+"""How late and how early a request may be, and what a snapshot may fold because of that (G5)."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from eslab.errors import InvalidInput, OutOfTime
+from eslab.request import Request
+
+
+@dataclass(frozen=True)
+class TimeBounds:
+    """Bounds of time; a set that lets a snapshot miss a commit is refused.
+
+    A request decided at the last moment (R), by a service whose clock is wrong (S), and appended slowly (P)
+    must still be younger than what another service's clock (S) lets a snapshot fold: W > R + 2S + P.
+    """
+
+    late: timedelta = timedelta(hours=24)  # R: how old a request may be when it is decided first
+    early: timedelta = timedelta(seconds=60)  # D: how far ahead of the service's clock
+    fold_after: timedelta = timedelta(hours=26)  # W: a snapshot folds only commits older than this
+    skew: timedelta = timedelta(seconds=30)  # S: the largest difference between two services' clocks
+    append: timedelta = timedelta(minutes=10)  # P: the longest time from the check to the end of the append
+
+    def __post_init__(self) -> None:
+        if min(self.late, self.early, self.fold_after, self.skew, self.append) < timedelta():
+            raise InvalidInput(f"Expected time bounds of zero or more, got {self}.")
+        needed = self.late + 2 * self.skew + self.append
+        if self.fold_after <= needed:
+            raise InvalidInput(
+                f"Expected fold_after > late + 2 * skew + append = {needed}, got {self.fold_after}: "
+                "a snapshot could miss a commit. Raise fold_after or lower the others."
+            )
+
+    def check(self, request: Request, now: datetime) -> None:
+        """Refuse to decide a request whose time is outside now - late .. now + early."""
+        if request.time < now - self.late:
+            raise self._out_of_time(request, now, f"at most {self.late} old", now - request.time)
+        if request.time > now + self.early:
+            raise self._out_of_time(request, now, f"at most {self.early} ahead", request.time - now)
+
+    def _out_of_time(self, request: Request, now: datetime, rule: str, found: timedelta) -> OutOfTime:
+        return OutOfTime(
+            f"Expected a first request {rule}, got {found} ({request}). The service's time is {now.isoformat()}: "
+            "check the client's clock, then make a new request. Nothing was written.",
+            service_time=now,
+        )

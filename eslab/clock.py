@@ -1,0 +1,49 @@
+"""Time is injected: a clock is any function that returns an aware datetime.
+
+Nothing in the core or a domain reads the machine's clock by itself, so every run can be repeated.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from eslab.errors import InvalidInput
+
+Clock = Callable[[], datetime]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
+
+
+def system_clock() -> datetime:
+    """The machine's time in UTC: for the edge of a program, never for its rules."""
+    return datetime.now(UTC)
+
+
+class ManualClock:
+    """A clock that moves only when told to: for lessons, tests and simulations."""
+
+    def __init__(self, start: datetime) -> None:
+        self.now = from_ms(to_ms(start))
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, by: timedelta) -> datetime:
+        """Move by `by` (backwards too, as real clocks do) and return the new time."""
+        self.now += by
+        return self.now
+
+    def __repr__(self) -> str:
+        return f"ManualClock({self.now:%Y-%m-%d %H:%M:%S} UTC)"
+
+
+def to_ms(time: datetime) -> int:
+    """Whole milliseconds since 1970 in UTC; a time without a zone is refused, since it could mean two moments."""
+    if not isinstance(time, datetime) or time.tzinfo is None:
+        raise InvalidInput(f"Expected a datetime with a time zone, got {time!r}; write datetime(..., tzinfo=UTC).")
+    return (time - EPOCH) // MILLISECOND
+
+
+def from_ms(ms: int) -> datetime:
+    """The aware UTC datetime of `ms` milliseconds since 1970."""
+    return EPOCH + ms * MILLISECOND

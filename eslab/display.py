@@ -1,0 +1,32 @@
+"""How the things of eslab show themselves in a notebook: one small table, readable in light and dark."""
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+import msgspec
+
+
+def fields(thing: msgspec.Struct) -> dict[str, Any]:
+    """The fields of a struct, by name and in order."""
+    return {name: getattr(thing, name) for name in thing.__struct_fields__}
+
+
+def table(title: str, rows: Mapping[str, Any], mark: str = "") -> str:
+    """An HTML table with a caption and one row for each field; every value is escaped."""
+    caption = f'<caption style="text-align:left"><b>{escape(f"{mark} {title}".strip())}</b></caption>'
+    body = "".join(
+        f'<tr><th scope="row" style="text-align:left">{escape(name)}</th>'
+        f'<td style="text-align:left">{_cell(value)}</td></tr>'
+        for name, value in rows.items()
+        if value is not None
+    )
+    return f"<table>{caption}{body}</table>"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "<br>".join(escape(str(item)) for item in value)
+    if isinstance(value, Mapping):
+        return "<br>".join(f"{escape(str(key))}: {escape(str(item))}" for key, item in value.items())
+    return escape(str(value))

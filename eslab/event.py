@@ -1,0 +1,96 @@
+"""Events happened, commands are wishes, and a rejection is the answer to a wish that the rules forbid.
+
+    class ColorAdded(Event):            # stored as "ColorAdded:1"
+        color: str
+
+    class Priced(Event, tag=version(2)):    # stored as "Priced:2", since its shape changed once
+        cents: int
+        currency: str = "EUR"               # version 1 had no currency: it gets the default
+
+The stored name is part of the log for ever: renaming a class without keeping its name orphans its events.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from eslab import display
+from eslab.errors import InvalidInput
+
+
+def version(number: int) -> Callable[[str], str]:
+    """The tag of an event type in its `number`th shape: `class Priced(Event, tag=version(2))`."""
+    if number < 1:
+        raise InvalidInput(f"Expected an event version of 1 or more, got {number}.")
+    return lambda class_name: f"{class_name}:{number}"
+
+
+class Event(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag=version(1)):
+    """Something that happened: immutable, with a type, a version and domain fields only.
+
+    What needs a time carries it as a field. Fields may be anything that msgspec can encode; `type` is taken.
+    """
+
+    def _repr_html_(self) -> str:
+        return display.table(tag_of(type(self)), display.fields(self))
+
+
+class Command(msgspec.Struct, frozen=True, tag_field="type", tag=True):
+    """A wish, named in the imperative; it may be rejected."""
+
+    def _repr_html_(self) -> str:
+        return display.table(type(self).__name__, display.fields(self))
+
+
+class Rejected(Exception):
+    """The answer to a wish that the rules forbid; writes nothing, and says which rule, limit and count (G7).
+
+    A handler raises it, a service returns it.
+    """
+
+    def __init__(self, rule: str, reason: str, *, limit: Any = None, count: Any = None) -> None:
+        super().__init__(rule, reason)
+        self.rule, self.reason, self.limit, self.count = rule, reason, limit, count
+
+    def __str__(self) -> str:
+        numbers = f" (limit {self.limit}, count {self.count})" if self.limit is not None else ""
+        return f"Rejected by {self.rule}: {self.reason}{numbers}"
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        rows = {"rule": self.rule, "reason": self.reason, "limit": self.limit, "count": self.count}
+        return display.table("Rejected", rows, mark="✗")
+
+
+def tag_of(event_type: type[Event]) -> str:
+    """The stored name and version of an event type, such as "ColorAdded:1"."""
+    tag = event_type.__struct_config__.tag
+    if not isinstance(tag, str) or not is_tag(tag):
+        raise InvalidInput(
+            f'Expected a tag such as "{event_type.__name__}:1" on {event_type.__name__}, got {tag!r}; '
+            "use tag=version(n)."
+        )
+    return tag
+
+
+def split_tag(tag: str) -> tuple[str, int]:
+    """The stored name and the version: "ColorAdded:1" gives ("ColorAdded", 1)."""
+    name, _, number = tag.rpartition(":")
+    return name, int(number)
+
+
+def is_tag(tag: str) -> bool:
+    """Is `tag` a stored name, a colon and a version?"""
+    name, _, number = tag.rpartition(":")
+    return bool(name) and number.isascii() and number.isdigit()
+
+
+_encoder = msgspec.msgpack.Encoder(order="deterministic")
+
+
+def wish_hash(command: Command) -> bytes:
+    """Eight bytes that tell one wish from another: a hash of the command's type and fields."""
+    return hashlib.blake2b(_encoder.encode(command), digest_size=8).digest()

@@ -1,0 +1,168 @@
+"""The repository turns domain ids into store queries and hydrates aggregates.
+
+Hydration is two waits on the store, for one aggregate or for all of a type of one customer: the heads
+(directory, snapshots, and the request's own rows), then the commits after the newest usable snapshot,
+a page at a time. Memory holds the state and a page or two.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+from eslab import display
+from eslab.aggregate import Address, Aggregate, address, aggregate_id, serializer_of, type_name
+from eslab.bounds import TimeBounds
+from eslab.clock import Clock
+from eslab.errors import Unreadable
+from eslab.event import Command
+from eslab.request import Request, latest_at
+from eslab.snapshot import Hydration, SnapshotPolicy, newest_base, snapshot_of
+from eslab.store import EventStore, Head, Reach, StoredSnapshot, check_id, place, unreadable
+from eslab.wish import Wish
+
+if TYPE_CHECKING:
+    import pandas
+
+State = TypeVar("State", bound=Aggregate)
+
+
+class Repository:
+    """Loads aggregates from a store, and begins wishes that append to it."""
+
+    def __init__(self, store: EventStore, clock: Clock, bounds: TimeBounds | None = None) -> None:
+        self.store, self.clock, self.bounds = store, clock, bounds or TimeBounds()
+
+    def load(self, customer_id: str, aggregate_type: type[State], key: str, as_of: datetime | None = None) -> State:
+        """The state of one aggregate, now or as of a past moment; the empty state if nothing happened yet.
+
+        Raises `Unreadable` naming the row that can't be trusted, `HistoryGone` below the floor.
+        """
+        return self.hydrate(customer_id, aggregate_type, key, as_of).state
+
+    def hydrate(
+        self, customer_id: str, aggregate_type: type[State], key: str, as_of: datetime | None = None
+    ) -> Hydration[State]:
+        """Like `load`, and says what it cost."""
+        where = (aggregate_type, key)
+        heads = self.heads(customer_id, [where])
+        return self.fold(customer_id, heads, latest_at(as_of) if as_of else None)[where]
+
+    def load_all(
+        self, customer_id: str, aggregate_type: type[State], as_of: datetime | None = None
+    ) -> dict[str, State]:
+        """The states of all of the customer's aggregates of a type, by key, in order of their ids."""
+        check_id("customer id", customer_id)
+        heads = self.store.heads_of_type(customer_id, f"{type_name(aggregate_type)}:")
+        by_address = {address(aggregate_type, id): head for id, head in heads.items()}
+        folded = self.fold(customer_id, by_address, latest_at(as_of) if as_of else None)
+        return {key: hydration.state for (_, key), hydration in folded.items()}
+
+    def begin(self, customer_id: str, request: Request, command: Command) -> Wish:
+        """Begin a wish: `load` what it touches, `add` events, `append` them as one."""
+        check_id("customer id", customer_id)
+        return Wish(self, customer_id, request, command)
+
+    def build_snapshot(
+        self,
+        customer_id: str,
+        aggregate_type: type[Aggregate],
+        key: str,
+        policy: SnapshotPolicy | None = None,
+    ) -> StoredSnapshot | None:
+        """Save a snapshot if enough commits wait to be folded; only those older than `fold_after` count (G5).
+
+        Reads EVERYWHERE, so the acknowledged commits of every region are in it; while a region can't be
+        reached this raises `StoreUnavailable` and nothing is built.
+        """
+        policy = policy or SnapshotPolicy()
+        where = (aggregate_type, key)
+        up_to = latest_at(self.clock() - self.bounds.fold_after)
+        heads = self.heads(customer_id, [where], reach=Reach.EVERYWHERE)
+        hydration = self.fold(customer_id, heads, up_to, Reach.EVERYWHERE)[where]
+        if hydration.tail < policy.every:
+            return None
+        snapshot = snapshot_of(hydration, up_to)
+        self.store.save_snapshot(customer_id, aggregate_id(where), snapshot)
+        older = [s for s in heads[where].snapshots if s.fold == snapshot.fold and s.up_to != up_to]
+        for old in older[policy.keep - 1 :]:
+            self.store.delete_snapshot(customer_id, aggregate_id(where), old.up_to, old.fold)
+        return snapshot
+
+    def history(self, customer_id: str, aggregate_type: type[Aggregate], key: str) -> "pandas.DataFrame":
+        """Every event of an aggregate in log order, one row each: time, request, type, version, then its fields."""
+        import pandas
+
+        id = aggregate_id((aggregate_type, key))
+        rows = []
+        for commit in self.store.rows(customer_id, id):
+            try:
+                events = serializer_of(aggregate_type).events(commit.payload)
+            except Unreadable as error:
+                raise unreadable(customer_id, commit, error) from error
+            request = Request.from_event_time(commit.event_time)
+            for event in events:
+                head = {"time": request.time, "request": str(request.id), "event": type(event).__name__}
+                rows.append({**head, **display.fields(event)})
+        return pandas.DataFrame(rows, columns=None if rows else ["time", "request", "event"])
+
+    def heads(
+        self,
+        customer_id: str,
+        addresses: Iterable[Address],
+        event_time: UUID | None = None,
+        reach: Reach = Reach.LOCAL,
+    ) -> dict[Address, Head]:
+        """What the store knows of each aggregate before its commits are read: the first wait."""
+        check_id("customer id", customer_id)
+        ids = {where: aggregate_id(where) for where in addresses}
+        heads = self.store.heads(customer_id, list(ids.values()), event_time, reach)
+        return {where: heads[id] for where, id in ids.items()}
+
+    def fold(
+        self,
+        customer_id: str,
+        heads: Mapping[Address, Head],
+        up_to: UUID | None = None,
+        reach: Reach = Reach.LOCAL,
+    ) -> dict[Address, Hydration[Any]]:
+        """Fold the commits after each newest usable base: the second wait."""
+        found = {
+            where: newest_base(where[0], head, up_to, place(customer_id, aggregate_id(where)))
+            for where, head in heads.items()
+        }
+        by_id = {aggregate_id(where): hydration for where, hydration in found.items()}
+        after = {id: hydration.base for id, hydration in by_id.items()}
+        with closing(self.store.read_many(customer_id, after, up_to, reach)) as pages:
+            for id, payloads in pages:
+                try:
+                    _apply_page(by_id[id], payloads)
+                except Unreadable:
+                    self._name_the_row(customer_id, id, type(by_id[id].state), after[id], up_to)
+                    raise
+        return found
+
+    def _name_the_row(
+        self,
+        customer_id: str,
+        id: str,
+        aggregate_type: type[Aggregate],
+        after: UUID | None,
+        up_to: UUID | None,
+    ) -> None:
+        for commit in self.store.rows(customer_id, id, after, up_to):
+            try:
+                serializer_of(aggregate_type).events(commit.payload)
+            except Unreadable as error:
+                raise unreadable(customer_id, commit, error) from error
+
+
+def _apply_page(hydration: Hydration, payloads: Sequence[bytes]) -> None:
+    apply = hydration.state.apply
+    page = serializer_of(type(hydration.state)).page(payloads)
+    for events in page:
+        for event in events:
+            apply(event)
+    hydration.commits += len(page)
+    hydration.tail += len(page)

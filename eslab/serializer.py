@@ -1,0 +1,169 @@
+"""Bytes of commits and snapshots, versioned and checked.
+
+The payload of a commit is one msgpack array; one cell of the store carries everything (docs/architecture.md):
+
+    [digest, format, commits, wish, events, crc32]
+
+    digest   16 bytes, first: a hash over the plain commits of the whole append, in order of aggregate id.
+             Two decisions of one request differ here first, so the bytewise greater payload is the same
+             decision's in every aggregate that both touched (G1).
+    format   1: events in plain msgpack
+    commits  how many commits the append wrote
+    wish     8 bytes: a hash over the command's type and fields
+    events   the events in order, each a map with its type and version: {"type": "ColorAdded:1", "color": "red"}
+    crc32    4 bytes, last: over all bytes before, little-endian
+
+Missing fields take their defaults and fields that are gone are ignored (G9). What can't be trusted or
+understood is an `Unreadable`, never a state (G8).
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import or_
+from typing import Any, Generic, TypeVar
+from zlib import crc32
+
+import msgspec
+
+from eslab.errors import InvalidInput, Unreadable
+from eslab.event import Event, is_tag, split_tag, tag_of
+
+FORMAT = 1
+RESIDUE = 0x2144DF1C  # the CRC-32 of any message followed by its own CRC-32 in little-endian order
+PLACEHOLDER = b"\0\0\0\0"
+_encode = msgspec.msgpack.Encoder(order="deterministic").encode
+Body = TypeVar("Body")
+Struct = TypeVar("Struct", bound=msgspec.Struct)
+
+
+class Envelope(msgspec.Struct, Generic[Body], frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
+    """The payload of one commit; the body is `msgspec.Raw` or a list of events."""
+
+    digest: bytes
+    format: int
+    commits: int
+    wish: bytes
+    events: Body
+    crc32: bytes = PLACEHOLDER
+
+
+class VersionedSerializer:
+    """Reads and writes the events of one aggregate type.
+
+    Reading takes the fast path a page at a time: all checksums, then one typed decode in C. Only a page
+    that fails it is read commit by commit, which also knows older versions.
+    """
+
+    def __init__(self, event_types: Sequence[type[Event]]) -> None:
+        self.current = {split_tag(tag_of(t))[0]: t for t in event_types}
+        if len(self.current) < len(event_types):
+            raise InvalidInput(f"Expected event types with different names, got {[tag_of(t) for t in event_types]}.")
+        union: Any = reduce(or_, event_types)
+        self._page = msgspec.msgpack.Decoder(list[Envelope[list[union]]])
+
+    def page(self, payloads: Sequence[bytes]) -> list[list[Event]]:
+        """The events of many commits, a list for each; `Unreadable` says which payload failed, not where it stood."""
+        if {*map(crc32, payloads)} == {RESIDUE}:
+            try:
+                envelopes = self._page.decode(b"".join((_array_header(len(payloads)), *payloads)))
+                return [envelope.events for envelope in envelopes]
+            except (msgspec.MsgspecError, RecursionError):
+                pass
+        return [self.events(payload) for payload in payloads]
+
+    def events(self, payload: bytes) -> list[Event]:
+        """The events of one commit, older versions included."""
+        return [self._event(raw) for raw in raw_events(payload)]
+
+    def _event(self, raw: dict[str, Any]) -> Event:
+        tag = raw.get("type")
+        if not isinstance(tag, str) or not is_tag(tag):
+            raise Unreadable(f'expected an event with a type such as "ColorAdded:1", found type {tag!r}')
+        name, version = split_tag(tag)
+        event_type = self.current.get(name)
+        if event_type is None:
+            raise Unreadable(
+                f"found event type {name} in version {version}, expected one of {', '.join(self.current)}; "
+                "name it in the annotation of apply, or run the version of the code that knows it"
+            )
+        known = tag_of(event_type)
+        if version > split_tag(known)[1]:
+            raise Unreadable(
+                f"found event type {name} in version {version}, newer than {known}, the newest known here; "
+                "run the newer code"
+            )
+        try:
+            return msgspec.convert({**raw, "type": known}, event_type)
+        except msgspec.ValidationError as error:
+            raise Unreadable(f"event type {name} in version {version} does not fit {known}: {error}") from None
+
+
+def seal(appended: Mapping[str, Sequence[Event]], wish: bytes) -> dict[str, bytes]:
+    """The payloads of one append, by aggregate id: the same events and wish give the same bytes everywhere."""
+    plain = {id: _encode(appended[id]) for id in sorted(appended)}
+    digest = hashlib.blake2b(_encode([[id, msgspec.Raw(events)] for id, events in plain.items()]), digest_size=16)
+    return {
+        id: _close(_encode(Envelope(digest.digest(), FORMAT, len(plain), wish, msgspec.Raw(events))))
+        for id, events in plain.items()
+    }
+
+
+def open_envelope(payload: bytes) -> Envelope[msgspec.Raw]:
+    """The envelope of a commit, its checksum proved and its format known."""
+    envelope = _open(payload, Envelope[msgspec.Raw])
+    if envelope.format != FORMAT:
+        raise Unreadable(f"found payload format {envelope.format}, expected {FORMAT}; run the newer code")
+    return envelope
+
+
+def raw_events(payload: bytes) -> list[dict[str, Any]]:
+    """The events of one commit as plain maps, whatever their types: for people, and for older versions."""
+    try:
+        return msgspec.msgpack.decode(open_envelope(payload).events, type=list[dict[str, Any]])
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise Unreadable(f"the events can't be parsed: {error}") from None
+
+
+class SnapshotEnvelope(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
+    """The payload of one snapshot: the state of a type, and how many commits it adds up."""
+
+    format: int
+    type: str
+    commits: int
+    state: msgspec.Raw
+    crc32: bytes = PLACEHOLDER
+
+
+def seal_snapshot(type: str, commits: int, state: msgspec.Struct) -> bytes:
+    """The payload of a snapshot; sets and maps are written in one order, so equal states give equal bytes."""
+    return _close(_encode(SnapshotEnvelope(FORMAT, type, commits, msgspec.Raw(_encode(state)))))
+
+
+def open_snapshot(payload: bytes, type: str, state_type: type[Struct]) -> tuple[Struct, int]:
+    """The state and the number of commits of a snapshot of `type`."""
+    envelope = _open(payload, SnapshotEnvelope)
+    if (envelope.format, envelope.type) != (FORMAT, type):
+        raise Unreadable(f"expected a snapshot of {type}, format {FORMAT}; found {envelope.type}, {envelope.format}")
+    try:
+        return msgspec.msgpack.decode(envelope.state, type=state_type), envelope.commits
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise Unreadable(f"the state can't be parsed: {error}") from None
+
+
+def _open(payload: bytes, envelope_type: type[Struct]) -> Struct:
+    if crc32(payload) != RESIDUE:
+        raise Unreadable(f"the checksum of {len(payload)} bytes does not match: a bit flipped or bytes were cut")
+    try:
+        return msgspec.msgpack.decode(payload, type=envelope_type)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise Unreadable(f"the envelope can't be parsed: {error}") from None
+
+
+def _close(with_placeholder: bytes) -> bytes:
+    body = with_placeholder[:-4]
+    return body + crc32(body).to_bytes(4, "little")
+
+
+def _array_header(length: int) -> bytes:
+    return b"\xdd" + length.to_bytes(4)  # msgpack "array 32"

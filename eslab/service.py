@@ -1,0 +1,83 @@
+"""The aggregate service is the public API: a wish in, an answer out.
+
+    bakery = AggregateService(store, Frosting, handle, clock)
+    bakery.send("ann", "frosting:1", MakeColor("purple"), request)
+
+The handler is pure: it gets the state, the command and the request, and returns the events that fulfil
+the wish, or raises `Rejected`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from eslab import display
+from eslab.aggregate import Aggregate, address
+from eslab.bounds import TimeBounds
+from eslab.clock import Clock
+from eslab.event import Command, Event, Rejected
+from eslab.repository import Repository
+from eslab.request import Request
+from eslab.store import EventStore
+
+State = TypeVar("State", bound=Aggregate)
+Handler = Callable[[State, Any, Request], Sequence[Event]]
+
+
+@dataclass(frozen=True)
+class Accepted(Generic[State]):
+    """The wish is fulfilled: what it took, and the state that the next hydration will show."""
+
+    request: Request
+    events: Sequence[Event]  # empty when nothing was needed
+    state: State
+    repeated: bool  # True if the request had been decided before; nothing was written now
+
+    def __repr__(self) -> str:
+        how = "Accepted before" if self.repeated else "Accepted"
+        return f"{how}: {', '.join(map(repr, self.events)) or 'no event was needed'}; now {self.state!r}"
+
+    def _repr_html_(self) -> str:
+        rows = {"events": self.events or "none was needed", "state": self.state, "request": self.request.id}
+        return display.table("Accepted before" if self.repeated else "Accepted", rows, mark="✓")
+
+
+class AggregateService(Generic[State]):
+    """Decides wishes over aggregates of one type; safe to share between threads, since it keeps no state."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        aggregate_type: type[State],
+        handle: Handler[State],
+        clock: Clock,
+        bounds: TimeBounds | None = None,
+    ) -> None:
+        self.repository = Repository(store, clock, bounds)
+        self.aggregate_type, self.handle = aggregate_type, handle
+
+    def send(
+        self, customer_id: str, aggregate_id: str, command: Command, request: Request
+    ) -> Accepted[State] | Rejected:
+        """Decide a wish once; a repeat of the same request gets the recorded answer (G3).
+
+        Costs two waits to hydrate and one append. A rejection writes nothing (G7), and neither does a wish
+        that needs no event. Raises `OutOfTime`, `RequestConflict`, `OutcomeUnknown` and `StoreError`; after
+        the last two, send the same request again.
+        """
+        wish = self.repository.begin(customer_id, request, command)
+        (state,) = wish.load(address(self.aggregate_type, aggregate_id))
+        if not wish.recorded:
+            try:
+                events = self.handle(state, command, request)
+            except Rejected as rejected:
+                return rejected
+            wish.add(state, *events)
+            wish.append()
+        return Accepted(request, wish.events(state), state, wish.recorded)
+
+    def load(self, customer_id: str, aggregate_id: str, as_of: datetime | None = None) -> State:
+        """The state of one aggregate, now or as of a past moment."""
+        _, key = address(self.aggregate_type, aggregate_id)
+        return self.repository.load(customer_id, self.aggregate_type, key, as_of)

@@ -1,0 +1,169 @@
+"""What the core asks of a store, and the rows that they exchange.
+
+A store keeps three tables, all partitioned by customer (docs/architecture.md): `events`, one row per commit;
+`snapshots`; and `aggregates`, the directory. A new store is one class with these methods and a URL scheme;
+it passes tests/stores/test_contract.py unchanged.
+
+Orders are Cassandra's: aggregate ids by their UTF-8 bytes, event times as `eslab.request.sort_key` says.
+"""
+
+from collections.abc import Generator, Mapping, Sequence
+from enum import Enum
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+from eslab.errors import InvalidInput, Unreadable
+from eslab.request import sort_key, time_of
+
+MAX_ID_BYTES = 1024  # far below what a Cassandra key can hold (65,535 in all), far above what an id needs
+
+
+class Reach(Enum):
+    """How far a read or write reaches before it counts as done; a store on one machine treats all alike."""
+
+    LOCAL = "a majority of this region's replicas"
+    QUORUM = "a majority of all replicas"
+    EVERYWHERE = "a majority of the replicas of every region"
+
+
+class Commit(NamedTuple):
+    """What one request did to one aggregate: one row. Type and version are for people, the payload counts."""
+
+    aggregate_id: str
+    event_time: UUID
+    event_type: str
+    version: int
+    payload: bytes
+
+
+class StoredSnapshot(NamedTuple):
+    """One row of snapshots: the state up to and including `up_to`, folded by version `fold` of the code."""
+
+    up_to: UUID
+    fold: int
+    payload: bytes
+
+
+class Head(NamedTuple):
+    """What a store knows of one aggregate before its commits are read."""
+
+    first: UUID | None  # when it began; None if it has no commit
+    floor: UUID | None  # history at or below may be gone
+    snapshots: Sequence[StoredSnapshot]  # newest first, then the greater fold
+    recorded: Commit | None  # what the request asked about left here
+
+
+class EventStore(Protocol):
+    """Holds commits, snapshots and the directory; safe to share between threads.
+
+    Every method raises a `StoreError` if the store can't do it, and then has changed nothing.
+    """
+
+    def append(self, customer_id: str, commits: Sequence[Commit], reach: Reach = Reach.LOCAL) -> None:
+        """Write all commits and their directory entries, or none: one atomic write.
+
+        A commit whose key exists already is kept if its payload is the greater one in bytes, so appending
+        the same again changes nothing and rows may arrive in any order (G1).
+        """
+        ...
+
+    def heads(
+        self,
+        customer_id: str,
+        aggregate_ids: Sequence[str],
+        event_time: UUID | None = None,
+        reach: Reach = Reach.LOCAL,
+    ) -> dict[str, Head]:
+        """Directory entry, snapshots and the commit at `event_time` of each aggregate: one wait."""
+        ...
+
+    def heads_of_type(self, customer_id: str, prefix: str, reach: Reach = Reach.LOCAL) -> dict[str, Head]:
+        """The heads of the customer's aggregates whose ids start with `prefix`, in order: one wait."""
+        ...
+
+    def read_many(
+        self,
+        customer_id: str,
+        after: Mapping[str, UUID | None],
+        up_to: UUID | None = None,
+        reach: Reach = Reach.LOCAL,
+    ) -> Generator[tuple[str, Sequence[bytes]], None, None]:
+        """Payloads of each aggregate in order, `after` exclusive, `up_to` inclusive, a page at a time.
+
+        One wait for all first pages; memory holds a page or two. Pages of different aggregates may mix.
+        """
+        ...
+
+    def rows(
+        self, customer_id: str, aggregate_id: str, after: UUID | None = None, up_to: UUID | None = None
+    ) -> Generator[Commit, None, None]:
+        """The same commits with their keys: slower, for people and for naming a broken row."""
+        ...
+
+    def save_snapshot(self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> None:
+        """Write one snapshot, replacing the one of the same `up_to` and `fold`."""
+        ...
+
+    def delete_snapshot(self, customer_id: str, aggregate_id: str, up_to: UUID, fold: int) -> None:
+        """Delete one snapshot that newer ones have made needless."""
+        ...
+
+    def delete_snapshots(self, customer_id: str, aggregate_id: str, since: UUID, reach: Reach = Reach.LOCAL) -> None:
+        """Delete every snapshot whose `up_to` is `since` or later, of every fold."""
+        ...
+
+    def raise_floor(self, customer_id: str, aggregate_id: str, floor: UUID) -> None:
+        """Move the floor up; a lower one than what stands there changes nothing."""
+        ...
+
+    def delete_events(self, customer_id: str, aggregate_id: str, up_to: UUID) -> None:
+        """Delete commits up to and including `up_to`; the floor must stand there already (G6)."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything; closing twice is fine, using it afterwards raises `StoreClosed`."""
+        ...
+
+
+def check_id(kind: str, id: str) -> str:
+    """Refuse an id that no store can keep: empty, over 1,024 bytes of UTF-8, or with a lone surrogate."""
+    if not isinstance(id, str) or not id:
+        raise InvalidInput(f"Expected a {kind} of 1 to {MAX_ID_BYTES} bytes, got {id!r}.")
+    try:
+        length = len(id.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidInput(
+            f"Expected a {kind} in Unicode text, got a lone surrogate at position {error.start} of {id[:40]!r}."
+        ) from None
+    if length > MAX_ID_BYTES:
+        raise InvalidInput(f"Expected a {kind} of at most {MAX_ID_BYTES} bytes, got {length}: {id[:40]!r}...")
+    return id
+
+
+def check_append(customer_id: str, commits: Sequence[Commit]) -> None:
+    """Refuse an append with an id that no store can keep, before anything is written."""
+    check_id("customer id", customer_id)
+    for commit in commits:
+        check_id("aggregate id", commit.aggregate_id)
+
+
+def check_floor(floor: UUID | None, up_to: UUID, place: str) -> None:
+    """Refuse to delete events above the floor: a reader that saw no floor would miss them silently (G6)."""
+    if floor is None or sort_key(floor) < sort_key(up_to):
+        raise InvalidInput(
+            f"Expected the floor of {place} at {up_to} or above before its events are deleted, "
+            f"found {floor}; raise the floor first."
+        )
+
+
+def place(customer_id: str, aggregate_id: str) -> str:
+    """Where something stands, for messages."""
+    return f"customer {customer_id!r}, aggregate {aggregate_id!r}"
+
+
+def unreadable(customer_id: str, commit: Commit, error: Unreadable) -> Unreadable:
+    """`error` with the row it stands in (G8)."""
+    return Unreadable(
+        f"Unreadable commit: {place(customer_id, commit.aggregate_id)}, event time {commit.event_time} "
+        f"({time_of(commit.event_time).isoformat()}), type {commit.event_type}, version {commit.version}: {error}."
+    )

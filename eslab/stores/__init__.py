@@ -1,0 +1,30 @@
+"""The stores, opened by URL: `memory:`, `sqlite:///lab.db`, `cassandra://host1,host2/keyspace?dc=us`."""
+
+from importlib import import_module
+from urllib.parse import parse_qsl, urlsplit
+
+from eslab.errors import InvalidInput
+from eslab.store import EventStore
+
+SCHEMES = {"memory": "MemoryStore", "sqlite": "SqliteStore", "cassandra": "CassandraStore"}
+
+
+def open_store(url: str) -> EventStore:
+    """Open the store that a URL names; its module, and what that needs, is imported only now.
+
+    Raises `InvalidInput` for an unknown scheme or option, `StoreUnavailable` if it can't be opened.
+    """
+    scheme = url.partition(":")[0]
+    if scheme not in SCHEMES:
+        raise InvalidInput(
+            f"Expected a store URL such as memory: or sqlite:///lab.db or cassandra://host/keyspace, got {url!r}."
+        )
+    return getattr(import_module(f"eslab.stores.{scheme}"), SCHEMES[scheme]).open(url)
+
+
+def url_options(url: str, allowed: dict[str, str]) -> dict[str, str]:
+    """The options behind the `?` of a store URL over their defaults; an unknown one is refused."""
+    given = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+    if unknown := given.keys() - allowed.keys():
+        raise InvalidInput(f"Expected options among {sorted(allowed)} in the store URL, got {sorted(unknown)}.")
+    return {**allowed, **given}

@@ -1,0 +1,141 @@
+"""The store that keeps everything in memory: for unit tests and first steps; what was acknowledged dies with it."""
+
+from bisect import bisect_right, insort
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from threading import RLock
+from uuid import UUID
+
+from eslab.errors import InvalidInput, StoreClosed
+from eslab.request import sort_key
+from eslab.store import Commit, Head, Reach, StoredSnapshot, check_append, check_floor, place
+
+PAGE = 1000  # commits in a page
+
+
+@dataclass
+class _Log:
+    """One aggregate: its commits by sort key, the keys in order, its snapshots, its directory entry."""
+
+    commits: dict[bytes, Commit] = field(default_factory=dict)
+    keys: list[bytes] = field(default_factory=list)
+    snapshots: dict[tuple[bytes, int], StoredSnapshot] = field(default_factory=dict)
+    first: UUID | None = None
+    floor: UUID | None = None
+
+    def put(self, commit: Commit) -> None:
+        key = sort_key(commit.event_time)
+        stored = self.commits.get(key)
+        if stored is None:
+            insort(self.keys, key)
+        if stored is None or commit.payload > stored.payload:
+            self.commits[key] = commit
+        if self.first is None or key < sort_key(self.first):
+            self.first = commit.event_time
+
+    def head(self, event_time: UUID | None) -> Head:
+        newest_first = [self.snapshots[key] for key in sorted(self.snapshots, reverse=True)]
+        recorded = self.commits.get(sort_key(event_time)) if event_time else None
+        return Head(self.first, self.floor, newest_first, recorded)
+
+    def between(self, after: UUID | None, up_to: UUID | None) -> list[Commit]:
+        start = bisect_right(self.keys, sort_key(after)) if after else 0
+        stop = bisect_right(self.keys, sort_key(up_to)) if up_to else len(self.keys)
+        return [self.commits[key] for key in self.keys[start:stop]]
+
+
+class MemoryStore:
+    """An `EventStore` in dictionaries, behind one lock."""
+
+    def __init__(self) -> None:
+        self._logs: dict[tuple[str, str], _Log] = {}  # by customer and aggregate
+        self._lock = RLock()
+        self._closed = False
+
+    @classmethod
+    def open(cls, url: str) -> "MemoryStore":
+        """A new empty store; each `memory:` is its own."""
+        if url != "memory:":
+            raise InvalidInput(f"Expected memory: with nothing behind it, got {url!r}.")
+        return cls()
+
+    def append(self, customer_id: str, commits: Sequence[Commit], reach: Reach = Reach.LOCAL) -> None:
+        check_append(customer_id, commits)
+        with self._open():
+            for commit in commits:
+                self._log(customer_id, commit.aggregate_id).put(commit)
+
+    def heads(
+        self,
+        customer_id: str,
+        aggregate_ids: Sequence[str],
+        event_time: UUID | None = None,
+        reach: Reach = Reach.LOCAL,
+    ) -> dict[str, Head]:
+        with self._open():
+            return {id: self._logs.get((customer_id, id), _Log()).head(event_time) for id in aggregate_ids}
+
+    def heads_of_type(self, customer_id: str, prefix: str, reach: Reach = Reach.LOCAL) -> dict[str, Head]:
+        with self._open():
+            known = [id for customer, id in self._logs if customer == customer_id and id.startswith(prefix)]
+            heads = self.heads(customer_id, sorted(known, key=str.encode))
+            return {id: head for id, head in heads.items() if head.first or head.floor}
+
+    def read_many(
+        self,
+        customer_id: str,
+        after: Mapping[str, UUID | None],
+        up_to: UUID | None = None,
+        reach: Reach = Reach.LOCAL,
+    ) -> Generator[tuple[str, Sequence[bytes]], None, None]:
+        for id, start in after.items():
+            commits = self.rows(customer_id, id, start, up_to)
+            while page := [commit.payload for commit in islice(commits, PAGE)]:
+                yield id, page
+
+    def rows(
+        self, customer_id: str, aggregate_id: str, after: UUID | None = None, up_to: UUID | None = None
+    ) -> Generator[Commit, None, None]:
+        with self._open():
+            commits = self._logs.get((customer_id, aggregate_id), _Log()).between(after, up_to)
+        yield from commits
+
+    def save_snapshot(self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> None:
+        with self._open():
+            key = sort_key(snapshot.up_to), snapshot.fold
+            self._log(customer_id, aggregate_id).snapshots[key] = snapshot
+
+    def delete_snapshot(self, customer_id: str, aggregate_id: str, up_to: UUID, fold: int) -> None:
+        with self._open():
+            self._log(customer_id, aggregate_id).snapshots.pop((sort_key(up_to), fold), None)
+
+    def delete_snapshots(self, customer_id: str, aggregate_id: str, since: UUID, reach: Reach = Reach.LOCAL) -> None:
+        with self._open():
+            log = self._log(customer_id, aggregate_id)
+            log.snapshots = {key: s for key, s in log.snapshots.items() if key[0] < sort_key(since)}
+
+    def raise_floor(self, customer_id: str, aggregate_id: str, floor: UUID) -> None:
+        with self._open():
+            log = self._log(customer_id, aggregate_id)
+            log.floor = max(log.floor or floor, floor, key=sort_key)
+
+    def delete_events(self, customer_id: str, aggregate_id: str, up_to: UUID) -> None:
+        with self._open():
+            log = self._log(customer_id, aggregate_id)
+            check_floor(log.floor, up_to, place(customer_id, aggregate_id))
+            stop = bisect_right(log.keys, sort_key(up_to))
+            for key in log.keys[:stop]:
+                del log.commits[key]
+            del log.keys[:stop]
+
+    def close(self) -> None:
+        self._closed = True
+
+    def _log(self, customer_id: str, aggregate_id: str) -> _Log:
+        return self._logs.setdefault((customer_id, aggregate_id), _Log())
+
+    def _open(self) -> RLock:
+        if self._closed:
+            raise StoreClosed("Expected an open store, but memory: was closed; open it anew.")
+        return self._lock

@@ -1,0 +1,268 @@
+"""The embedded store: one SQLite file, nothing to install; several threads and processes may use it at once.
+
+The tables are clustered exactly like Cassandra's, and event times are kept as sort keys, so that plain byte
+order is Cassandra's order. What was acknowledged survives kill -9; with `?synchronous=full` a power cut too (G2).
+
+URL: `sqlite:///relative.db` or `sqlite:////absolute.db`, with these options behind a `?`:
+
+    synchronous   normal (default) or full
+    timeout       seconds to wait for another writer, 5 by default
+    mode          rwc (default: made if missing), rw, or ro
+"""
+
+import sqlite3
+import threading
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+from uuid import UUID
+from weakref import WeakSet
+
+from eslab.errors import InvalidInput, StoreClosed, StoreError, StoreFull, StoreReadOnly, StoreUnavailable
+from eslab.request import from_sort_key, sort_key
+from eslab.store import Commit, Head, Reach, StoredSnapshot, check_append, check_floor, place
+from eslab.stores import url_options
+
+PAGE = 1000  # commits in a page
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS events (
+    customer_id TEXT, aggregate_id TEXT, event_time BLOB, event_type TEXT, version INTEGER, payload BLOB NOT NULL,
+    PRIMARY KEY (customer_id, aggregate_id, event_time)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS snapshots (
+    customer_id TEXT, aggregate_id TEXT, up_to BLOB, fold INTEGER, payload BLOB NOT NULL,
+    PRIMARY KEY (customer_id, aggregate_id, up_to DESC, fold DESC)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS aggregates (
+    customer_id TEXT, aggregate_id TEXT, first BLOB, floor BLOB,
+    PRIMARY KEY (customer_id, aggregate_id)) WITHOUT ROWID;
+"""
+APPEND = """
+INSERT INTO events VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
+SET event_type = excluded.event_type, version = excluded.version, payload = excluded.payload
+WHERE excluded.payload > events.payload"""
+BEGAN = """
+INSERT INTO aggregates (customer_id, aggregate_id, first) VALUES (?, ?, ?) ON CONFLICT DO UPDATE
+SET first = excluded.first WHERE first IS NULL OR excluded.first < first"""
+FLOOR = """
+INSERT INTO aggregates (customer_id, aggregate_id, floor) VALUES (?, ?, ?) ON CONFLICT DO UPDATE
+SET floor = excluded.floor WHERE floor IS NULL OR excluded.floor > floor"""
+OF_TYPE = """
+SELECT aggregate_id FROM aggregates
+WHERE customer_id = ? AND aggregate_id >= ? AND substr(aggregate_id, 1, ?) = ?"""  # not LIKE: no wildcards, case counts
+ENTRY = "SELECT first, floor FROM aggregates WHERE customer_id = ? AND aggregate_id = ?"
+SNAPSHOTS = "SELECT up_to, fold, payload FROM snapshots WHERE customer_id = ? AND aggregate_id = ?"
+RECORDED = """
+SELECT event_type, version, payload FROM events WHERE customer_id = ? AND aggregate_id = ? AND event_time = ?"""
+PAYLOADS = """
+SELECT payload FROM events
+WHERE customer_id = ? AND aggregate_id = ? AND event_time > ? AND event_time <= ? ORDER BY event_time"""
+ROWS = """
+SELECT event_time, event_type, version, payload FROM events
+WHERE customer_id = ? AND aggregate_id = ? AND event_time > ? AND event_time <= ? ORDER BY event_time"""
+SAVE_SNAPSHOT = "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?)"
+DELETE_SNAPSHOT = "DELETE FROM snapshots WHERE customer_id = ? AND aggregate_id = ? AND up_to = ? AND fold = ?"
+DELETE_SNAPSHOTS = "DELETE FROM snapshots WHERE customer_id = ? AND aggregate_id = ? AND up_to >= ?"
+DELETE_EVENTS = "DELETE FROM events WHERE customer_id = ? AND aggregate_id = ? AND event_time <= ?"
+EARLIEST, LATEST = b"", b"\xff" * 17  # below and above every sort key
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that a WeakSet can hold."""
+
+
+class SqliteStore:
+    """An `EventStore` in one SQLite file; each thread has a connection of its own."""
+
+    def __init__(self, path: Path, mode: str = "rwc", synchronous: str = "normal", timeout: float = 5) -> None:
+        self.path, self._mode, self._synchronous, self._timeout = path, mode, synchronous, timeout
+        self._local = threading.local()
+        self._connections: WeakSet[_Connection] = WeakSet()  # one goes when its thread ends
+        self._closed = False
+        with self._errors():
+            self._prepare(self._connection())
+
+    @classmethod
+    def open(cls, url: str) -> "SqliteStore":
+        """Open the file that the URL names, and make its tables if they are missing."""
+        options = url_options(url, {"synchronous": "normal", "timeout": "5", "mode": "rwc"})
+        parts = urlsplit(url)
+        path = unquote(parts.path)[1:]
+        if parts.netloc or not path:
+            raise InvalidInput(f"Expected sqlite:///relative.db or sqlite:////absolute.db, got {url!r}.")
+        if options["synchronous"] not in ("normal", "full") or options["mode"] not in ("rwc", "rw", "ro"):
+            raise InvalidInput(f"Expected synchronous=normal|full and mode=rwc|rw|ro, got {options}.")
+        try:
+            timeout = float(options["timeout"])
+        except ValueError:
+            raise InvalidInput(f"Expected timeout in seconds, got {options['timeout']!r}.") from None
+        return cls(Path(path), options["mode"], options["synchronous"], timeout)
+
+    def append(self, customer_id: str, commits: Sequence[Commit], reach: Reach = Reach.LOCAL) -> None:
+        check_append(customer_id, commits)
+        rows = [
+            (customer_id, c.aggregate_id, sort_key(c.event_time), c.event_type, c.version, c.payload) for c in commits
+        ]
+        first: dict[str, bytes] = {}
+        for _, id, key, *_ in rows:
+            first[id] = min(first.get(id, key), key)
+        with self._write() as connection:
+            connection.executemany(APPEND, rows)
+            connection.executemany(BEGAN, [(customer_id, id, key) for id, key in first.items()])
+
+    def heads(
+        self,
+        customer_id: str,
+        aggregate_ids: Sequence[str],
+        event_time: UUID | None = None,
+        reach: Reach = Reach.LOCAL,
+    ) -> dict[str, Head]:
+        with self._errors():
+            connection = self._connection()
+            return {id: _head(connection, customer_id, id, event_time) for id in aggregate_ids}
+
+    def heads_of_type(self, customer_id: str, prefix: str, reach: Reach = Reach.LOCAL) -> dict[str, Head]:
+        with self._errors():
+            ids = self._connection().execute(OF_TYPE, (customer_id, prefix, len(prefix), prefix)).fetchall()
+        return self.heads(customer_id, [id for (id,) in ids])
+
+    def read_many(
+        self,
+        customer_id: str,
+        after: Mapping[str, UUID | None],
+        up_to: UUID | None = None,
+        reach: Reach = Reach.LOCAL,
+    ) -> Generator[tuple[str, Sequence[bytes]], None, None]:
+        for id, start in after.items():
+            with self._errors(), self._between(PAYLOADS, customer_id, id, start, up_to) as cursor:
+                while rows := cursor.fetchmany(PAGE):
+                    yield id, [payload for (payload,) in rows]
+
+    def rows(
+        self, customer_id: str, aggregate_id: str, after: UUID | None = None, up_to: UUID | None = None
+    ) -> Generator[Commit, None, None]:
+        with self._errors(), self._between(ROWS, customer_id, aggregate_id, after, up_to) as cursor:
+            for key, event_type, version, payload in cursor:
+                yield Commit(aggregate_id, from_sort_key(key), event_type, version, payload)
+
+    def save_snapshot(self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> None:
+        with self._write() as connection:
+            key = (customer_id, aggregate_id, sort_key(snapshot.up_to), snapshot.fold)
+            connection.execute(SAVE_SNAPSHOT, (*key, snapshot.payload))
+
+    def delete_snapshot(self, customer_id: str, aggregate_id: str, up_to: UUID, fold: int) -> None:
+        with self._write() as connection:
+            connection.execute(DELETE_SNAPSHOT, (customer_id, aggregate_id, sort_key(up_to), fold))
+
+    def delete_snapshots(self, customer_id: str, aggregate_id: str, since: UUID, reach: Reach = Reach.LOCAL) -> None:
+        with self._write() as connection:
+            connection.execute(DELETE_SNAPSHOTS, (customer_id, aggregate_id, sort_key(since)))
+
+    def raise_floor(self, customer_id: str, aggregate_id: str, floor: UUID) -> None:
+        with self._write() as connection:
+            connection.execute(FLOOR, (customer_id, aggregate_id, sort_key(floor)))
+
+    def delete_events(self, customer_id: str, aggregate_id: str, up_to: UUID) -> None:
+        with self._write() as connection:
+            floor = _head(connection, customer_id, aggregate_id).floor
+            check_floor(floor, up_to, place(customer_id, aggregate_id))
+            connection.execute(DELETE_EVENTS, (customer_id, aggregate_id, sort_key(up_to)))
+
+    def close(self) -> None:
+        self._closed = True
+        for connection in list(self._connections):
+            connection.close()
+
+    def _between(
+        self, query: str, customer_id: str, aggregate_id: str, after: UUID | None, up_to: UUID | None
+    ) -> "closing[sqlite3.Cursor]":
+        low, high = sort_key(after) if after else EARLIEST, sort_key(up_to) if up_to else LATEST
+        return closing(self._connection().execute(query, (customer_id, aggregate_id, low, high)))
+
+    def _connection(self) -> sqlite3.Connection:
+        if self._closed:
+            raise StoreClosed(f"Expected an open store, but {self.path} was closed; open it anew.")
+        if not hasattr(self._local, "connection"):
+            uri = f"file:{quote(str(self.path))}?mode={self._mode}"
+            # Used by one thread, but closed by whichever closes the store.
+            connection = sqlite3.connect(
+                uri, uri=True, timeout=self._timeout, isolation_level=None, check_same_thread=False, factory=_Connection
+            )
+            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+            self._connections.add(connection)
+            self._local.connection = connection
+        return self._local.connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == 0 and self._mode != "ro":
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
+        elif version != SCHEMA_VERSION:
+            raise StoreError(
+                f"Expected schema version {SCHEMA_VERSION} in {self.path}, found {version}: "
+                "it was made by another version of eslab, or is no store of eslab."
+            )
+
+    @contextmanager
+    def _write(self) -> Generator[sqlite3.Connection, None, None]:
+        """One transaction: all or nothing, and the lock is taken before anything is read."""
+        with self._errors():
+            connection = self._connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:  # SQLite itself rolls back when the disk is full
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _errors(self) -> Generator[None, None, None]:
+        """Say what an SQLite error means here, and what to do."""
+        try:
+            yield
+        except sqlite3.ProgrammingError as error:
+            raise StoreClosed(f"Expected an open store, but {self.path} was closed: {error}.") from error
+        except sqlite3.DatabaseError as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind, the rest the detail
+            kind, advice = MEANINGS.get(code, (StoreError, "Check the file and the disk."))
+            raise kind(f"{self.path}: {error}. {advice}") from error
+
+
+MEANINGS = {
+    sqlite3.SQLITE_BUSY: (
+        StoreUnavailable,
+        "Another writer held the lock for too long; send the same request again, or raise ?timeout=.",
+    ),
+    sqlite3.SQLITE_LOCKED: (
+        StoreUnavailable,
+        "Another connection holds a table; send the same request again.",
+    ),
+    sqlite3.SQLITE_READONLY: (
+        StoreReadOnly,
+        "Open it with mode=rw and with the right to write. Nothing was written.",
+    ),
+    sqlite3.SQLITE_FULL: (
+        StoreFull,
+        "Make room on the disk, then send the same request again. Nothing was written.",
+    ),
+    sqlite3.SQLITE_CANTOPEN: (StoreUnavailable, "Check that the folder exists and may be read and written."),
+    sqlite3.SQLITE_IOERR: (StoreUnavailable, "The disk failed; check it, then send the same request again."),
+    sqlite3.SQLITE_NOTADB: (StoreError, "This is no SQLite file; name another one in the URL."),
+    sqlite3.SQLITE_CORRUPT: (StoreError, "The file is damaged; restore it from a backup."),
+}
+
+
+def _head(connection: sqlite3.Connection, customer_id: str, aggregate_id: str, event_time: UUID | None = None) -> Head:
+    key = (customer_id, aggregate_id)
+    first, floor = connection.execute(ENTRY, key).fetchone() or (None, None)
+    snapshots = [
+        StoredSnapshot(from_sort_key(up_to), fold, payload)
+        for up_to, fold, payload in connection.execute(SNAPSHOTS, key)
+    ]
+    recorded = None
+    if event_time and (row := connection.execute(RECORDED, (*key, sort_key(event_time))).fetchone()):
+        recorded = Commit(aggregate_id, event_time, *row)
+    return Head(first and from_sort_key(first), floor and from_sort_key(floor), snapshots, recorded)

@@ -1,0 +1,178 @@
+"""One request's wish on its way: look, decide, append; over one aggregate or several.
+
+    wish = repository.begin(customer, request, command)
+    seen, licence = wish.load((Downloaded, title), (License, f"{device}/{title}"))
+    if not wish.recorded:
+        allow(rules.at(request.time), seen, licence)        # raises Rejected
+        wish.add(seen, DownloadCounted(...))
+        wish.add(licence, LicenseIssued(...))
+        wish.append()                                       # one batch, one digest
+
+The request's own rows are looked up in the same wait as the hydration. If they exist they are the answer,
+however old the request; it is never decided a second time, least of all on half a truth.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Raw
+
+from eslab.aggregate import Address, Aggregate, aggregate_id, event_types, serializer_of
+from eslab.errors import InvalidInput, OutcomeUnknown, RequestConflict, TooLarge, Unreadable
+from eslab.event import Command, Event, split_tag, tag_of, wish_hash
+from eslab.request import Request, sort_key
+from eslab.serializer import Envelope, open_envelope, seal
+from eslab.store import Commit, Head, Reach, unreadable
+
+if TYPE_CHECKING:
+    from eslab.repository import Repository
+
+MAX_APPEND_BYTES = 1 << 20  # a Cassandra message holds 16 MiB; a wish that needs 1 MiB is a mistake
+
+
+class Wish:
+    """A wish in progress, made by `Repository.begin`; not shared between threads."""
+
+    def __init__(self, repository: "Repository", customer_id: str, request: Request, command: Command) -> None:
+        self.repository, self.customer_id, self.request = repository, customer_id, request
+        self.recorded = False  # has the request been decided before?
+        self._wish = wish_hash(command)
+        self._loaded: list[tuple[Address, Any]] = []
+        self._events: dict[str, list[Event]] = {}
+
+    def load(self, *addresses: Address) -> tuple[Any, ...]:
+        """The states of all aggregates that the wish touches, in one call: two waits on the store.
+
+        Raises `OutOfTime` for a first request outside the time bounds, `RequestConflict` if its id was used
+        for another wish, `OutcomeUnknown` if only a part of what it wrote can be seen.
+        """
+        if self._loaded:
+            raise InvalidInput("Expected one load for a wish, got a second; load all its aggregates in one call.")
+        self._checked_at = self.repository.clock()
+        reach, heads = Reach.LOCAL, self._heads(addresses, Reach.LOCAL)
+        found = self._decision(heads)
+        if found and not _complete(found, heads):
+            reach, heads = Reach.QUORUM, self._heads(addresses, Reach.QUORUM)
+            found = self._decision(heads)
+            if not _complete(found, heads):
+                raise self._unknown(found)
+        if found:
+            heads = self._recall(found, heads, reach)
+        else:
+            self.repository.bounds.check(self.request, self._checked_at)
+        folded = self.repository.fold(self.customer_id, heads, reach=reach)
+        self._loaded = [(where, folded[where].state) for where in addresses]
+        return tuple(state for _, state in self._loaded)
+
+    def events(self, state: Aggregate) -> list[Event]:
+        """What the request did to a loaded aggregate: as recorded, or as added so far."""
+        return self._events.get(aggregate_id(self._address(state)), [])
+
+    def add(self, state: Aggregate, *events: Event) -> None:
+        """Add events to a loaded aggregate and apply them to its state; stored by `append`."""
+        where = self._address(state)
+        for event in events:
+            if type(event) not in event_types(where[0]):
+                known = ", ".join(t.__name__ for t in event_types(where[0]))
+                raise InvalidInput(f"Expected an event that {where[0].__name__}.apply knows ({known}), got {event!r}.")
+            self._events.setdefault(aggregate_id(where), []).append(event)
+            state.apply(event)
+
+    def append(self) -> None:
+        """Write all added events as one atomic append; nothing added, nothing written.
+
+        Raises `TooLarge` above 1 MiB. A `StoreUnavailable` leaves the outcome unknown: send the request again.
+        """
+        if self.recorded:
+            raise InvalidInput(
+                f"Expected a first decision, but {self.request} was decided before; check wish.recorded."
+            )
+        if not self._events:
+            return
+        commits = self._commits()
+        self.repository.store.append(self.customer_id, commits)
+        if self.repository.clock() - self._checked_at > self.repository.bounds.append:
+            self._make_safe(commits)
+
+    def _heads(self, addresses: Iterable[Address], reach: Reach) -> dict[Address, Head]:
+        return self.repository.heads(self.customer_id, addresses, self.request.event_time, reach)
+
+    def _decision(self, heads: dict[Address, Head]) -> list[Commit]:
+        """The commits that carry the greatest digest; others are a losing decision's."""
+        recorded = [head.recorded for head in heads.values() if head.recorded]
+        digests = [self._envelope(commit).digest for commit in recorded]
+        return [commit for commit, digest in zip(recorded, digests, strict=True) if digest == max(digests)]
+
+    def _envelope(self, commit: Commit) -> Envelope[Raw]:
+        try:
+            return open_envelope(commit.payload)
+        except Unreadable as error:
+            raise unreadable(self.customer_id, commit, error) from error
+
+    def _recall(self, found: Sequence[Commit], heads: dict[Address, Head], reach: Reach) -> dict[Address, Head]:
+        """Take the recorded decision as the answer; commits that a snapshot may have missed are made safe first."""
+        if any(self._envelope(commit).wish != self._wish for commit in found):
+            raise RequestConflict(
+                f"Expected a new request id for a new wish, but {self.request} of customer {self.customer_id!r} "
+                f"was used before for another wish (see {found[0].aggregate_id!r}). Nothing was written."
+            )
+        self.recorded = True
+        types = {aggregate_id(where): where[0] for where in heads}
+        for commit in found:
+            self._events[commit.aggregate_id] = self._stored_events(types[commit.aggregate_id], commit)
+        if self.request.time >= self._checked_at - self.repository.bounds.late:
+            return heads
+        self._make_safe(found)
+        return self._heads(heads, reach)
+
+    def _stored_events(self, aggregate_type: type[Aggregate], commit: Commit) -> list[Event]:
+        try:
+            return serializer_of(aggregate_type).events(commit.payload)
+        except Unreadable as error:
+            raise unreadable(self.customer_id, commit, error) from error
+
+    def _make_safe(self, commits: Sequence[Commit]) -> None:
+        """Write commits again everywhere and delete the snapshots that may have missed them (G5)."""
+        store = self.repository.store
+        store.append(self.customer_id, commits, Reach.EVERYWHERE)
+        for commit in commits:
+            store.delete_snapshots(self.customer_id, commit.aggregate_id, commit.event_time, Reach.EVERYWHERE)
+
+    def _commits(self) -> list[Commit]:
+        payloads = seal(self._events, self._wish)
+        size = sum(map(len, payloads.values()))
+        if size > MAX_APPEND_BYTES:
+            raise TooLarge(
+                f"Expected an append of at most {MAX_APPEND_BYTES:,} bytes, got {size:,} for {self.request} of "
+                f"customer {self.customer_id!r}. Nothing was written; make the wish smaller or its events leaner."
+            )
+        return [
+            Commit(id, self.request.event_time, *split_tag(tag_of(type(self._events[id][0]))), payload)
+            for id, payload in payloads.items()
+        ]
+
+    def _address(self, state: Aggregate) -> Address:
+        for where, loaded in self._loaded:
+            if loaded is state:
+                return where
+        raise InvalidInput(f"Expected a state that this wish loaded, got {state!r}; use what wish.load returned.")
+
+    def _unknown(self, found: Sequence[Commit]) -> OutcomeUnknown:
+        announced = open_envelope(found[0].payload).commits if found else 0
+        return OutcomeUnknown(
+            f"Expected {announced} commits of {self.request} of customer {self.customer_id!r}, found {len(found)} "
+            "that agree. It may have happened: send the same request again, it can't count twice."
+        )
+
+
+def _complete(found: Sequence[Commit], heads: dict[Address, Head]) -> bool:
+    """Are there as many commits as they announce? One at or below its aggregate's floor counts as found."""
+    if not found:
+        return False
+    envelope, key = open_envelope(found[0].payload), sort_key(found[0].event_time)
+    seen = {commit.aggregate_id for commit in found}
+    below = [
+        where for where, head in heads.items()
+        if aggregate_id(where) not in seen and head.floor is not None and key <= sort_key(head.floor)
+    ]  # fmt: skip
+    return len(found) + len(below) >= envelope.commits
