@@ -31,6 +31,7 @@ from eslab.event import Event, is_tag, split_tag, tag_of
 
 FORMAT = 1
 RESIDUE = 0x2144DF1C  # the CRC-32 of any message followed by its own CRC-32 in little-endian order
+BRIDGE = b"\x81\xd5\x9d\x4c"  # leads the CRC-32 from where a whole payload leaves it back to where it begins
 PLACEHOLDER = b"\0\0\0\0"
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 Body = TypeVar("Body")
@@ -60,11 +61,12 @@ class VersionedSerializer:
         if len(self.current) < len(event_types):
             raise InvalidInput(f"Expected event types with different names, got {[tag_of(t) for t in event_types]}.")
         union: Any = reduce(or_, event_types)
-        self._page = msgspec.msgpack.Decoder(list[Envelope[list[union]]])
+        self._page = msgspec.msgpack.Decoder(list[Envelope[tuple[union, ...]]])
 
-    def page(self, payloads: Sequence[bytes]) -> list[list[Event]]:
-        """The events of many commits, a list for each; `Unreadable` says which payload failed, not where it stood."""
-        if {*map(crc32, payloads)} == {RESIDUE}:
+    def page(self, payloads: Sequence[bytes]) -> Sequence[Sequence[Event]]:
+        """The events of many commits, in order; `Unreadable` says which payload failed, not where it stood."""
+        # One checksum over all: damage to a payload moves the CRC for good, whatever whole payloads follow.
+        if crc32(BRIDGE.join(payloads)) == RESIDUE:
             try:
                 envelopes = self._page.decode(b"".join((_array_header(len(payloads)), *payloads)))
                 return [envelope.events for envelope in envelopes]

@@ -1,0 +1,63 @@
+"""G8, at full speed: one checksum proves a page of payloads, and finds what one for each would find."""
+
+from collections.abc import Sequence
+from zlib import crc32
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eslab import Event, Unreadable
+from eslab.serializer import BRIDGE, RESIDUE, VersionedSerializer, seal
+
+
+class Noted(Event):
+    text: str
+
+
+serializer = VersionedSerializer([Noted])
+texts = st.lists(st.text(max_size=60), min_size=1, max_size=20)
+
+
+def page(texts: Sequence[str]) -> list[bytes]:
+    return [seal({"note:1": [Noted(text)]}, b"12345678")["note:1"] for text in texts]
+
+
+@given(texts)
+def test_a_whole_page_has_the_residue_of_one_payload(texts: list[str]) -> None:
+    """Payloads joined by the bridge have the checksum of one whole payload, so the fast path is taken."""
+    assert crc32(BRIDGE.join(page(texts))) == RESIDUE
+    assert [[event.text for event in events] for events in serializer.page(page(texts))] == [[t] for t in texts]
+
+
+@given(texts, st.data())
+def test_a_flipped_bit_anywhere_is_found(texts: list[str], data: st.DataObject) -> None:
+    """One flipped bit in any payload of a page is never decoded, whatever follows it."""
+    payloads = page(texts)
+    at = data.draw(st.integers(0, len(payloads) - 1))
+    bit = data.draw(st.integers(0, len(payloads[at]) * 8 - 1))
+    payloads[at] = (int.from_bytes(payloads[at]) ^ 1 << bit).to_bytes(len(payloads[at]))
+    with pytest.raises(Unreadable):
+        serializer.page(payloads)
+
+
+@given(texts, st.data())
+def test_a_cut_payload_is_found(texts: list[str], data: st.DataObject) -> None:
+    """A payload that lost its tail, or all of its bytes, is never decoded."""
+    payloads = page(texts)
+    at = data.draw(st.integers(0, len(payloads) - 1))
+    payloads[at] = payloads[at][: data.draw(st.integers(0, len(payloads[at]) - 1))]
+    with pytest.raises(Unreadable):
+        serializer.page(payloads)
+
+
+@given(texts, st.data())
+def test_bytes_that_moved_to_the_next_payload_are_found(texts: list[str], data: st.DataObject) -> None:
+    """The same bytes, parted elsewhere, are no page."""
+    payloads = page(["first", *texts])
+    at = data.draw(st.integers(0, len(payloads) - 2))
+    moved = data.draw(st.integers(1, len(payloads[at])))
+    cut = len(payloads[at]) - moved
+    payloads[at], payloads[at + 1] = payloads[at][:cut], payloads[at][cut:] + payloads[at + 1]
+    with pytest.raises(Unreadable):
+        serializer.page(payloads)
