@@ -101,7 +101,10 @@ class Wish:
         """The commits that carry the greatest digest; others are a losing decision's."""
         recorded = [head.recorded for head in heads.values() if head.recorded]
         digests = [self._envelope(commit).digest for commit in recorded]
-        return [commit for commit, digest in zip(recorded, digests, strict=True) if digest == max(digests)]
+        found = [commit for commit, digest in zip(recorded, digests, strict=True) if digest == max(digests)]
+        if any(self._envelope(commit).wish != self._wish for commit in found):
+            raise self._conflict(found[0])
+        return found
 
     def _envelope(self, commit: Commit) -> Envelope[Raw]:
         try:
@@ -111,11 +114,6 @@ class Wish:
 
     def _recall(self, found: Sequence[Commit], heads: dict[Address, Head], reach: Reach) -> dict[Address, Head]:
         """Take the recorded decision as the answer; commits that a snapshot may have missed are made safe first."""
-        if any(self._envelope(commit).wish != self._wish for commit in found):
-            raise RequestConflict(
-                f"Expected a new request id for a new wish, but {self.request} of customer {self.customer_id!r} "
-                f"was used before for another wish (see {found[0].aggregate_id!r}). Nothing was written."
-            )
         self.recorded = True
         types = {aggregate_id(where): where[0] for where in heads}
         for commit in found:
@@ -156,6 +154,12 @@ class Wish:
             if loaded is state:
                 return where
         raise InvalidInput(f"Expected a state that this wish loaded, got {state!r}; use what wish.load returned.")
+
+    def _conflict(self, commit: Commit) -> RequestConflict:
+        return RequestConflict(
+            f"Expected a new request id for a new wish, but {self.request} of customer {self.customer_id!r} "
+            f"was used before for another wish (see {commit.aggregate_id!r}). Nothing was written."
+        )
 
     def _unknown(self, found: Sequence[Commit]) -> OutcomeUnknown:
         announced = open_envelope(found[0].payload).commits if found else 0

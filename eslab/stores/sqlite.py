@@ -3,7 +3,8 @@
 The tables are clustered exactly like Cassandra's, and event times are kept as sort keys, so that plain byte
 order is Cassandra's order. What was acknowledged survives kill -9; with `?synchronous=full` a power cut too (G2).
 
-URL: `sqlite:///relative.db` or `sqlite:////absolute.db`, with these options behind a `?`:
+URL: `sqlite:///relative.db`, `sqlite:////absolute.db`, or `sqlite:` for a fresh file that goes when the store is
+closed; with these options behind a `?`:
 
     synchronous   normal (default) or full
     timeout       seconds to wait for another writer, 5 by default
@@ -15,6 +16,7 @@ import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import quote, unquote, urlsplit
 from uuid import UUID
 from weakref import WeakSet
@@ -79,6 +81,7 @@ class SqliteStore:
         self._local = threading.local()
         self._connections: WeakSet[_Connection] = WeakSet()  # one goes when its thread ends
         self._closed = False
+        self._folder: TemporaryDirectory[str] | None = None
         with self._errors():
             self._prepare(self._connection())
 
@@ -88,15 +91,20 @@ class SqliteStore:
         options = url_options(url, {"synchronous": "normal", "timeout": "5", "mode": "rwc"})
         parts = urlsplit(url)
         path = unquote(parts.path)[1:]
-        if parts.netloc or not path:
-            raise InvalidInput(f"Expected sqlite:///relative.db or sqlite:////absolute.db, got {url!r}.")
+        if parts.netloc or parts.path == "/" or parts.path and not url.startswith("sqlite:///"):
+            raise InvalidInput(f"Expected sqlite:///relative.db or sqlite:////absolute.db or sqlite:, got {url!r}.")
         if options["synchronous"] not in ("normal", "full") or options["mode"] not in ("rwc", "rw", "ro"):
             raise InvalidInput(f"Expected synchronous=normal|full and mode=rwc|rw|ro, got {options}.")
         try:
             timeout = float(options["timeout"])
         except ValueError:
             raise InvalidInput(f"Expected timeout in seconds, got {options['timeout']!r}.") from None
-        return cls(Path(path), options["mode"], options["synchronous"], timeout)
+        if path:
+            return cls(Path(path), options["mode"], options["synchronous"], timeout)
+        folder = TemporaryDirectory(prefix="eslab-", ignore_cleanup_errors=True)
+        store = cls(Path(folder.name, "fresh.db"), "rwc", options["synchronous"], timeout)
+        store._folder = folder
+        return store
 
     def append(self, customer_id: str, commits: Sequence[Commit], reach: Reach = Reach.LOCAL) -> None:
         check_append(customer_id, commits)
@@ -172,6 +180,8 @@ class SqliteStore:
         self._closed = True
         for connection in list(self._connections):
             connection.close()
+        if self._folder:
+            self._folder.cleanup()
 
     def _between(
         self, query: str, customer_id: str, aggregate_id: str, after: UUID | None, up_to: UUID | None

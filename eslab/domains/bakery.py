@@ -1,0 +1,93 @@
+"""The bakery: frosting starts cream, colours go in and never come out.
+
+`AddColor("red")` is one event. `MakeColor("purple")` is a goal: it becomes the events that are still needed, on
+cream two, on red one, on purple none; on green it is rejected, because colour can't be extracted.
+
+    ids        frosting:KEY, within a customer
+    events     ColorAdded
+    commands   AddColor, MakeColor
+    aggregate  Frosting
+    handler    handle, a pure function
+    service    AggregateService(store, Frosting, handle, clock)
+"""
+
+from eslab import Aggregate, AggregateService, Clock, Command, Event, EventStore, Rejected, Request
+from eslab.domains import pigment
+
+BOWL = 12  # portions of colour that a bowl of cream holds
+
+
+# The names of events and fields are stored; rename a class only with tag= holding the old name.
+class ColorAdded(Event):
+    """One portion of a colour went into the bowl."""
+
+    color: str
+
+
+class AddColor(Command):
+    """Add one portion of a colour from the shelf."""
+
+    color: str
+
+
+class MakeColor(Command):
+    """Make the frosting a colour, whatever that still takes."""
+
+    color: str
+
+
+class Frosting(Aggregate):
+    """A bowl of frosting: how many portions of each colour are in the cream."""
+
+    portions: dict[str, int] = {}
+
+    def apply(self, event: ColorAdded) -> None:
+        self.portions[event.color] = self.portions.get(event.color, 0) + 1
+
+    @property
+    def hex(self) -> str:
+        """What the eye sees, as #rrggbb."""
+        return self._mixture.hex
+
+    @property
+    def name(self) -> str:
+        """What the baker calls it."""
+        return pigment.name_of(self._mixture)
+
+    @property
+    def _mixture(self) -> pigment.Colour:
+        return pigment.mix({pigment.BASE: 1, **self.portions})
+
+
+def handle(frosting: Frosting, wish: AddColor | MakeColor, request: Request) -> list[ColorAdded]:
+    """Which events fulfil the wish, given the frosting; raises `Rejected`."""
+    match wish:
+        case AddColor(color):
+            needed = [color]
+        case MakeColor(color):
+            needed = still_needed(frosting, color)
+    for color in needed:
+        if color not in pigment.SHELF:
+            raise Rejected("shelf", f"there is no {color} on the shelf, only {', '.join(pigment.SHELF)}")
+    count = sum(frosting.portions.values()) + len(needed)
+    if count > BOWL:
+        raise Rejected("bowl", "the bowl is too small", limit=BOWL, count=count)
+    return [ColorAdded(color) for color in needed]
+
+
+def still_needed(frosting: Frosting, goal: str) -> list[str]:
+    """The colours that turn the frosting into the goal: none if it is there, rejected if it can't get there."""
+    if frosting.name == goal:
+        return []
+    if goal not in pigment.RECIPES:
+        raise Rejected("recipe", f"nobody here knows how to make {goal}, only {', '.join(pigment.RECIPES)}")
+    recipe = pigment.RECIPES[goal]
+    if extra := sorted(frosting.portions.keys() - recipe.keys()):
+        raise Rejected("mixing", f"{goal} has no {' or '.join(extra)} in it, and colour can't be extracted")
+    times = max((-(-n // recipe[color]) for color, n in frosting.portions.items()), default=1)
+    return [color for color, n in recipe.items() for _ in range(n * times - frosting.portions.get(color, 0))]
+
+
+def open_bakery(store: EventStore, clock: Clock) -> AggregateService[Frosting]:
+    """The bakery's service on a store."""
+    return AggregateService(store, Frosting, handle, clock)

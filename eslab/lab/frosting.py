@@ -1,0 +1,102 @@
+"""The bowl of frosting, drawn: one state, a strip through time, and a slider that scrubs through it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from typing import TYPE_CHECKING
+
+from eslab.domains.bakery import Frosting
+from eslab.repository import Repository
+
+if TYPE_CHECKING:
+    from eslab.lab.charts import Figure
+
+BOWL = """
+<svg viewBox="0 0 120 84" width="{width}" role="img" aria-label="{label}">
+<path d="M8 30 h104 c-2 32 -24 46 -52 46 s-50 -14 -52 -46z" fill="#d9d5cc" stroke="#777" stroke-width="2"/>
+<ellipse cx="60" cy="30" rx="50" ry="11" fill="{color}" stroke="#777" stroke-width="1.5"/>
+<path d="M22 30 q10 -16 22 -7 q8 -16 20 -5 q14 -9 20 4 q12 -3 14 8 q-38 14 -76 0z" fill="{color}"/>
+<path d="M34 27 q8 -7 14 -1 M62 23 q8 -6 14 1" fill="none" stroke="#fff" stroke-opacity=".55" stroke-width="2"/>
+</svg>"""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The frosting as it was at one moment."""
+
+    time: datetime
+    frosting: Frosting
+
+    def _repr_html_(self) -> str:
+        return bowl(self.frosting, f"{self.time:%H:%M}")
+
+
+@dataclass(frozen=True)
+class Film:
+    """The frosting after each event, in order; shows itself as a strip of bowls."""
+
+    moments: list[Moment]
+
+    def _repr_html_(self) -> str:
+        bowls = "".join(bowl(m.frosting, f"{m.time:%H:%M}", width=96) for m in self.moments)
+        return f'<div style="display:flex;flex-wrap:wrap;gap:12px">{bowls}</div>'
+
+    def __repr__(self) -> str:
+        return " → ".join(m.frosting.name for m in self.moments)
+
+
+def bowl(frosting: Frosting, caption: str = "", width: int = 160) -> str:
+    """A bowl of this frosting as SVG, with its colour in words for those who can't see it."""
+    portions = ", ".join(f"{n} {color}" for color, n in sorted(frosting.portions.items())) or "nothing but cream"
+    label = escape(f"A bowl of {frosting.name} frosting: {portions}")
+    words = escape(f"{caption} {frosting.name}".strip())
+    drawing = BOWL.format(width=width, color=frosting.hex, label=label)
+    return (
+        f'<figure style="margin:0;display:inline-block;text-align:center">{drawing}'
+        f"<figcaption>{words}<br><small>{escape(portions)}</small></figcaption></figure>"
+    )
+
+
+def film(repository: Repository, customer: str, key: str) -> Film:
+    """Hydrate the frosting as of each of its commits: time travel, one read per moment."""
+    times = list(dict.fromkeys(repository.history(customer, Frosting, key)["time"]))
+    return Film([Moment(t, repository.load(customer, Frosting, key, as_of=t)) for t in times])
+
+
+def scrub(film: Film):  # noqa: ANN201 - ipywidgets has no types
+    """A slider through the film; every position is a hydration `as_of` that moment."""
+    import ipywidgets
+
+    labels = [(f"{m.time:%H:%M}", i) for i, m in enumerate(film.moments)]
+    slider = ipywidgets.SelectionSlider(options=labels, value=len(labels) - 1, description="as of")
+    picture = ipywidgets.HTML()
+
+    def show(change: dict) -> None:
+        picture.value = film.moments[change["new"]]._repr_html_()
+
+    slider.observe(show, names="value")
+    show({"new": slider.value})
+    return ipywidgets.VBox([slider, picture])
+
+
+def mixed_over_time(repository: Repository, customer: str, key: str) -> "Figure":
+    """A chart of how many portions of each colour were in the bowl after each event."""
+    import altair
+    import pandas
+
+    from eslab.lab import charts
+
+    history = repository.history(customer, Frosting, key)
+    counted = history.assign(portions=history.groupby("color").cumcount() + 1)
+    table = (
+        counted.pivot_table(index="time", columns="color", values="portions").ffill().fillna(0).astype(int)
+        .reset_index().melt("time", var_name="color", value_name="portions")
+    )  # fmt: skip
+    table["time"] = pandas.to_datetime(table["time"]).dt.strftime("%H:%M")
+    chart = altair.Chart(table).mark_line(point=True).encode(
+        x=altair.X("time:O", title="time of the wish", axis=altair.Axis(labelAngle=0)),
+        y=altair.Y("portions:Q", title="portions in the bowl", axis=altair.Axis(tickMinStep=1)),
+        **charts.by(table["color"]),
+    )  # fmt: skip
+    words = ", ".join(f"{n} {color}" for color, n in table.groupby("color")["portions"].max().items())
+    return charts.show(chart, alt=f"Portions in the bowl over time; they only grow, to {words}.", table=table)
