@@ -1,0 +1,62 @@
+"""Specifications of a handler: given events, when a command, then events or a rejection.
+
+given(Frosting, ColorAdded("red")).when(handle, MakeColor("purple")).then(ColorAdded("blue"))
+given(Frosting, ColorAdded("yellow")).when(handle, MakeColor("purple")).then_rejected("mixing")
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from eslab.aggregate import Aggregate
+from eslab.event import Command, Event, Rejected
+from eslab.request import Request
+
+REQUEST = Request.at(datetime(2026, 1, 5, 9, 0, tzinfo=UTC), "a specification")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a handler answered: events, or a rejection."""
+
+    given: Sequence[Event]
+    command: Command
+    answer: Sequence[Event] | Rejected
+
+    def then(self, *expected: Event) -> None:
+        """Exactly these events, in this order; none of them means that nothing was needed."""
+        if isinstance(self.answer, Rejected) or list(self.answer) != list(expected):
+            raise AssertionError(self._message(list(expected)))
+
+    def then_rejected(self, rule: str, *, limit: Any = None, count: Any = None) -> None:
+        """Rejected by this rule, with this limit and count."""
+        rejected = self.answer if isinstance(self.answer, Rejected) else None
+        if rejected is None or (rejected.rule, rejected.limit, rejected.count) != (rule, limit, count):
+            raise AssertionError(self._message(f"Rejected by {rule} (limit {limit}, count {count})"))
+
+    def _message(self, expected: object) -> str:
+        return f"given {list(self.given)}, when {self.command}: expected {expected}, got {self.answer}"
+
+
+@dataclass(frozen=True)
+class Given:
+    """An aggregate with a past."""
+
+    aggregate_type: type[Aggregate]
+    events: Sequence[Event]
+
+    def when(self, handle: Callable[..., Sequence[Event]], command: Command, request: Request = REQUEST) -> Outcome:
+        """Let the handler decide the command."""
+        state = self.aggregate_type()
+        for event in self.events:
+            state.apply(event)
+        try:
+            return Outcome(self.events, command, handle(state, command, request))
+        except Rejected as rejected:
+            return Outcome(self.events, command, rejected)
+
+
+def given(aggregate_type: type[Aggregate], *events: Event) -> Given:
+    """Begin a specification with what happened before."""
+    return Given(aggregate_type, events)
