@@ -1,0 +1,1 @@
+"""The lab: charts, widgets, exercises, and the runner that executes every notebook."""
