@@ -27,7 +27,11 @@ def version(number: int) -> Callable[[str], str]:
     return lambda class_name: f"{class_name}:{number}"
 
 
-class Event(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag=version(1)):
+# Unpacked, so that type checkers don't ask for frozen=True on every subclass, which inherits it anyway.
+FROZEN: dict[str, Any] = {"frozen": True}
+
+
+class Event(msgspec.Struct, gc=False, tag_field="type", tag=version(1), **FROZEN):
     """Something that happened: immutable, with a type, a version and domain fields only.
 
     What needs a time carries it as a field. Fields may be anything that msgspec can encode; `type` is taken.
@@ -37,7 +41,7 @@ class Event(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag=version
         return display.table(tag_of(type(self)), display.fields(self))
 
 
-class Command(msgspec.Struct, frozen=True, tag_field="type", tag=True):
+class Command(msgspec.Struct, tag_field="type", tag=True, **FROZEN):
     """A wish, named in the imperative; it may be rejected."""
 
     def _repr_html_(self) -> str:

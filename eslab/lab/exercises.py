@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from eslab import Command, Rejected, Request
 from eslab.domains.bakery import BOWL, ColorAdded, Frosting
-from eslab.domains.downloads.downloaded import Downloaded, DownloadCounted
+from eslab.domains.downloads.downloaded import DownloadCounted, Downloaded
 from eslab.lab.session import START
 
 
@@ -34,7 +34,8 @@ class Verdict:
 
     def _repr_html_(self) -> str:
         items = "".join(f"<li>{'✓' if ok else '✗'} {escape(line)}</li>" for ok, line in self.lines)
-        return f'<b>{self.title if self.passed else self.advice}</b><ul style="list-style:none;padding-left:0">{items}</ul>'
+        words = self.title if self.passed else self.advice
+        return f'<b>{words}</b><ul style="list-style:none;padding-left:0">{items}</ul>'
 
 
 class AtLeast(Command):

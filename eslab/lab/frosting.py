@@ -63,7 +63,7 @@ def film(repository: Repository, customer: str, key: str) -> Film:
     return Film([Moment(t, repository.load(customer, Frosting, key, as_of=t)) for t in times])
 
 
-def scrub(film: Film):  # noqa: ANN201 - ipywidgets has no types
+def scrub(film: Film):
     """A slider through the film; every position is a hydration `as_of` that moment."""
     import ipywidgets
 
@@ -79,24 +79,21 @@ def scrub(film: Film):  # noqa: ANN201 - ipywidgets has no types
     return ipywidgets.VBox([slider, picture])
 
 
-def mixed_over_time(repository: Repository, customer: str, key: str) -> "Figure":
-    """A chart of how many portions of each colour were in the bowl after each event."""
+def mixed_over_time(film: Film) -> "Figure":
+    """A chart of how many portions of each colour were in the bowl at each moment of the film."""
     import altair
     import pandas
 
     from eslab.lab import charts
 
-    history = repository.history(customer, Frosting, key)
-    counted = history.assign(portions=history.groupby("color").cumcount() + 1)
-    table = (
-        counted.pivot_table(index="time", columns="color", values="portions").ffill().fillna(0).astype(int)
-        .reset_index().melt("time", var_name="color", value_name="portions")
-    )  # fmt: skip
-    table["time"] = pandas.to_datetime(table["time"]).dt.strftime("%H:%M")
-    chart = altair.Chart(table).mark_line(point=True).encode(
-        x=altair.X("time:O", title="time of the wish", axis=altair.Axis(labelAngle=0)),
-        y=altair.Y("portions:Q", title="portions in the bowl", axis=altair.Axis(tickMinStep=1)),
-        **charts.by(table["color"]),
-    )  # fmt: skip
-    words = ", ".join(f"{n} {color}" for color, n in table.groupby("color")["portions"].max().items())
+    colors = film.moments[-1].frosting.portions
+    table = pandas.DataFrame(
+        {"time": f"{m.time:%H:%M}", "color": color, "portions": m.frosting.portions.get(color, 0)}
+        for m in film.moments
+        for color in colors
+    )
+    x = altair.X("time:O", title="time of the wish", axis=altair.Axis(labelAngle=0))
+    y = altair.Y("portions:Q", title="portions in the bowl", axis=altair.Axis(tickMinStep=1))
+    chart = altair.Chart(table).mark_line(point=True).encode(x=x, y=y, **charts.by(table["color"]))
+    words = ", ".join(f"{n} {color}" for color, n in colors.items())
     return charts.show(chart, alt=f"Portions in the bowl over time; they only grow, to {words}.", table=table)
