@@ -1,0 +1,22 @@
+"""Make the learners' notebooks from notebooks/solutions/, which are their source: solutions become stubs.
+
+python scripts/make_notebooks.py
+"""
+
+from pathlib import Path
+
+import nbformat
+
+from eslab.lab.exercises import learner_copy
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+
+
+def written(solution: Path) -> str:
+    """The text of the learner's notebook that belongs to a solution."""
+    return nbformat.writes(learner_copy(nbformat.read(solution, as_version=4)), indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    for solution in sorted((NOTEBOOKS / "solutions").glob("*.ipynb")):
+        (NOTEBOOKS / solution.name).write_text(written(solution), encoding="utf-8")
