@@ -31,6 +31,7 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 INK = "currentColor"  # the page's own text colour, so a chart follows a change of theme without being drawn anew
 PAPER_INK = "#24292f"  # the same in the picture, which has a white ground
+SIZE = {"continuousWidth": 480, "continuousHeight": 260, "discreteWidth": 480, "discreteHeight": {"step": 28}}
 TABLE_ROWS = 50
 
 Spec = dict[str, Any]
@@ -106,7 +107,8 @@ def theme() -> alt.theme.ThemeConfig:
         "header": {"labelColor": INK, "titleColor": INK},
         "text": {"color": INK},
         "rule": {"color": INK},
-        "view": {"stroke": None, "continuousWidth": 480, "continuousHeight": 260, "discreteHeight": 260},
+        "axisXDiscrete": {"labelAngle": 0},
+        "view": {"stroke": None, **SIZE},
         "range": {"category": list(COLORS), "symbol": list(SHAPES)},
         "mark": {"color": COLORS[0]},
         "line": {"strokeWidth": 2},
