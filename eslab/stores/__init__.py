@@ -1,5 +1,6 @@
 """The stores, opened by URL: `memory:`, `sqlite:///lab.db`, `cassandra://host1,host2/keyspace?dc=us`."""
 
+from collections.abc import Mapping
 from importlib import import_module
 from urllib.parse import parse_qsl, urlsplit
 
@@ -22,7 +23,7 @@ def open_store(url: str) -> EventStore:
     return getattr(import_module(f"eslab.stores.{scheme}"), SCHEMES[scheme]).open(url)
 
 
-def url_options(url: str, allowed: dict[str, str]) -> dict[str, str]:
+def url_options(url: str, allowed: Mapping[str, str]) -> dict[str, str]:
     """The options behind the `?` of a store URL over their defaults; an unknown one is refused."""
     given = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
     if unknown := given.keys() - allowed.keys():

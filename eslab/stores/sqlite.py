@@ -15,8 +15,10 @@ import sqlite3
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from itertools import takewhile
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 from uuid import UUID
 from weakref import WeakSet
@@ -27,6 +29,7 @@ from eslab.store import Commit, Head, Reach, StoredSnapshot, check_append, check
 from eslab.stores import url_options
 
 PAGE = 1000  # commits in a page
+OPENERS = 100  # how often to step aside for others who open the same fresh file
 SCHEMA_VERSION = 1
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
@@ -49,9 +52,7 @@ SET first = excluded.first WHERE first IS NULL OR excluded.first < first"""
 FLOOR = """
 INSERT INTO aggregates (customer_id, aggregate_id, floor) VALUES (?, ?, ?) ON CONFLICT DO UPDATE
 SET floor = excluded.floor WHERE floor IS NULL OR excluded.floor > floor"""
-OF_TYPE = """
-SELECT aggregate_id FROM aggregates
-WHERE customer_id = ? AND aggregate_id >= ? AND substr(aggregate_id, 1, ?) = ?"""  # not LIKE: no wildcards, case counts
+FROM_PREFIX = "SELECT aggregate_id FROM aggregates WHERE customer_id = ? AND aggregate_id >= ? ORDER BY aggregate_id"
 ENTRY = "SELECT first, floor FROM aggregates WHERE customer_id = ? AND aggregate_id = ?"
 SNAPSHOTS = "SELECT up_to, fold, payload FROM snapshots WHERE customer_id = ? AND aggregate_id = ?"
 RECORDED = """
@@ -61,7 +62,7 @@ SELECT payload FROM events
 WHERE customer_id = ? AND aggregate_id = ? AND event_time > ? AND event_time <= ? ORDER BY event_time"""
 ROWS = """
 SELECT event_time, event_type, version, payload FROM events
-WHERE customer_id = ? AND aggregate_id = ? AND event_time > ? AND event_time <= ? ORDER BY event_time"""
+WHERE customer_id = ? AND aggregate_id = ? AND event_time > ? AND event_time <= ? ORDER BY event_time LIMIT ?"""
 SAVE_SNAPSHOT = "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?)"
 DELETE_SNAPSHOT = "DELETE FROM snapshots WHERE customer_id = ? AND aggregate_id = ? AND up_to = ? AND fold = ?"
 DELETE_SNAPSHOTS = "DELETE FROM snapshots WHERE customer_id = ? AND aggregate_id = ? AND up_to >= ?"
@@ -70,7 +71,11 @@ EARLIEST, LATEST = b"", b"\xff" * 17  # below and above every sort key
 
 
 class _Connection(sqlite3.Connection):
-    """A connection that a WeakSet can hold."""
+    """A connection with a lock: SQLite crashes when one thread closes it in the middle of another's statement."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.lock = threading.RLock()
 
 
 class SqliteStore:
@@ -78,12 +83,14 @@ class SqliteStore:
 
     def __init__(self, path: Path, mode: str = "rwc", synchronous: str = "normal", timeout: float = 5) -> None:
         self.path, self._mode, self._synchronous, self._timeout = path, mode, synchronous, timeout
+        self._uri = f"file://{quote(str(path.absolute()))}?mode={mode}"  # threads connect later, wherever they are
         self._local = threading.local()
         self._connections: WeakSet[_Connection] = WeakSet()  # one goes when its thread ends
+        self._closing = threading.Lock()
         self._closed = False
         self._folder: TemporaryDirectory[str] | None = None
-        with self._errors():
-            self._prepare(self._connection())
+        with self._using() as connection:
+            self._prepare(connection)
 
     @classmethod
     def open(cls, url: str) -> "SqliteStore":
@@ -91,14 +98,11 @@ class SqliteStore:
         options = url_options(url, {"synchronous": "normal", "timeout": "5", "mode": "rwc"})
         parts = urlsplit(url)
         path = unquote(parts.path)[1:]
-        if parts.netloc or parts.path == "/" or parts.path and not url.startswith("sqlite:///"):
+        if "\0" in path or parts.netloc or parts.path == "/" or (parts.path and not url.startswith("sqlite:///")):
             raise InvalidInput(f"Expected sqlite:///relative.db or sqlite:////absolute.db or sqlite:, got {url!r}.")
         if options["synchronous"] not in ("normal", "full") or options["mode"] not in ("rwc", "rw", "ro"):
             raise InvalidInput(f"Expected synchronous=normal|full and mode=rwc|rw|ro, got {options}.")
-        try:
-            timeout = float(options["timeout"])
-        except ValueError:
-            raise InvalidInput(f"Expected timeout in seconds, got {options['timeout']!r}.") from None
+        timeout = _seconds(options["timeout"])
         if path:
             return cls(Path(path), options["mode"], options["synchronous"], timeout)
         folder = TemporaryDirectory(prefix="eslab-", ignore_cleanup_errors=True)
@@ -125,14 +129,13 @@ class SqliteStore:
         event_time: UUID | None = None,
         reach: Reach = Reach.LOCAL,
     ) -> dict[str, Head]:
-        with self._errors():
-            connection = self._connection()
+        with self._using() as connection:
             return {id: _head(connection, customer_id, id, event_time) for id in aggregate_ids}
 
     def heads_of_type(self, customer_id: str, prefix: str, reach: Reach = Reach.LOCAL) -> dict[str, Head]:
-        with self._errors():
-            ids = self._connection().execute(OF_TYPE, (customer_id, prefix, len(prefix), prefix)).fetchall()
-        return self.heads(customer_id, [id for (id,) in ids])
+        with self._using() as connection, closing(connection.execute(FROM_PREFIX, (customer_id, prefix))) as cursor:
+            ids = list(takewhile(lambda id: id.startswith(prefix), (id for (id,) in cursor)))
+        return self.heads(customer_id, ids)
 
     def read_many(
         self,
@@ -142,16 +145,24 @@ class SqliteStore:
         reach: Reach = Reach.LOCAL,
     ) -> Generator[tuple[str, Sequence[bytes]], None, None]:
         for id, start in after.items():
-            with self._errors(), self._between(PAYLOADS, customer_id, id, start, up_to) as cursor:
-                while rows := cursor.fetchmany(PAGE):
+            with self._using() as connection:
+                cursor = connection.execute(PAYLOADS, (customer_id, id, *_between(start, up_to)))
+            with closing(cursor):
+                while rows := self._fetch(cursor):
                     yield id, [payload for (payload,) in rows]
 
     def rows(
         self, customer_id: str, aggregate_id: str, after: UUID | None = None, up_to: UUID | None = None
     ) -> Generator[Commit, None, None]:
-        with self._errors(), self._between(ROWS, customer_id, aggregate_id, after, up_to) as cursor:
-            for key, event_type, version, payload in cursor:
-                yield Commit(aggregate_id, from_sort_key(key), event_type, version, payload)
+        low, high = _between(after, up_to)
+        while True:
+            # A statement for each page: a reader that pauses, or appends in between, holds nobody up.
+            with self._using() as connection:
+                page = connection.execute(ROWS, (customer_id, aggregate_id, low, high, PAGE)).fetchall()
+            for low, *rest in page:
+                yield Commit(aggregate_id, from_sort_key(low), *rest)
+            if len(page) < PAGE:
+                return
 
     def save_snapshot(self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> None:
         with self._write() as connection:
@@ -177,48 +188,66 @@ class SqliteStore:
             connection.execute(DELETE_EVENTS, (customer_id, aggregate_id, sort_key(up_to)))
 
     def close(self) -> None:
-        self._closed = True
-        for connection in list(self._connections):
-            connection.close()
+        with self._closing:
+            self._closed = True
+            connections = list(self._connections)
+        for connection in connections:
+            with connection.lock:
+                connection.close()
         if self._folder:
             self._folder.cleanup()
 
-    def _between(
-        self, query: str, customer_id: str, aggregate_id: str, after: UUID | None, up_to: UUID | None
-    ) -> "closing[sqlite3.Cursor]":
-        low, high = sort_key(after) if after else EARLIEST, sort_key(up_to) if up_to else LATEST
-        return closing(self._connection().execute(query, (customer_id, aggregate_id, low, high)))
+    def _fetch(self, cursor: sqlite3.Cursor) -> list[tuple[bytes]]:
+        with self._using():
+            return cursor.fetchmany(PAGE)
 
-    def _connection(self) -> sqlite3.Connection:
-        if self._closed:
-            raise StoreClosed(f"Expected an open store, but {self.path} was closed; open it anew.")
-        if not hasattr(self._local, "connection"):
-            uri = f"file:{quote(str(self.path))}?mode={self._mode}"
-            # Used by one thread, but closed by whichever closes the store.
-            connection = sqlite3.connect(
-                uri, uri=True, timeout=self._timeout, isolation_level=None, check_same_thread=False, factory=_Connection
-            )
-            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
-            self._connections.add(connection)
-            self._local.connection = connection
+    @contextmanager
+    def _using(self) -> Generator[sqlite3.Connection, None, None]:
+        """This thread's connection, which nobody closes meanwhile; SQLite's errors become ours."""
+        with self._errors():
+            connection = self._connection()
+            with connection.lock:
+                yield connection
+
+    def _connection(self) -> _Connection:
+        with self._closing:
+            if self._closed:
+                raise StoreClosed(f"Expected an open store, but {self.path} was closed; open it anew.")
+            if not hasattr(self._local, "connection"):
+                self._local.connection = self._connect()
+                self._connections.add(self._local.connection)
         return self._local.connection
 
+    def _connect(self) -> _Connection:
+        # Used by one thread, but closed by whichever closes the store.
+        connection = sqlite3.connect(
+            self._uri,
+            uri=True,
+            timeout=self._timeout,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=_Connection,
+        )
+        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+        return connection
+
     def _prepare(self, connection: sqlite3.Connection) -> None:
+        # Tables before version: both are written at once, so tables without a version are somebody else's.
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version == 0 and self._mode != "ro":
-            connection.execute("PRAGMA journal_mode = WAL")
+        if version == 0 and not tables and self._mode != "ro":
+            _use_wal(connection)
             connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
         elif version != SCHEMA_VERSION:
             raise StoreError(
-                f"Expected schema version {SCHEMA_VERSION} in {self.path}, found {version}: "
+                f"Expected schema version {SCHEMA_VERSION} in {self.path}, found {version} and {tables} tables: "
                 "it was made by another version of eslab, or is no store of eslab."
             )
 
     @contextmanager
     def _write(self) -> Generator[sqlite3.Connection, None, None]:
         """One transaction: all or nothing, and the lock is taken before anything is read."""
-        with self._errors():
-            connection = self._connection()
+        with self._using() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -263,6 +292,34 @@ MEANINGS = {
     sqlite3.SQLITE_NOTADB: (StoreError, "This is no SQLite file; name another one in the URL."),
     sqlite3.SQLITE_CORRUPT: (StoreError, "The file is damaged; restore it from a backup."),
 }
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds <= 86_400:  # neither is nan
+        raise InvalidInput(f"Expected timeout in seconds, 0 to 86400, got {text!r}.")
+    return seconds
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to a write-ahead log; SQLite does not wait for others who do it too, so wait for them by a lock."""
+    for _ in range(OPENERS):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+    connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _between(after: UUID | None, up_to: UUID | None) -> tuple[bytes, bytes]:
+    return sort_key(after) if after else EARLIEST, sort_key(up_to) if up_to else LATEST
 
 
 def _head(connection: sqlite3.Connection, customer_id: str, aggregate_id: str, event_time: UUID | None = None) -> Head:

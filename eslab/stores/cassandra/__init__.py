@@ -1,0 +1,255 @@
+"""The store that this project exists for: Apache Cassandra, one partition per customer.
+
+URL: `cassandra://host1,host2:9042/keyspace`, with these options behind a `?`; what is secret may come from the
+environment too, as ESLAB_CASSANDRA_USER, _PASSWORD, _CA, _CERT and _KEY:
+
+    dc           the region that is local; found out when the hosts are all of one
+    timeout      seconds until a request counts as lost, 10 by default
+    speculate    milliseconds until a second replica is asked too; 0, the default, is never
+    lifetime     days that a commit stays; the expiry follows from its request, so a retry doesn't prolong it
+    ca           file of the certificate authority; switches TLS on
+    cert, key    files of the client's certificate and its key
+
+An append is one batch in one partition, one mutation: all or nothing on each replica. Statements and batch are marked
+idempotent, since a commit's key and write time follow from its request; so they are retried and speculated freely.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, TypeVar
+from uuid import UUID
+
+from cassandra import ConsistencyLevel, DriverException, OperationTimedOut, RequestExecutionException, WriteTimeout
+from cassandra.cluster import NoHostAvailable, ResponseFuture
+from cassandra.query import BatchStatement, BatchType, PreparedStatement
+
+from eslab.clock import Clock, system_clock, to_ms
+from eslab.errors import OutcomeUnknown, StoreClosed, StoreUnavailable
+from eslab.request import TICKS_AT_1970, time_of
+from eslab.store import Commit, Head, Reach, StoredSnapshot, check_append, check_floor, place
+from eslab.stores.cassandra.connection import Options, connect
+from eslab.stores.cassandra.schema import ensure_schema
+
+PAGE = 5000  # commits in a page; see docs/benchmarks.md
+IN_FLIGHT = 32  # aggregates that are read at once
+EARLIEST = UUID("00000000-0000-1000-8080-808080808080")  # below and above every timeuuid, in Cassandra's order
+LATEST = UUID("ffffffff-ffff-1fff-7f7f-7f7f7f7f7f7f")
+LEVELS = {
+    Reach.LOCAL: ConsistencyLevel.LOCAL_QUORUM,
+    Reach.QUORUM: ConsistencyLevel.QUORUM,
+    Reach.EVERYWHERE: ConsistencyLevel.EACH_QUORUM,
+}
+STATEMENTS = {
+    "append": "INSERT INTO events (customer_id, aggregate_id, event_time, event_type, version, payload) "
+    "VALUES (?, ?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?",
+    "first": "UPDATE aggregates USING TIMESTAMP ? SET first = ? WHERE customer_id = ? AND aggregate_id = ?",
+    "floor": "UPDATE aggregates USING TIMESTAMP ? SET floor = ? WHERE customer_id = ? AND aggregate_id = ?",
+    "entries": "SELECT aggregate_id, first, floor FROM aggregates WHERE customer_id = ? AND aggregate_id IN ?",
+    "snapshots": "SELECT aggregate_id, up_to, fold, payload FROM snapshots WHERE customer_id = ? AND aggregate_id IN ?",
+    "recorded": "SELECT aggregate_id, event_time, event_type, version, payload FROM events "
+    "WHERE customer_id = ? AND aggregate_id IN ? AND event_time = ?",
+    "entries_of_type": "SELECT aggregate_id, first, floor FROM aggregates "
+    "WHERE customer_id = ? AND aggregate_id >= ? AND aggregate_id < ?",
+    "snapshots_of_type": "SELECT aggregate_id, up_to, fold, payload FROM snapshots "
+    "WHERE customer_id = ? AND aggregate_id >= ? AND aggregate_id < ?",
+    "payloads": "SELECT payload FROM events "
+    "WHERE customer_id = ? AND aggregate_id = ? AND event_time > ? AND event_time <= ?",
+    "rows": "SELECT aggregate_id, event_time, event_type, version, payload FROM events "
+    "WHERE customer_id = ? AND aggregate_id = ? AND event_time > ? AND event_time <= ?",
+    "save_snapshot": "INSERT INTO snapshots (customer_id, aggregate_id, up_to, fold, payload) VALUES (?, ?, ?, ?, ?)",
+    "delete_snapshot": "DELETE FROM snapshots WHERE customer_id = ? AND aggregate_id = ? AND up_to = ? AND fold = ?",
+    "delete_snapshots": "DELETE FROM snapshots WHERE customer_id = ? AND aggregate_id = ? AND up_to >= ?",
+    "delete_events": "DELETE FROM events USING TIMESTAMP ? "
+    "WHERE customer_id = ? AND aggregate_id = ? AND event_time <= ?",
+}
+T = TypeVar("T")
+
+
+class CassandraStore:
+    """An `EventStore` in one keyspace; its session is shared by all threads."""
+
+    def __init__(self, options: Options, clock: Clock = system_clock) -> None:
+        self.options, self._clock = options, clock
+        self._closed = False
+        with self._errors():
+            self.session = connect(options)
+            ensure_schema(self.session, options)
+            self._prepared: dict[str, PreparedStatement] = {}
+            for name, cql in STATEMENTS.items():
+                self._prepared[name] = self.session.prepare(cql)
+                self._prepared[name].is_idempotent = True
+
+    @classmethod
+    def open(cls, url: str) -> "CassandraStore":
+        """Connect to the keyspace that the URL names; a keyspace that begins with `lab` is made if it is missing."""
+        return cls(Options.parse(url))
+
+    def append(self, customer_id: str, commits: Sequence[Commit], reach: Reach = Reach.LOCAL) -> None:
+        check_append(customer_id, commits)
+        batch = BatchStatement(BatchType.UNLOGGED, consistency_level=LEVELS[reach])
+        batch.is_idempotent = True  # the driver looks at the batch itself before it speculates
+        append, first = self._prepared["append"], self._prepared["first"]
+        for commit in commits:
+            ms = to_ms(time_of(commit.event_time))
+            batch.add(append, (customer_id, *commit, ms * 1000, self._ttl(ms)))
+        for id, time in _earliest(commits).items():
+            # Written with minus its time, so that the earliest wins.
+            batch.add(first, (-_ticks(time), time, customer_id, id))
+        with self._errors(writing=True):
+            self._session().execute(batch)
+
+    def heads(
+        self,
+        customer_id: str,
+        aggregate_ids: Sequence[str],
+        event_time: UUID | None = None,
+        reach: Reach = Reach.LOCAL,
+    ) -> dict[str, Head]:
+        ids = list(aggregate_ids)
+        asked = [("entries", (customer_id, ids)), ("snapshots", (customer_id, ids))]
+        if event_time:
+            asked.append(("recorded", (customer_id, ids, event_time)))
+        return _heads(ids, *self._ask(asked, reach))
+
+    def heads_of_type(self, customer_id: str, prefix: str, reach: Reach = Reach.LOCAL) -> dict[str, Head]:
+        key = (customer_id, prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1))
+        entries, snapshots = self._ask([("entries_of_type", key), ("snapshots_of_type", key)], reach)
+        return _heads([id for id, _, _ in entries], entries, snapshots)
+
+    def read_many(
+        self,
+        customer_id: str,
+        after: Mapping[str, UUID | None],
+        up_to: UUID | None = None,
+        reach: Reach = Reach.LOCAL,
+    ) -> Generator[tuple[str, Sequence[bytes]], None, None]:
+        def start(id: str) -> tuple[str, ResponseFuture]:
+            return id, self._send("payloads", (customer_id, id, after[id] or EARLIEST, up_to or LATEST), reach)
+
+        with self._errors():
+            for id, future in _ahead(after, start):
+                for rows in _pages(future):
+                    yield id, [payload for (payload,) in rows]
+
+    def rows(
+        self, customer_id: str, aggregate_id: str, after: UUID | None = None, up_to: UUID | None = None
+    ) -> Generator[Commit, None, None]:
+        with self._errors():
+            key = (customer_id, aggregate_id, after or EARLIEST, up_to or LATEST)
+            for rows in _pages(self._send("rows", key, Reach.LOCAL)):
+                yield from (Commit(*row) for row in rows)
+
+    def save_snapshot(self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> None:
+        self._do("save_snapshot", (customer_id, aggregate_id, *snapshot))
+
+    def delete_snapshot(self, customer_id: str, aggregate_id: str, up_to: UUID, fold: int) -> None:
+        self._do("delete_snapshot", (customer_id, aggregate_id, up_to, fold))
+
+    def delete_snapshots(self, customer_id: str, aggregate_id: str, since: UUID, reach: Reach = Reach.LOCAL) -> None:
+        self._do("delete_snapshots", (customer_id, aggregate_id, since), reach)
+
+    def raise_floor(self, customer_id: str, aggregate_id: str, floor: UUID) -> None:
+        # Written with its time, so that the highest wins.
+        self._do("floor", (_ticks(floor), floor, customer_id, aggregate_id))
+
+    def delete_events(self, customer_id: str, aggregate_id: str, up_to: UUID) -> None:
+        head = self.heads(customer_id, [aggregate_id])[aggregate_id]
+        check_floor(head.floor, up_to, place(customer_id, aggregate_id))
+        # Never "now": that would hide every later-arriving older row for ever.
+        self._do("delete_events", (to_ms(time_of(up_to)) * 1000, customer_id, aggregate_id, up_to))
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self.session.cluster.shutdown()
+
+    def _ttl(self, ms: int) -> int:
+        """Seconds until the commit of a request expires: a function of the request, the same for every retry."""
+        if not self.options.lifetime:
+            return 0
+        return max(1, (ms + self.options.lifetime * 86_400_000 - to_ms(self._clock())) // 1000)
+
+    def _ask(self, asked: Iterable[tuple[str, tuple[Any, ...]]], reach: Reach) -> list[list[tuple[Any, ...]]]:
+        """All rows of several queries, sent together: one wait."""
+        with self._errors():
+            futures = [self._send(name, parameters, reach) for name, parameters in asked]
+            return [[row for rows in _pages(future) for row in rows] for future in futures]
+
+    def _do(self, name: str, parameters: tuple[Any, ...], reach: Reach = Reach.LOCAL) -> None:
+        with self._errors(writing=True):
+            self._send(name, parameters, reach).result()
+
+    def _send(self, name: str, parameters: tuple[Any, ...], reach: Reach) -> ResponseFuture:
+        bound = self._prepared[name].bind(parameters)
+        bound.consistency_level = LEVELS[reach]
+        bound.fetch_size = PAGE
+        return self._session().execute_async(bound)
+
+    def _session(self) -> Any:
+        if self._closed:
+            raise StoreClosed(f"Expected an open store, but {self.options} was closed; open it anew.")
+        return self.session
+
+    @contextmanager
+    def _errors(self, writing: bool = False) -> Generator[None, None, None]:
+        """Say what a driver error means here, and what to do."""
+        try:
+            yield
+        except (OperationTimedOut, WriteTimeout) as error:
+            if writing:
+                raise OutcomeUnknown(
+                    f"Expected an answer of {self.options} in {self.options.timeout:g} s, got none: {error}. "
+                    "It may have happened: send the same request again, it can't count twice."
+                ) from error
+            raise StoreUnavailable(f"{self.options} did not answer in time: {error}. Try again.") from error
+        except (NoHostAvailable, DriverException, RequestExecutionException) as error:
+            raise StoreUnavailable(f"{self.options} can't do it now: {error}. Check `eslab cluster status`.") from error
+
+
+def _pages(future: ResponseFuture) -> Generator[list[tuple[Any, ...]], None, None]:
+    """The pages of an answer, the next one fetched while this one is worked on."""
+    more = True
+    while more:
+        rows: Any = future.result().current_rows
+        more = future.has_more_pages
+        if more:
+            future.start_fetching_next_page()
+        yield rows
+
+
+def _ahead(items: Iterable[str], start: Callable[[str], T]) -> Generator[T, None, None]:
+    """What `start` gives for each item, with some started ahead of the one that is worked on."""
+    rest = iter(items)
+    started = [start(item) for item in islice(rest, IN_FLIGHT)]
+    while started:
+        yield started.pop(0)
+        started.extend(start(item) for item in islice(rest, 1))
+
+
+def _heads(
+    ids: Sequence[str],
+    entries: Iterable[tuple[Any, ...]],
+    snapshots: Iterable[tuple[Any, ...]],
+    recorded: Iterable[tuple[Any, ...]] = (),
+) -> dict[str, Head]:
+    known = {id: (first, floor) for id, first, floor in entries}
+    saved: dict[str, list[StoredSnapshot]] = {}
+    for id, *snapshot in snapshots:
+        saved.setdefault(id, []).append(StoredSnapshot(*snapshot))
+    commits = {row[0]: Commit(*row) for row in recorded}
+    return {id: Head(*known.get(id, (None, None)), saved.get(id, []), commits.get(id)) for id in ids}
+
+
+def _earliest(commits: Iterable[Commit]) -> dict[str, UUID]:
+    earliest: dict[str, UUID] = {}
+    for commit in commits:
+        earliest[commit.aggregate_id] = min(
+            earliest.get(commit.aggregate_id, commit.event_time), commit.event_time, key=_ticks
+        )
+    return earliest
+
+
+def _ticks(event_time: UUID) -> int:
+    """Units of 100 ns since 1970: finer than a write time needs, so that the earliest of a millisecond wins too."""
+    return event_time.time - TICKS_AT_1970

@@ -1,0 +1,124 @@
+"""How a Cassandra URL is read, and how the driver is set up for it."""
+
+import os
+import ssl
+from collections.abc import Mapping
+from math import ceil
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+from cassandra import ConsistencyLevel
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, Session
+from cassandra.policies import (
+    ConstantSpeculativeExecutionPolicy,
+    DCAwareRoundRobinPolicy,
+    RetryPolicy,
+    RoundRobinPolicy,
+    TokenAwarePolicy,
+)
+from cassandra.query import tuple_factory
+
+from eslab.errors import InvalidInput
+from eslab.stores import url_options
+
+DEFAULTS: dict[str, str] = dict.fromkeys(("dc", "timeout", "speculate", "lifetime", "ca", "cert", "key"), "")
+SECRETS = ("user", "password", "ca", "cert", "key")  # may come from ESLAB_CASSANDRA_USER and so on
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What a Cassandra URL says; its text never shows the password."""
+
+    hosts: tuple[str, ...]
+    keyspace: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,47}$")]
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 9042
+    dc: str = ""
+    timeout: Annotated[float, msgspec.Meta(gt=0)] = 10
+    speculate: Annotated[float, msgspec.Meta(ge=0)] = 0
+    lifetime: Annotated[int, msgspec.Meta(ge=0)] = 0
+    user: str = ""
+    password: str = ""
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+
+    @classmethod
+    def parse(cls, url: str, environment: Mapping[str, str] = os.environ) -> "Options":
+        """Read a URL and the environment; `InvalidInput` names what is wrong, never the password."""
+        parts = urlsplit(url)
+        login, _, place = parts.netloc.rpartition("@")
+        user, _, password = login.partition(":")
+        hosts, _, port = place.partition(":")
+        if not hosts:
+            raise InvalidInput(f"Expected cassandra://host1,host2:9042/keyspace, got no host before {parts.path!r}.")
+        secrets = {name: environment.get(f"ESLAB_CASSANDRA_{name.upper()}", "") for name in SECRETS}
+        given = {**url_options(url, DEFAULTS), "user": unquote(user), "password": unquote(password), "port": port}
+        said = {**secrets, **{name: value for name, value in given.items() if value}}
+        try:
+            return msgspec.convert({**said, "hosts": hosts.split(","), "keyspace": parts.path[1:]}, cls, strict=False)
+        except msgspec.ValidationError as error:
+            raise InvalidInput(f"{error} of a Cassandra URL at {place}{parts.path}; mend it there.") from None
+
+    def __str__(self) -> str:
+        return f"Cassandra at {','.join(self.hosts)}:{self.port}, keyspace {self.keyspace}"
+
+    __repr__ = __str__
+
+
+class RetryOnce(RetryPolicy):
+    """Everything here is idempotent, so a request that failed or got no answer is sent once more, elsewhere."""
+
+    def on_write_timeout(self, query: Any, consistency: Any, *args: Any, retry_num: int, **_: Any) -> tuple[Any, Any]:
+        return self._once(retry_num, consistency)
+
+    def on_request_error(self, query: Any, consistency: Any, error: Any, retry_num: int) -> tuple[Any, Any]:
+        return self._once(retry_num, consistency)
+
+    def _once(self, retry_num: int, consistency: Any) -> tuple[Any, Any]:
+        return (self.RETRY_NEXT_HOST, consistency) if retry_num == 0 else (self.RETHROW, None)
+
+
+def connect(options: Options) -> Session:
+    """A session, not yet in the keyspace, which may have to be made."""
+    local = DCAwareRoundRobinPolicy(options.dc) if options.dc else RoundRobinPolicy()
+    # A policy without attempts is the driver's way to say never.
+    speculation = ConstantSpeculativeExecutionPolicy(options.speculate / 1000, 2 if options.speculate else 0)
+    profile = ExecutionProfile(
+        load_balancing_policy=TokenAwarePolicy(local),
+        retry_policy=RetryOnce(),
+        speculative_execution_policy=speculation,
+        consistency_level=ConsistencyLevel.LOCAL_QUORUM,
+        request_timeout=options.timeout,
+        row_factory=tuple_factory,
+    )
+    cluster = Cluster(
+        options.hosts,
+        port=options.port,
+        protocol_version=5,
+        auth_provider=PlainTextAuthProvider(options.user, options.password) if options.user else None,
+        ssl_context=_tls(options),
+        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+        connect_timeout=ceil(options.timeout),
+        control_connection_timeout=options.timeout,
+    )
+    try:
+        return cluster.connect()
+    except BaseException:
+        cluster.shutdown()
+        raise
+
+
+def _tls(options: Options) -> ssl.SSLContext | None:
+    if not options.ca:
+        return None
+    for name in ("ca", "cert", "key"):
+        path = getattr(options, name)
+        if path and not Path(path).is_file():
+            raise InvalidInput(f"Expected a file for {name}, found none at {path}.")
+    context = ssl.create_default_context(cafile=options.ca)
+    context.check_hostname = False  # nodes are addressed by number; the authority is what is trusted
+    if options.cert:
+        context.load_cert_chain(options.cert, options.key or None)
+    return context

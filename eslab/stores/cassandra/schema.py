@@ -1,0 +1,82 @@
+"""The tables in Cassandra, made once per keyspace; several processes may make them at the same time."""
+
+from collections import Counter
+from collections.abc import Mapping
+from uuid import NAMESPACE_URL, uuid5
+
+from cassandra.cluster import Session
+
+from eslab.errors import StoreError, StoreUnavailable
+from eslab.stores.cassandra.connection import Options
+
+VERSION = 1
+MARK = f"eslab schema {VERSION}"
+TABLES = {
+    "events": (
+        """customer_id text, aggregate_id text, event_time timeuuid, event_type text, version int, payload blob,
+    PRIMARY KEY ((customer_id), aggregate_id, event_time)""",
+        "",
+        "one row per commit; event_type and version are for people, the payload counts",
+    ),
+    "snapshots": (
+        """customer_id text, aggregate_id text, up_to timeuuid, fold int, payload blob,
+    PRIMARY KEY ((customer_id), aggregate_id, up_to, fold)""",
+        "CLUSTERING ORDER BY (aggregate_id ASC, up_to DESC, fold DESC) AND ",
+        "the state up to an event time, with the version of the code that folded it",
+    ),
+    "aggregates": (
+        """customer_id text, aggregate_id text, first timeuuid, floor timeuuid,
+    PRIMARY KEY ((customer_id), aggregate_id)""",
+        "",
+        "the directory: when an aggregate began, and its floor",
+    ),
+}
+
+
+def statements(keyspace: str, replicas: Mapping[str, int]) -> list[str]:
+    """The CQL that makes the keyspace and its tables; names are checked, and nothing else is put into it.
+
+    A table's id follows from its name: two processes that make it at once, on two nodes, make the same table.
+    """
+    replication = ", ".join(f"'{dc}': {count}" for dc, count in sorted(replicas.items()))
+    made = [
+        f"CREATE KEYSPACE IF NOT EXISTS {keyspace} "
+        f"WITH replication = {{'class': 'NetworkTopologyStrategy', {replication}}}"
+    ]
+    for name, (columns, order, comment) in TABLES.items():
+        made.append(
+            f"CREATE TABLE IF NOT EXISTS {keyspace}.{name} (\n    {columns}\n) "
+            f"WITH {order}comment = '{MARK}: {comment}' AND id = {uuid5(NAMESPACE_URL, f'eslab:{keyspace}.{name}')}"
+        )
+    return made
+
+
+def replicas(session: Session) -> dict[str, int]:
+    """How many replicas each region gets: three, or all of its nodes if there are fewer."""
+    hosts = session.cluster.metadata.all_hosts()  # type: ignore[union-attr] - there is one once connected
+    nodes = Counter(host.datacenter for host in hosts)
+    return {dc: min(3, count) for dc, count in nodes.items()}
+
+
+def apply(session: Session, options: Options, regions: Mapping[str, int] | None = None) -> None:
+    """Make the keyspace and its tables where they are missing; regions are those that are found, or given."""
+    for cql in statements(options.keyspace, regions or replicas(session)):
+        session.execute(cql, timeout=60)
+
+
+def ensure_schema(session: Session, options: Options) -> None:
+    """Use the keyspace; make it if it is missing and a lab's, refuse it if its schema is another version's."""
+    if not _comment(session, options) and options.keyspace.startswith("lab"):
+        apply(session, options)
+    comment = _comment(session, options)
+    if not comment:
+        raise StoreUnavailable(f"{options} has no tables of eslab; make them with `eslab schema apply`.")
+    if not comment.startswith(f"{MARK}:"):
+        raise StoreError(f"Expected {MARK} in {options}, found {comment!r}: use the version of eslab that made it.")
+    session.set_keyspace(options.keyspace)
+
+
+def _comment(session: Session, options: Options) -> str:
+    query = "SELECT comment FROM system_schema.tables WHERE keyspace_name = %s AND table_name = 'aggregates'"
+    row = session.execute(query, (options.keyspace,)).one()
+    return row[0] if row else ""
