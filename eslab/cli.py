@@ -1,0 +1,151 @@
+"""The `eslab` command. Parts of it are imported only when they are called, so that it starts quickly."""
+
+import traceback as tracebacks
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from typer.core import TyperGroup
+
+from eslab.errors import EslabError, InvalidInput
+
+
+class Part(NamedTuple):
+    """A group of commands that lives in a module of its own and needs an extra."""
+
+    module: str
+    extra: str
+    help: str
+
+
+PARTS = {
+    "bench": Part("eslab.bench.commands", "lab", "Measure what hydration and appends cost on this machine."),
+    "cluster": Part("eslab.cluster.commands", "cassandra", "Run a real Cassandra on this machine."),
+}
+EXTRAS = {"run": "lab", **{name: part.extra for name, part in PARTS.items()}}
+
+
+class Commands(TyperGroup):
+    """Loads a part when it is called, and turns errors into messages."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """All commands, those of parts included."""
+        return sorted([*super().list_commands(ctx), *PARTS])
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of this name; a part's module is imported now."""
+        return _part(cmd_name) if cmd_name in PARTS else super().get_command(ctx, cmd_name)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; an error ends as one message and exit code 1, unless --traceback asks for more."""
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort, typer.TyperException):
+            raise
+        except Exception as error:
+            if ctx.params["traceback"]:
+                tracebacks.print_exc()
+            typer.echo(_message(error, ctx.invoked_subcommand), err=True)
+            raise typer.Exit(1) from None
+
+
+app = typer.Typer(
+    name="eslab", cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"eslab {version('eslab')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    traceback: Annotated[bool, typer.Option("--traceback", help="Show where an error comes from.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and stop.")
+    ] = False,
+) -> None:
+    """Event sourcing on Apache Cassandra, and the lab that teaches it."""
+
+
+@app.command()
+def run(
+    notebooks: Annotated[list[Path] | None, typer.Argument(help="Notebooks or folders; notebooks/ if none.")] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(help="Store URL; {notebook} in it becomes each one's name. Default: a fresh SQLite file each."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same requests.")] = 7,
+    out: Annotated[Path, typer.Option(help="Folder for the reports.")] = Path("build/reports"),
+    parameter: Annotated[
+        list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="For notebooks that declare it.")
+    ] = None,
+) -> None:
+    """Execute notebooks and write an offline HTML report for each; exit code 1 if one of them fails."""
+    from rich.console import Console
+
+    from eslab.lab import progress, reports, runner
+
+    console = Console()
+    chosen = runner.find(notebooks or [Path("notebooks")])
+    with progress.watcher(console) as watcher:
+        runs = runner.run_notebooks(
+            chosen, out, watcher, store=store, seed=seed, parameters=_pairs(parameter or [])
+        )
+    index = reports.write(runs, out)
+    console.print(progress.table(runs))
+    console.print(f"Reports: {index}", soft_wrap=True)
+    failures = [run.failure for run in runs if run.failure]
+    for failure in failures:
+        typer.echo(f"\n{failure}", err=True)
+    raise typer.Exit(1 if failures else 0)
+
+
+def _pairs(options: list[str]) -> dict[str, str]:
+    pairs = [option.partition("=") for option in options]
+    for name, equals, _ in pairs:
+        if not (name and equals):
+            raise InvalidInput(f"Expected -p NAME=VALUE, such as -p rounds=3, got {name!r}. Nothing was executed.")
+    return {name: value for name, _, value in pairs}
+
+
+def _part(name: str) -> Any:
+    part = PARTS[name]
+    try:
+        found = import_module(part.module).app
+    except ModuleNotFoundError as error:
+        found = _missing(error)
+    command = typer.main.get_group(found)
+    command.name, command.help = name, part.help
+    return command
+
+
+def _missing(error: ModuleNotFoundError) -> typer.Typer:
+    """Stands in for a part whose packages are not installed: it is listed, and says so when it is called."""
+    stand_in = typer.Typer(
+        invoke_without_command=True, context_settings={"ignore_unknown_options": True, "allow_extra_args": True}
+    )
+
+    @stand_in.callback()
+    def fail(rest: Annotated[list[str] | None, typer.Argument(hidden=True)] = None) -> None:
+        raise error
+
+    return stand_in
+
+
+def _message(error: Exception, command: str | None) -> str:
+    if isinstance(error, EslabError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError) and command in EXTRAS:
+        return (
+            f"Expected the package {error.name!r} for `eslab {command}`, found it not installed. "
+            f"Run: pip install 'eslab[{EXTRAS[command]}]'"
+        )
+    return (
+        f"{type(error).__name__}: {error}\nThis is a bug in eslab. To see where it comes from: "
+        f"eslab --traceback {command or ''} ..."
+    )

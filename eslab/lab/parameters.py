@@ -1,0 +1,71 @@
+"""The parameters of notebooks, checked before anything runs: where papermill warns, this refuses."""
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from papermill import inspect_notebook
+
+from eslab.errors import InvalidInput
+
+TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
+
+Declared = dict[str, dict[str, Any]]  # by name: what papermill found in the cell tagged `parameters`
+
+
+def resolve(notebooks: Sequence[Path], given: Mapping[str, object], everywhere: Mapping[str, object]) -> list[dict]:
+    """What each notebook gets: all of `everywhere`, and of `given` those that it declares, in their declared types.
+
+    Raises `InvalidInput` if a notebook doesn't declare all of `everywhere`, if no notebook declares a name of
+    `given`, or if a value isn't of the declared type.
+    """
+    declared = {notebook: inspect_notebook(notebook) for notebook in notebooks}
+    _refuse_unknown(given, declared)
+    return [_of_one(notebook, declared[notebook], given, everywhere) for notebook in notebooks]
+
+
+def _refuse_unknown(given: Mapping[str, object], declared: Mapping[Path, Declared]) -> None:
+    known = sorted({name for names in declared.values() for name in names})
+    for name in given.keys() - set(known):
+        places = ", ".join(notebook.name for notebook in declared)
+        raise InvalidInput(
+            f"Expected a parameter among {', '.join(known) or 'none at all'} (declared in {places}), "
+            f"got {name!r}.{_did_you_mean(name, known)} Nothing was executed."
+        )
+
+
+def _did_you_mean(name: str, known: Sequence[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def _of_one(
+    notebook: Path, declared: Declared, given: Mapping[str, object], everywhere: Mapping[str, object]
+) -> dict[str, object]:
+    for name in everywhere:
+        if name not in declared:
+            raise InvalidInput(
+                f"Expected {name!r} in a cell tagged 'parameters' of {notebook}, found "
+                f"{', '.join(sorted(declared)) or 'no parameters'}. Declare it there, such as seed: int = 7, "
+                "and tag the cell. Nothing was executed."
+            )
+    values = {**everywhere, **{name: value for name, value in given.items() if name in declared}}
+    return {name: _typed(notebook, name, declared[name], value) for name, value in values.items()}
+
+
+def _typed(notebook: Path, name: str, declared: Mapping[str, Any], value: object) -> object:
+    wanted = declared["inferred_type_name"]
+    if wanted not in TYPES:
+        raise InvalidInput(
+            f"Expected the parameter {name!r} of {notebook} to be declared as one of {', '.join(TYPES)}, "
+            f"found {name} = {declared['default']} without such a type. Write {name}: str = ... Nothing was executed."
+        )
+    try:
+        return msgspec.convert(value, TYPES[wanted], strict=False)
+    except msgspec.ValidationError:
+        raise InvalidInput(
+            f"Expected {wanted} for the parameter {name!r} of {notebook}, got {value!r}. "
+            f"Give it as {name}={declared['default']}, for instance. Nothing was executed."
+        ) from None
