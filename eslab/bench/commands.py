@@ -1,0 +1,86 @@
+"""`eslab bench`: the commands. What they measure is imported when one of them runs."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+if TYPE_CHECKING:
+    from eslab.bench.measure import Report
+
+app = typer.Typer(
+    help="Measure what eslab costs on this machine, beside a bare floor and a peer.", no_args_is_help=True
+)
+
+
+class SeveralLengths(TyperCommand):
+    """A command whose `--events` takes several values: `--events 1000 10000` or `--events 1000 --events 10000`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [*repeat_option("--events", args)])
+
+
+def repeat_option(option: str, args: Sequence[str]) -> Iterator[str]:
+    """Write `option` again before each further value that follows it."""
+    taking = first = False
+    for arg in args:
+        if arg == option:
+            taking = first = True
+        elif arg.startswith("-"):
+            taking = False
+        elif taking and not first:
+            yield option
+        else:
+            first = False
+        yield arg
+
+
+Store = Annotated[str, typer.Option(help="sqlite or memory for a fresh store, or the URL of one to write to.")]
+Peers = Annotated[list[str] | None, typer.Option("--peer", help="Measure a peer too: eventsourcing.")]
+JsonFile = Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.", dir_okay=False)]
+Runs = Annotated[int, typer.Option(min=1, help="Runs of each measure; the median counts.")]
+
+
+@app.command(cls=SeveralLengths)
+def hydrate(
+    store: Store = "sqlite",
+    events: Annotated[list[int], typer.Option(min=1, help="Lengths, one or several.")] = [1000, 10000, 100000],  # noqa: B006
+    peer: Peers = None,
+    json: JsonFile = None,
+    runs: Runs = 9,
+) -> None:
+    """Load one aggregate: the bare read, decode only, and the full hydration with checksums."""
+    from eslab.bench.hydrate import measure_hydration
+
+    _show(measure_hydration(store, events, peer or (), runs), json)
+
+
+@app.command()
+def append(
+    store: Store = "sqlite",
+    peer: Peers = None,
+    json: JsonFile = None,
+    appends: Annotated[int, typer.Option(min=1, help="Single appends of each measure.")] = 2000,
+) -> None:
+    """Append one event at a time: p50 and p99 at the same durability for all."""
+    from eslab.bench.append import measure_appends
+
+    _show(measure_appends(store, appends, peer or ()), json)
+
+
+@app.command("import")
+def import_(json: JsonFile = None, runs: Runs = 21) -> None:
+    """Import eslab in fresh interpreters, its bytecode compiled already."""
+    from eslab.bench.imports import measure_import
+
+    _show(measure_import(runs), json)
+
+
+def _show(report: "Report", file: Path | None) -> None:
+    from eslab.bench.table import show
+
+    if file:
+        file.write_text(report.as_json() + "\n")
+    show(report)

@@ -1,0 +1,132 @@
+"""How the benchmarks measure: all measures in turn, round after round, so that noise hits all alike.
+
+Every run's answer is checked, outside the measured time. Before each run the garbage collector runs, outside
+the measured time too; during the run it stays on, as in a program. A short call is repeated within a run.
+"""
+
+import gc
+import json
+import os
+import platform
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median, quantiles
+from time import perf_counter
+from typing import Any
+
+from eslab.errors import EslabError
+
+RUNS = 9
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Something to be timed: what it is called, a call, and the answer that the call must give."""
+
+    name: str
+    call: Callable[[], object]
+    expected: object
+    repeat: int = 1  # calls in one run; a run's time is divided by it
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measure's outcome, in seconds; prints as a sentence."""
+
+    measure: str
+    store: str
+    events: int
+    median_s: float
+    per_second: float
+    min_s: float
+    max_s: float
+    runs: int
+    extra: Mapping[str, Any] = field(default_factory=dict)  # further columns of one benchmark
+
+    def __str__(self) -> str:
+        return (
+            f"{self.measure} of {self.events:,} events on {self.store}: {self.median_s * 1e3:,.2f} ms, "
+            f"the median of {self.runs:,} from {self.min_s * 1e3:,.2f} to {self.max_s * 1e3:,.2f} ms; "
+            f"{self.per_second:,.0f} a second"
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The row as a flat map, its further columns among the others."""
+        columns = asdict(self)
+        return columns | columns.pop("extra")
+
+
+def this_machine() -> dict[str, Any]:
+    """What the figures were measured on, without its name."""
+    return {"cpu": _cpu(), "cores": os.cpu_count(), "system": f"{platform.system()} {platform.release()}"}
+
+
+def versions_of(*packages: str) -> dict[str, str]:
+    """Versions of all that takes part."""
+    known = {name: version(name) for name in ("eslab", "msgspec", *packages)}
+    return {**known, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+
+
+@dataclass(frozen=True)
+class Report:
+    """All rows of one run of a benchmark, and the machine and versions that they belong to."""
+
+    rows: Sequence[Row]
+    note: str  # what the figures can't show, in one sentence
+    versions: Mapping[str, str]
+    machine: Mapping[str, Any] = field(default_factory=this_machine)
+
+    def __str__(self) -> str:
+        return "\n".join((*map(str, self.rows), self.note))
+
+    def as_json(self) -> str:
+        """{"machine": ..., "versions": ..., "rows": [{"measure": ..., "store": ..., "events": ..., ...}]}"""
+        rows = [row.as_json() for row in self.rows]
+        return json.dumps({"machine": self.machine, "versions": self.versions, "rows": rows}, indent=2)
+
+
+def time_in_turn(measures: Sequence[Measure], runs: int) -> dict[str, list[float]]:
+    """Seconds of each run of each measure, after one round that isn't counted.
+
+    Raises `EslabError` if a call doesn't give the expected answer: a fast wrong answer is no figure.
+    """
+    seconds: dict[str, list[float]] = {measure.name: [] for measure in measures}
+    for _ in range(runs + 1):
+        for measure in measures:
+            seconds[measure.name].append(_time(measure))
+    return {name: runs[1:] for name, runs in seconds.items()}
+
+
+def row(measure: str, store: str, events: int, seconds: Sequence[float], **extra: Any) -> Row:
+    """The row of a measure that handled `events` events in each of its runs."""
+    middle = median(seconds)
+    return Row(measure, store, events, middle, events / middle, min(seconds), max(seconds), len(seconds), extra)
+
+
+def single_row(measure: str, store: str, seconds: Sequence[float], **extra: Any) -> Row:
+    """The row of a measure whose every run handled one event: p50, p99, and the rate over all of them."""
+    p99 = quantiles(seconds, n=100)[98] if len(seconds) > 1 else seconds[0]
+    rate = len(seconds) / sum(seconds)
+    spread = (min(seconds), max(seconds), len(seconds))
+    return Row(measure, store, 1, median(seconds), rate, *spread, {"p99_s": p99, **extra})
+
+
+def _time(measure: Measure) -> float:
+    gc.collect()
+    begin = perf_counter()
+    answers = [measure.call() for _ in range(measure.repeat)]
+    seconds = (perf_counter() - begin) / measure.repeat
+    if any(answer != measure.expected for answer in answers):
+        raise EslabError(f"Expected {measure.name} to give {measure.expected!r}, got {answers}; no figure from this.")
+    return seconds
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

@@ -1,0 +1,74 @@
+"""What the benchmarks store: portions of colour in a bowl of frosting, the smallest domain that has a state.
+
+Request, time and colour follow from an event's number, so every run, store and peer holds the same events;
+filling a store twice writes the same rows.
+"""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+from eslab import Aggregate, Command, Event, EventStore, Request
+from eslab.aggregate import aggregate_id
+from eslab.event import split_tag, tag_of, wish_hash
+from eslab.serializer import seal
+from eslab.store import Commit
+
+CUSTOMER = "bench"
+COLORS = ("red", "yellow", "blue", "white", "green")
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+BATCH = 1000  # commits in one append while a store is filled
+
+
+class ColorAdded(Event):
+    """A portion of colour went into the bowl."""
+
+    color: str
+
+
+class AddColor(Command):
+    """Put a portion of colour into the bowl."""
+
+    color: str
+
+
+class Frosting(Aggregate):
+    """How many portions of each colour are in the bowl."""
+
+    colors: dict[str, int] = {}
+
+    def apply(self, event: ColorAdded) -> None:
+        self.colors[event.color] = self.colors.get(event.color, 0) + 1
+
+
+def handle(frosting: Frosting, wish: AddColor, request: Request) -> list[ColorAdded]:
+    """Every wish is one event: the benchmarks measure the way, not the rules."""
+    return [ColorAdded(wish.color)]
+
+
+def color(number: int) -> str:
+    """The colour of the `number`th event."""
+    return COLORS[number % len(COLORS)]
+
+
+def state_after(events: int) -> dict[str, int]:
+    """What the first `events` events add up to, counted without eslab."""
+    return dict(Counter(map(color, range(events))))
+
+
+def request(number: int) -> Request:
+    """The request of the `number`th event, one each minute."""
+    return Request.at(BEGAN + timedelta(minutes=number), f"event {number}")
+
+
+def commit(key: str, number: int, request: Request) -> Commit:
+    """The commit that fulfils the `number`th wish, its payload sealed."""
+    id, event = aggregate_id((Frosting, key)), ColorAdded(color(number))
+    payload = seal({id: [event]}, wish_hash(AddColor(event.color)))[id]
+    return Commit(id, request.event_time, *split_tag(tag_of(ColorAdded)), payload)
+
+
+def fill(store: EventStore, key: str, events: int) -> None:
+    """Write the first `events` events of one frosting, a commit each, in batches."""
+    for start in range(0, events, BATCH):
+        numbers = range(start, min(start + BATCH, events))
+        store.append(CUSTOMER, [commit(key, number, request(number)) for number in numbers])

@@ -1,0 +1,73 @@
+"""How a report looks in a terminal: a table for each length or setting, the ratios, and what it can't show."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from eslab.bench.measure import Report, Row
+
+BESIDE = {  # what each measure is compared with
+    "hydrate": ("floor", "peer:"),
+    "store": ("floor",),
+    "append": ("floor", "peer:"),
+    "wish": ("floor", "peer-wish:"),
+}
+
+
+def show(report: Report, console: Console | None = None) -> None:
+    """Print a report: tables, ratios, machine and versions, and the note."""
+    console = console or Console(highlight=False)
+    for title, rows in groupby(report.rows, _title):
+        group = list(rows)
+        console.print(_table(title, group))
+        for sentence in ratios(group):
+            console.print(sentence)
+    console.print(f"\n{_place(report)}.")
+    console.print(report.note)
+
+
+def ratios(rows: Sequence[Row]) -> list[str]:
+    """How the rows of one length and setting compare with floor and peer, a sentence each."""
+    return [
+        _ratio(row, other)
+        for row in rows
+        for other in rows
+        if row.measure in BESIDE and other.measure.startswith(BESIDE[row.measure])
+    ]
+
+
+def _ratio(row: Row, other: Row) -> str:
+    times = other.median_s / row.median_s
+    how = f"{times:,.1f} times as fast as" if times >= 1 else f"{times:.2f} of the speed of"
+    return f"{row.measure} is {how} {other.measure}."
+
+
+def _table(title: str, rows: Sequence[Row]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("measure", no_wrap=True)
+    for name in ("median", "p99", "min to max", "per second"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        p99 = _time(row.extra["p99_s"]) if "p99_s" in row.extra else ""
+        spread = f"{_time(row.min_s)} to {_time(row.max_s)}"
+        table.add_row(row.measure, _time(row.median_s), p99, spread, f"{row.per_second:,.0f}")
+    return table
+
+
+def _title(row: Row) -> str:
+    settings = [f"{name}={value}" for name, value in row.extra.items() if name != "p99_s"]
+    events = [f"{row.events:,} events"] if row.events > 1 else []
+    return "\n" + ", ".join((row.store, *events, *settings, f"{row.runs:,} runs of each"))
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1e3:,.1f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:,.0f} µs"
+
+
+def _place(report: Report) -> str:
+    machine = report.machine
+    known = ", ".join(f"{name} {number}" for name, number in report.versions.items())
+    return f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}; {known}"

@@ -1,0 +1,95 @@
+"""`eslab bench` accepts what its documentation shows, and writes what scripts read; never how fast it was."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from eslab.bench.commands import app, repeat_option
+
+
+def run(*args: str) -> tuple[str, int]:
+    result = CliRunner().invoke(app, list(args), catch_exceptions=False)
+    return result.output, result.exit_code
+
+
+def rows(file: Path) -> list[dict[str, Any]]:
+    report = json.loads(file.read_text())
+    assert report.keys() == {"machine", "versions", "rows"}
+    return report["rows"]
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("--events 1 2 --json f", "--events 1 --events 2 --json f"),
+        ("--events 1 --events 2", "--events 1 --events 2"),
+        ("--store s --events 1 2 3", "--store s --events 1 --events 2 --events 3"),
+        ("--events", "--events"),
+        ("--events --json f", "--events --json f"),
+    ],
+)
+def test_several_values_behind_one_option(given: str, meant: str) -> None:
+    """`--events 1 2` means `--events 1 --events 2`; what follows another option is that one's."""
+    assert [*repeat_option("--events", given.split())] == meant.split()
+
+
+def test_hydrate_writes_a_row_for_each_measure_and_length(tmp_path: Path) -> None:
+    """The command line of the documentation, at tiny lengths."""
+    file = tmp_path / "hydrate.json"
+    args = f"hydrate --store sqlite --events 10 20 --peer eventsourcing --json {file} --runs 1"
+    output, code = run(*args.split())
+    names = ["floor", "read", "decode", "hydrate", "peer:eventsourcing"]
+    assert code == 0
+    assert [(row["events"], row["measure"]) for row in rows(file)] == [(n, name) for n in (10, 20) for name in names]
+    assert all(row["per_second"] > 0 and row["store"] == "sqlite" for row in rows(file))
+    assert "times as fast as peer:eventsourcing" in output
+    assert "can't show" in output
+
+
+def test_memory_has_no_floor(tmp_path: Path) -> None:
+    """Nothing stands under the store in memory, so its rows begin with the read."""
+    run("hydrate", "--store", "memory", "--events", "5", "--runs", "1", "--json", str(tmp_path / "j"))
+    assert [row["measure"] for row in rows(tmp_path / "j")] == ["read", "decode", "hydrate"]
+
+
+def test_append_measures_both_durabilities(tmp_path: Path) -> None:
+    """Each side appends at normal and at full, and every row says at which."""
+    file = tmp_path / "append.json"
+    _, code = run("append", "--peer", "eventsourcing", "--appends", "60", "--json", str(file))
+    names = ["floor", "store", "append", "wish", "peer:eventsourcing", "peer-wish:eventsourcing"]
+    assert code == 0
+    assert [(row["synchronous"], row["measure"]) for row in rows(file)] == [
+        (setting, name) for setting in ("normal", "full") for name in names
+    ]
+    assert all(row["runs"] == 60 and row["p99_s"] >= row["median_s"] for row in rows(file))
+
+
+def test_append_twice_to_a_file_of_ones_own(tmp_path: Path) -> None:
+    """A second run makes new wishes: none is answered from the first run's record."""
+    for _ in range(2):
+        _, code = run("append", "--store", f"sqlite:///{tmp_path}/own.db", "--appends", "10")
+        assert code == 0
+
+
+def test_import_is_measured_in_fresh_interpreters(tmp_path: Path) -> None:
+    """One row for an empty interpreter, one for the import alone."""
+    run("import", "--runs", "1", "--json", str(tmp_path / "j"))
+    assert [row["measure"] for row in rows(tmp_path / "j")] == ["startup", "import"]
+
+
+def test_an_unknown_peer_is_refused() -> None:
+    """The message names the peers that there are."""
+    result = CliRunner().invoke(app, ["hydrate", "--peer", "nobody"])
+    assert "Expected a peer among eventsourcing, got 'nobody'." in str(result.exception)
+
+
+def test_the_commands_import_nothing_that_they_measure() -> None:
+    """`eslab --help` stays quick: what is measured, and rich tables, are imported when a command runs."""
+    code = "import sys, eslab.bench.commands; print([n for n in sys.modules if n.startswith('eslab.bench')])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert found.strip() == "['eslab.bench', 'eslab.bench.commands']"

@@ -1,0 +1,55 @@
+"""A figure counts only if its answer is right, its round was shared, and its row says what it is."""
+
+import json
+
+import pytest
+
+from eslab import EslabError
+from eslab.bench.measure import Measure, Report, row, single_row, time_in_turn, versions_of
+
+
+def test_measures_take_turns() -> None:
+    """Every round runs each measure once; the first round isn't counted."""
+    log: list[str] = []
+    seconds = time_in_turn([Measure(name, lambda name=name: log.append(name), None) for name in "ab"], runs=2)
+    assert log == ["a", "b"] * 3
+    assert [len(times) for times in seconds.values()] == [2, 2]
+
+
+def test_a_wrong_answer_is_no_figure() -> None:
+    """A measure that gives another answer than expected ends the benchmark, and says so."""
+    with pytest.raises(EslabError, match="Expected fast to give 3, got"):
+        time_in_turn([Measure("fast", lambda: 2, 3)], runs=1)
+
+
+def test_a_short_call_is_repeated() -> None:
+    """A run of a short call holds several; its time is that of one."""
+    log: list[int] = []
+    time_in_turn([Measure("short", lambda: log.append(1), None, repeat=5)], runs=1)
+    assert len(log) == 10
+
+
+def test_a_row_is_the_median_and_the_spread() -> None:
+    """Per second follows from the median, and the row prints as a sentence with units."""
+    assert str(row("hydrate", "sqlite", 1000, [0.002, 0.001, 0.004])) == (
+        "hydrate of 1,000 events on sqlite: 2.00 ms, the median of 3 from 1.00 to 4.00 ms; 500,000 a second"
+    )
+
+
+def test_a_single_append_has_a_p99() -> None:
+    """The row of single appends holds p50 and p99, and the rate over all of them."""
+    found = single_row("append", "sqlite", [0.001] * 98 + [0.1, 0.1], synchronous="full").as_json()
+    assert (found["median_s"], found["p99_s"], found["synchronous"]) == (0.001, 0.1, "full")
+    assert found["per_second"] == pytest.approx(100 / 0.298)
+
+
+def test_a_report_is_json_for_scripts() -> None:
+    """Machine, versions and rows, each row flat."""
+    report = Report([row("floor", "sqlite", 10, [0.5])], "A note.", versions_of("rich"))
+    parsed = json.loads(report.as_json())
+    assert parsed["rows"] == [
+        {"measure": "floor", "store": "sqlite", "events": 10, "median_s": 0.5, "per_second": 20.0}
+        | {"min_s": 0.5, "max_s": 0.5, "runs": 1}
+    ]
+    assert {"cpu", "cores", "system"} == parsed["machine"].keys()
+    assert {"eslab", "msgspec", "python", "rich", "sqlite"} == parsed["versions"].keys()

@@ -1,0 +1,88 @@
+"""What the benchmarks compare is the same: the same rows under the floor, the same events in every peer."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from eslab import Repository, system_clock
+from eslab.bench.floors import BARE_READ, SqliteFloor, Target, target
+from eslab.bench.peers import open_peer
+from eslab.bench.sample import CUSTOMER, Frosting, commit, fill, request, state_after
+from eslab.stores.sqlite import SqliteStore
+
+
+@pytest.fixture
+def place() -> Iterator[Target]:
+    with target("sqlite") as place:
+        yield place
+
+
+@pytest.fixture
+def store(place: Target) -> Iterator[SqliteStore]:
+    with closing(place.open_beside("sample", "normal")) as store:
+        yield store
+
+
+def payloads(store: SqliteStore) -> list[bytes]:
+    return [payload for _, page in store.read_many(CUSTOMER, {"frosting:7": None}) for payload in page]
+
+
+def test_the_floor_reads_the_bytes_that_the_store_reads(store: SqliteStore) -> None:
+    """The bare SELECT gives the same payloads in the same order as the store, and counts them all."""
+    fill(store, "7", 1500)
+    with closing(SqliteFloor(store.path)) as floor:
+        bare = floor._connection.execute(BARE_READ, (CUSTOMER, "frosting:7")).fetchall()
+        assert [payload for (payload,) in bare] == payloads(store)
+        assert floor.read("frosting:7") == len(bare) == 1500
+
+
+def test_the_floor_writes_the_rows_that_the_store_writes(place: Target, store: SqliteStore) -> None:
+    """After the same commits, both files hold the same events and the same directory."""
+    commits = [commit("7", number, request(number)) for number in range(20)]
+    with closing(place.open_beside("bare", "normal")) as bare, closing(SqliteFloor(bare.path)) as floor:
+        for each in commits:
+            store.append(CUSTOMER, [each])
+            floor.append(each)
+        assert list(bare.rows(CUSTOMER, "frosting:7")) == list(store.rows(CUSTOMER, "frosting:7")) == commits
+        assert bare.heads(CUSTOMER, ["frosting:7"]) == store.heads(CUSTOMER, ["frosting:7"])
+
+
+def test_filling_twice_writes_the_same_rows(store: SqliteStore) -> None:
+    """A benchmark on a store of one's own may be run again: it adds nothing."""
+    fill(store, "7", 30)
+    once = payloads(store)
+    fill(store, "7", 30)
+    assert payloads(store) == once
+
+
+@pytest.mark.parametrize("scheme", ["memory", "sqlite"])
+def test_a_peer_holds_the_same_state(scheme: str, tmp_path: Path, store: SqliteStore) -> None:
+    """The peer's aggregate and ours add up to the same portions, as counted without either."""
+    fill(store, "7", 33)
+    with closing(open_peer("eventsourcing", scheme, tmp_path)) as peer:
+        peer.fill("7", 33)
+        ours = Repository(store, system_clock).load(CUSTOMER, Frosting, "7")
+        assert peer.load("7") == ours.colors == state_after(33)
+
+
+@pytest.mark.parametrize("durability", ["normal", "full"])
+def test_all_sides_run_at_one_durability(durability: str, place: Target) -> None:
+    """Store, floor and peer use WAL and the same synchronous setting, the peer also after it has written."""
+    expected = {"journal_mode": "wal", "synchronous": durability}
+    with closing(place.open_beside("here", durability)) as store, closing(SqliteFloor(store.path, durability)) as floor:
+        with store._using() as connection:
+            assert connection.execute("PRAGMA synchronous").fetchone() == (["normal", "full"].index(durability) + 1,)
+        assert floor.settings() == expected
+    with closing(open_peer("eventsourcing", "sqlite", place.folder, durability)) as peer:
+        peer.fill("7", 3)
+        peer.send("7", 3)
+        assert (peer.load("7"), peer.settings()) == (state_after(4), expected)
+
+
+def test_what_is_fresh_goes_afterwards(tmp_path: Path) -> None:
+    """A named file stays, the folder beside it goes."""
+    with target(f"sqlite:///{tmp_path}/kept.db") as place:
+        assert place.folder.parent == tmp_path
+    assert [file.name for file in tmp_path.iterdir()] == ["kept.db"]
