@@ -9,7 +9,7 @@ from uuid import UUID
 
 from eslab import Clock, Command, EventStore, Rejected, Repository, Request, TimeBounds, display
 from eslab.domains.downloads.catalogue import Catalogue, Title, load_catalogue
-from eslab.domains.downloads.downloaded import Downloaded, DownloadCounted
+from eslab.domains.downloads.downloaded import DownloadCounted, Downloaded
 from eslab.domains.downloads.license import License, LicenseIssued, license_key
 from eslab.domains.downloads.rules import Rules, load_rules
 

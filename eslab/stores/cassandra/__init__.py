@@ -73,7 +73,7 @@ class CassandraStore:
         self.options, self._clock = options, clock
         self._closed = False
         with self._errors():
-            self.session = connect(options)
+            self._cluster, self.session = connect(options)
             ensure_schema(self.session, options)
             self._prepared: dict[str, PreparedStatement] = {}
             for name, cql in STATEMENTS.items():
@@ -107,7 +107,7 @@ class CassandraStore:
         reach: Reach = Reach.LOCAL,
     ) -> dict[str, Head]:
         ids = list(aggregate_ids)
-        asked = [("entries", (customer_id, ids)), ("snapshots", (customer_id, ids))]
+        asked: list[tuple[str, tuple[Any, ...]]] = [("entries", (customer_id, ids)), ("snapshots", (customer_id, ids))]
         if event_time:
             asked.append(("recorded", (customer_id, ids, event_time)))
         return _heads(ids, *self._ask(asked, reach))
@@ -162,7 +162,7 @@ class CassandraStore:
     def close(self) -> None:
         if not self._closed:
             self._closed = True
-            self.session.cluster.shutdown()
+            self._cluster.shutdown()
 
     def _ttl(self, ms: int) -> int:
         """Seconds until the commit of a request expires: a function of the request, the same for every retry."""

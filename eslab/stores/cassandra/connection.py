@@ -80,8 +80,8 @@ class RetryOnce(RetryPolicy):
         return (self.RETRY_NEXT_HOST, consistency) if retry_num == 0 else (self.RETHROW, None)
 
 
-def connect(options: Options) -> Session:
-    """A session, not yet in the keyspace, which may have to be made."""
+def connect(options: Options) -> tuple[Cluster, Session]:
+    """The driver's cluster, to shut down in the end, and a session not yet in the keyspace, which may be missing."""
     local = DCAwareRoundRobinPolicy(options.dc) if options.dc else RoundRobinPolicy()
     # A policy without attempts is the driver's way to say never.
     speculation = ConstantSpeculativeExecutionPolicy(options.speculate / 1000, 2 if options.speculate else 0)
@@ -104,7 +104,7 @@ def connect(options: Options) -> Session:
         control_connection_timeout=options.timeout,
     )
     try:
-        return cluster.connect()
+        return cluster, cluster.connect()
     except BaseException:
         cluster.shutdown()
         raise

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eslab import EventStore, InvalidInput, ManualClock, OutOfTime, Rejected, Request, RequestConflict, open_store
-from eslab.domains.downloads.downloaded import Downloaded, DownloadCounted
+from eslab.domains.downloads.downloaded import DownloadCounted, Downloaded
 from eslab.domains.downloads.license import License
 from eslab.domains.downloads.service import YEAR, DownloadService, Granted
 
