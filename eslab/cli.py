@@ -93,9 +93,7 @@ def run(
     console = Console()
     chosen = runner.find(notebooks or [Path("notebooks")])
     with progress.watcher(console) as watcher:
-        runs = runner.run_notebooks(
-            chosen, out, watcher, store=store, seed=seed, parameters=_pairs(parameter or [])
-        )
+        runs = runner.run_notebooks(chosen, out, watcher, store=store, seed=seed, parameters=_pairs(parameter or []))
     index = reports.write(runs, out)
     console.print(progress.table(runs))
     console.print(f"Reports: {index}", soft_wrap=True)

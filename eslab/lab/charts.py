@@ -76,8 +76,8 @@ def show(chart: ChartType, *, alt: str, table: pd.DataFrame | None = None) -> Fi
     return Figure(alt.strip(), spec, _data(spec) if table is None else table)
 
 
-def by(column: pd.Series, title: str | None = None) -> dict[str, Any]:
-    """Encodings that tell the values of a column apart by colour and by shape, with one legend for both.
+def by(column: Any, title: str | None = None) -> dict[str, Any]:
+    """Encodings that tell the values of a column (a pandas Series) apart by colour and by shape, in one legend.
 
     `alt.Chart(df).mark_line(point=True).encode(x="events", y="seconds", **charts.by(df["store"]))`
     """
@@ -149,7 +149,7 @@ def _in_script(spec: Spec) -> str:
 @cache
 def _vega() -> str:
     """Vega, Vega-Lite and vega-embed in one script; building it takes about 2 s, once per kernel."""
-    return vl_convert.javascript_bundle(vl_version=_vega_lite()).replace("</script", "<\\/script")
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed", _vega_lite()).replace("</script", "<\\/script")
 
 
 def _vega_lite() -> str:

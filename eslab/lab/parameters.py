@@ -19,9 +19,13 @@ def resolve(notebooks: Sequence[Path], given: Mapping[str, object], everywhere: 
     """What each notebook gets: all of `everywhere`, and of `given` those that it declares, in their declared types.
 
     Raises `InvalidInput` if a notebook doesn't declare all of `everywhere`, if no notebook declares a name of
-    `given`, or if a value isn't of the declared type.
+    `given`, if a name is in both, or if a value isn't of the declared type.
     """
     declared = {notebook: inspect_notebook(notebook) for notebook in notebooks}
+    if own := given.keys() & everywhere.keys():
+        raise InvalidInput(
+            f"Expected --{min(own)} for the {min(own)}, got it among the parameters. Nothing was executed."
+        )
     _refuse_unknown(given, declared)
     return [_of_one(notebook, declared[notebook], given, everywhere) for notebook in notebooks]
 

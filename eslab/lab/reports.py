@@ -1,5 +1,6 @@
 """Offline HTML reports: one for each notebook that ran, and an index page; they load nothing from anywhere."""
 
+import os
 import platform
 import re
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from nbconvert.filters import markdown2html
 from nbformat import NotebookNode
 from papermill.execute import remove_error_markers
 
-from eslab.lab.runner import INJECTED, Run
+from eslab.lab.runner import INJECTED, Run, fresh_store
 from eslab.lab.stills import still
 
 PACKAGES = ("eslab", "msgspec", "cassandra-driver", "altair", "jupyterlab")
@@ -42,14 +43,14 @@ def write(runs: Sequence[Run], out: Path) -> Path:
     """
     reports = [write_report(run, out) for run in runs]
     index = out / "index.html"
-    page = _index_template().render(reports=reports, facts=_facts(runs), seconds=sum(run.seconds for run in runs))
+    page = _index_template().render(reports=reports, facts=_facts(runs, out), seconds=sum(run.seconds for run in runs))
     index.write_text(page, encoding="utf-8")
     return index
 
 
 def write_report(run: Run, out: Path) -> Report:
     """Write NAME.html from the executed notebook, up to and including the cell that failed."""
-    notebook = nbformat.read(run.executed, as_version=4)
+    notebook = remove_error_markers(nbformat.read(run.executed, as_version=4))
     title, summary = heading(notebook, run.name)
     html = _html(_as_read(notebook), run, title)
     page = out / f"{run.name}.html"
@@ -69,8 +70,8 @@ def heading(notebook: NotebookNode, name: str) -> tuple[str, str]:
 
 
 def _as_read(notebook: NotebookNode) -> NotebookNode:
-    """The notebook as a reader knows it: cells numbered as in JupyterLab, links lead to reports, widgets stand still."""
-    notebook = still(remove_error_markers(notebook))
+    """The notebook as a reader knows it: numbered as in JupyterLab, links lead to reports, widgets are still."""
+    notebook = still(notebook)
     number = 0
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -102,14 +103,14 @@ def _html(notebook: NotebookNode, run: Run, title: str) -> str:
         return exporter.from_notebook_node(notebook, resources)[0]
 
 
-def _facts(runs: Sequence[Run]) -> dict[str, str]:
+def _facts(runs: Sequence[Run], out: Path) -> dict[str, str]:
     stores = dict.fromkeys(str(run.parameters["store"]) for run in runs)
-    fresh = all("/stores/" in store for store in stores)
+    fresh = all(run.parameters["store"] == fresh_store(run.notebook, out) for run in runs)
     return {
         "store": "a fresh SQLite file for each notebook" if fresh else ", ".join(stores),
         "seed": ", ".join(dict.fromkeys(str(run.parameters["seed"]) for run in runs)),
         "versions": _versions(),
-        "machine": f"{platform.system()} {platform.machine()}, {platform.node()}",
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "run": f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
     }
 

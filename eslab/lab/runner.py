@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import papermill
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
+from papermill.iorw import load_notebook_node
 
 from eslab.errors import InvalidInput
 from eslab.lab import parameters as checked
@@ -111,7 +112,7 @@ def run_notebooks(
 def run(notebook: Path, out: Path, parameters: Mapping[str, object], watcher: Watcher) -> Run:
     """Run one notebook in a kernel of its own, which has ended when this returns."""
     executed = out / notebook.name
-    watcher.started(notebook.stem, len(_code_cells(papermill.iorw.load_notebook_node(str(notebook)))))
+    watcher.started(notebook.stem, len(_code_cells(load_notebook_node(str(notebook)))))
     follow = _Follower(notebook.stem, watcher)
     begin = perf_counter()
     failure = None
@@ -124,6 +125,11 @@ def run(notebook: Path, out: Path, parameters: Mapping[str, object], watcher: Wa
     done = Run(notebook, executed, parameters, perf_counter() - begin, follow.number, failure)
     watcher.ended(done)
     return done
+
+
+def fresh_store(notebook: Path, out: Path) -> str:
+    """The URL of a notebook's own SQLite file, relative to where its kernel runs: reports name no folder of yours."""
+    return f"sqlite:///{relpath(out / 'stores' / notebook.stem, notebook.parent)}.db"
 
 
 @dataclass
@@ -168,12 +174,11 @@ def _at(place: Path) -> list[Path]:
 def _store(notebook: Path, out: Path, url: str | None) -> str:
     if url:
         return url.replace("{notebook}", notebook.stem)
-    path = out / "stores" / f"{notebook.stem}.db"
-    path.parent.mkdir(exist_ok=True)
-    for old in path.parent.glob(f"{path.name}*"):
+    stores = out / "stores"
+    stores.mkdir(exist_ok=True)
+    for old in stores.glob(f"{notebook.stem}.db*"):
         old.unlink()
-    # relative to where the kernel runs, so that reports name no folder of this machine
-    return f"sqlite:///{relpath(path, notebook.parent)}"
+    return fresh_store(notebook, out)
 
 
 def _code_cells(notebook: NotebookNode) -> list[Any]:
