@@ -26,8 +26,8 @@ from eslab.bench.sample import BEGAN, CUSTOMER, AddColor, ColorAdded, Frosting, 
 from eslab.errors import EslabError
 
 APPENDS = 2000
-ROUND = 50  # appends of one measure before the next one's turn
-SPREAD = 100  # aggregates
+ROUND = 50  # appends of one measure, all made ready first, before the next one's turn
+SPREAD = 100  # aggregates; more than a round has appends, so none of a round waits for another
 NOTE = (
     "One writer, one event a commit, one disk, whose fsync decides the full setting: this can't show several "
     "writers, a network, or a disk that lies about fsync."
@@ -135,9 +135,10 @@ def _time_in_turn(appenders: Sequence[Appender], appends: int) -> dict[str, list
     seconds: dict[str, list[float]] = {appender.name: [] for appender in appenders}
     for start in range(0, appends + ROUND, ROUND):
         for appender in appenders:
-            gc.collect()
             numbers = range(start, min(start + ROUND, appends + ROUND))
-            seconds[appender.name] += [_time(appender.prepare(number)) for number in numbers]
+            steps = [appender.prepare(number) for number in numbers]
+            gc.collect()
+            seconds[appender.name] += map(_time, steps)
     return {name: times[ROUND:] for name, times in seconds.items()}
 
 

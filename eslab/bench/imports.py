@@ -25,7 +25,7 @@ def measure_import(runs: int = RUNS) -> Report:
         environment = {**kept, "PYTHONPYCACHEPREFIX": folder}
         pairs = [(_startup(environment), _import(environment)) for _ in range(runs + 1)][1:]
     startups, imports = zip(*pairs, strict=True)
-    rows = [row("startup", "none", 1, startups), row("import", "none", 1, imports)]
+    rows = [row("startup", "no store", 1, startups), row("import", "no store", 1, imports)]
     return Report(rows, NOTE, versions_of())
 
 

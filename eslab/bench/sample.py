@@ -56,8 +56,8 @@ def state_after(events: int) -> dict[str, int]:
 
 
 def request(number: int) -> Request:
-    """The request of the `number`th event, one each minute."""
-    return Request.at(BEGAN + timedelta(minutes=number), f"event {number}")
+    """The request of the `number`th event, one each second."""
+    return Request.at(BEGAN + timedelta(seconds=number), f"event {number}")
 
 
 def commit(key: str, number: int, request: Request) -> Commit:

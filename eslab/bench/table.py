@@ -51,9 +51,8 @@ def _table(title: str, rows: Sequence[Row]) -> Table:
     for name in ("median", "p99", "min to max", "per second"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        p99 = _time(row.extra["p99_s"]) if "p99_s" in row.extra else ""
-        spread = f"{_time(row.min_s)} to {_time(row.max_s)}"
-        table.add_row(row.measure, _time(row.median_s), p99, spread, f"{row.per_second:,.0f}")
+        p99 = _time(row.extra["p99_s"]) if "p99_s" in row.extra else "-"
+        table.add_row(row.measure, _time(row.median_s), p99, _spread(row), f"{row.per_second:,.0f}")
     return table
 
 
@@ -61,6 +60,10 @@ def _title(row: Row) -> str:
     settings = [f"{name}={value}" for name, value in row.extra.items() if name != "p99_s"]
     events = [f"{row.events:,} events"] if row.events > 1 else []
     return "\n" + ", ".join((row.store, *events, *settings, f"{row.runs:,} runs of each"))
+
+
+def _spread(row: Row) -> str:
+    return f"{_time(row.min_s)} to {_time(row.max_s)}"
 
 
 def _time(seconds: float) -> str:
