@@ -1,0 +1,49 @@
+"""The fixtures of the core's tests: a clock, a store of each kind, and a way to open more of them."""
+
+import os
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from eslab import EventStore, ManualClock, Repository, open_store
+from tests.support import START, new_url
+
+KINDS = ["memory", "sqlite"]  # a new store adds its kind here and its URL to `new_url`, and passes unchanged
+
+for name, examples in ("quick", 40), ("full", 1000):
+    settings.register_profile(
+        name,
+        max_examples=examples,
+        derandomize=name == "quick",  # the same on every run; the full suite looks further
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+@pytest.fixture(params=KINDS)
+def open_new(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Callable[[], EventStore], None, None]:
+    """Opens a new, empty store of the kind under test; it is closed when the test ends."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(closing(open_store(new_url(request.param, tmp_path))))
+
+
+@pytest.fixture
+def store(open_new: Callable[[], EventStore]) -> EventStore:
+    """A new, empty store."""
+    return open_new()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock that stands at the start until a test moves it."""
+    return ManualClock(START)
+
+
+@pytest.fixture
+def repository(store: EventStore, clock: ManualClock) -> Repository:
+    """A repository over the store under test, on the test's clock."""
+    return Repository(store, clock)
