@@ -98,7 +98,7 @@ class SqliteStore:
         options = url_options(url, {"synchronous": "normal", "timeout": "5", "mode": "rwc"})
         parts = urlsplit(url)
         path = unquote(parts.path)[1:]
-        if "\0" in path or parts.netloc or parts.path == "/" or (parts.path and not url.startswith("sqlite:///")):
+        if "\0" in path or parts.fragment or parts.netloc or parts.path == "/" or (parts.path and not url.startswith("sqlite:///")):
             raise InvalidInput(f"Expected sqlite:///relative.db or sqlite:////absolute.db or sqlite:, got {url!r}.")
         if options["synchronous"] not in ("normal", "full") or options["mode"] not in ("rwc", "rw", "ro"):
             raise InvalidInput(f"Expected synchronous=normal|full and mode=rwc|rw|ro, got {options}.")
