@@ -37,7 +37,7 @@ check: venv ## ruff, pyright and the rules of import
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 format: venv ## put the code into its form
 	$(BIN)/ruff check --fix

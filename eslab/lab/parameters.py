@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import nbformat
 from papermill import inspect_notebook
 
 from eslab.errors import InvalidInput
 
+KERNEL = "python3"
 TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
 
 Declared = dict[str, dict[str, Any]]  # by name: what papermill found in the cell tagged `parameters`
@@ -21,13 +23,22 @@ def resolve(notebooks: Sequence[Path], given: Mapping[str, object], everywhere: 
     Raises `InvalidInput` if a notebook doesn't declare all of `everywhere`, if no notebook declares a name of
     `given`, if a name is in both, or if a value isn't of the declared type.
     """
-    declared = {notebook: inspect_notebook(notebook) for notebook in notebooks}
+    declared = {notebook: _declared(notebook) for notebook in notebooks}
     if own := given.keys() & everywhere.keys():
         raise InvalidInput(
             f"Expected --{min(own)} for the {min(own)}, got it among the parameters. Nothing was executed."
         )
     _refuse_unknown(given, declared)
     return [_of_one(notebook, declared[notebook], given, everywhere) for notebook in notebooks]
+
+
+def _declared(notebook: Path) -> Declared:
+    try:
+        node = nbformat.read(notebook, as_version=4)
+    except (ValueError, nbformat.ValidationError) as error:
+        raise InvalidInput(f"Expected a notebook at {notebook}, found what is none: {error}. Mend the file.") from error
+    node.metadata.setdefault("kernelspec", {"name": KERNEL, "language": "python", "display_name": "Python 3"})
+    return inspect_notebook(node)
 
 
 def _refuse_unknown(given: Mapping[str, object], declared: Mapping[Path, Declared]) -> None:

@@ -23,7 +23,6 @@ from eslab.errors import InvalidInput
 from eslab.lab import parameters as checked
 
 INJECTED = "injected-parameters"
-KERNEL = "python3"
 
 
 @dataclass(frozen=True)
@@ -154,7 +153,8 @@ def _execute(notebook: Path, executed: Path, parameters: Mapping[str, object], f
         notebook,
         executed,
         parameters=dict(parameters),
-        kernel_name=KERNEL,
+        kernel_name=checked.KERNEL,
+        language="python",
         cwd=notebook.parent,
         progress_bar=False,
         on_cell_execute=follow,
