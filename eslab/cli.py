@@ -144,6 +144,5 @@ def _message(error: Exception, command: str | None) -> str:
             f"Run: pip install 'eslab[{EXTRAS[command]}]'"
         )
     return (
-        f"{type(error).__name__}: {error}\nThis is a bug in eslab. To see where it comes from: "
-        f"eslab --traceback {command or ''} ..."
+        f"{type(error).__name__}: {error}\nThis is a bug in eslab. To see where: eslab --traceback {command or ''} ..."
     )

@@ -52,7 +52,9 @@ def test_store_and_seed_are_options(notebook):
 
 def test_every_notebook_declares_store_and_seed(notebook):
     """A notebook whose own cell is misspelt, or not tagged, doesn't run on the wrong store."""
-    with pytest.raises(InvalidInput, match=r"^Expected 'seed' in a cell tagged 'parameters' of .*, found sede, store\."):
+    with pytest.raises(
+        InvalidInput, match=r"^Expected 'seed' in a cell tagged 'parameters' of .*, found sede, store\."
+    ):
         resolve([notebook("a", parameters='store: str = ""\nsede: int = 7')], {}, EVERYWHERE)
 
 
