@@ -94,6 +94,6 @@ def mixed_over_time(film: Film) -> "Figure":
     )
     x = altair.X("time:O", title="time of the wish", axis=altair.Axis(labelAngle=0))
     y = altair.Y("portions:Q", title="portions in the bowl", axis=altair.Axis(tickMinStep=1))
-    chart = altair.Chart(table).mark_line(point=True).encode(x=x, y=y, **charts.by(table["color"]))
+    chart = altair.Chart(table).mark_line(point=True, interpolate="step-after").encode(x=x, y=y, **charts.by(table["color"]))
     words = ", ".join(f"{n} {color}" for color, n in colors.items())
     return charts.show(chart, alt=f"Portions in the bowl over time; they only grow, to {words}.", table=table)

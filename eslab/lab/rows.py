@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     import pandas
 
 
-def rows(store: EventStore, customer: str, *aggregate_ids: str) -> "pandas.DataFrame":
-    """Every commit of these aggregates, one row each, in the store's order; needs no domain code."""
+def rows(store: EventStore, customer: str, prefix: str = "") -> "pandas.DataFrame":
+    """Every commit of the customer's aggregates of a type, or of all, in the store's order; needs no domain code."""
     import pandas
 
     found = []
-    for id in aggregate_ids:
+    for id in store.heads_of_type(customer, prefix):
         for commit in store.rows(customer, id):
             envelope = open_envelope(commit.payload)
             found.append(

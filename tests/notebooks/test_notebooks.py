@@ -1,6 +1,7 @@
 """The notebooks in git: made from their solutions, without outputs, and all alike where it matters."""
 
 import importlib.util
+from base64 import b64decode
 from pathlib import Path
 
 import nbformat
@@ -34,3 +35,11 @@ def test_a_lesson_has_an_exercise_whose_solution_is_not_shown(solution: Path) ->
 def test_every_notebook_has_a_solution() -> None:
     """There is no learner's notebook without a source."""
     assert [path.name for path in sorted((ROOT / "notebooks").glob("*.ipynb"))] == [path.name for path in SOLUTIONS]
+
+
+def test_the_picture_in_the_first_lesson_is_that_of_the_docs() -> None:
+    """The notebook carries its picture, so that it shows wherever the notebook is opened."""
+    notebook = nbformat.read(ROOT / "notebooks" / "00_start_here.ipynb", as_version=4)
+    (attached,) = [cell.attachments for cell in notebook.cells if "attachments" in cell]
+    picture = b64decode(attached["architecture.svg"]["image/svg+xml"])
+    assert picture == (ROOT / "docs" / "architecture.svg").read_bytes()

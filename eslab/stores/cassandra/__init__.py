@@ -27,7 +27,7 @@ from cassandra.query import BatchStatement, BatchType, PreparedStatement
 from eslab.clock import Clock, system_clock, to_ms
 from eslab.errors import OutcomeUnknown, StoreClosed, StoreUnavailable
 from eslab.request import TICKS_AT_1970, time_of
-from eslab.store import Commit, Head, Reach, StoredSnapshot, check_append, check_floor, place
+from eslab.store import MAX_ID_BYTES, Commit, Head, Reach, StoredSnapshot, check_append, check_floor, place
 from eslab.stores.cassandra.connection import Options, connect
 from eslab.stores.cassandra.schema import ensure_schema
 
@@ -35,6 +35,7 @@ PAGE = 5000  # commits in a page; see docs/benchmarks.md
 IN_FLIGHT = 32  # aggregates that are read at once
 EARLIEST = UUID("00000000-0000-1000-8080-808080808080")  # below and above every timeuuid, in Cassandra's order
 LATEST = UUID("ffffffff-ffff-1fff-7f7f-7f7f7f7f7f7f")
+GREATEST_END = "\U0010ffff" * (MAX_ID_BYTES // 4)  # no id with the same beginning sorts behind it
 LEVELS = {
     Reach.LOCAL: ConsistencyLevel.LOCAL_QUORUM,
     Reach.QUORUM: ConsistencyLevel.QUORUM,
@@ -113,7 +114,7 @@ class CassandraStore:
         return _heads(ids, *self._ask(asked, reach))
 
     def heads_of_type(self, customer_id: str, prefix: str, reach: Reach = Reach.LOCAL) -> dict[str, Head]:
-        key = (customer_id, prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1))
+        key = (customer_id, prefix, prefix + GREATEST_END)
         entries, snapshots = self._ask([("entries_of_type", key), ("snapshots_of_type", key)], reach)
         return _heads([id for id, _, _ in entries], entries, snapshots)
 
