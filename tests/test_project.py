@@ -1,0 +1,120 @@
+"""The project's own files agree with each other."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LOCK = (ROOT / "requirements.lock").read_text()
+REQUIREMENT = re.compile(r"^([\w.-]+)==\S+", re.MULTILINE)
+
+
+def tracked(pattern: str) -> list[str]:
+    """The files of this pattern that git holds."""
+    try:
+        done = subprocess.run(["git", "ls-files", pattern], cwd=ROOT, capture_output=True, check=True, text=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("Expected a git checkout, found none: what is committed can't be seen.")
+    return done.stdout.split()
+
+
+def staged(path: str) -> str:
+    """A file as git holds it, whatever was done to it since."""
+    return subprocess.run(["git", "show", f":{path}"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
+
+
+def test_every_locked_package_has_hashes():
+    """So pip refuses anything else; a version is pinned exactly."""
+    blocks = re.split(r"\n(?=\w)", LOCK.strip())
+    assert len(blocks) == len(REQUIREMENT.findall(LOCK)) > 100
+    assert [block.partition("\n")[0] for block in blocks if "--hash=sha256:" not in block] == []
+
+
+def test_the_lock_names_no_index():
+    """Everyone installs from the index that they have set up."""
+    assert re.findall(r"https?://|--(?:extra-)?index-url|--find-links|--trusted-host", LOCK) == []
+
+
+def test_the_lock_holds_every_dependency():
+    """Of all extras."""
+    wanted = chain(PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"].values())
+    names = {re.split(r"[\[<>=~!; ]", want)[0].lower().replace("_", "-") for want in wanted}
+    assert names - {name.lower() for name in REQUIREMENT.findall(LOCK)} == set()
+
+
+def test_conda_installs_what_the_project_says():
+    """The environment brings Python and pip; dependencies are written down once, in pyproject.toml."""
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    python, pip, installed = environment["dependencies"]
+    extras = ",".join(PROJECT["project"]["optional-dependencies"])
+    assert environment["name"] == PROJECT["project"]["name"]
+    assert (python, pip) == (f"python{PROJECT['project']['requires-python']}", "pip")
+    assert installed == {"pip": [f"-e .[{extras}]"]}
+
+
+def test_no_notebook_in_git_has_outputs():
+    """Outputs are made by running; in git they would only be differences."""
+    notebooks = {path: json.loads(staged(path)) for path in tracked("*.ipynb")}
+    cells = [(path, cell) for path, notebook in notebooks.items() for cell in notebook["cells"]]
+    kept = [path for path, cell in cells if cell.get("outputs") or cell.get("execution_count")]
+    assert sorted(set(kept)) == []
+
+
+def test_the_hooks_fetch_nothing():
+    """They run what `make venv` installed."""
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    assert [repo["repo"] for repo in hooks["repos"]] == ["local"]
+    assert {hook["language"] for repo in hooks["repos"] for hook in repo["hooks"]} == {"system"}
+
+
+def test_the_changelog_knows_this_version():
+    """And every line in it carries a tag."""
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    assert f"## {PROJECT['project']['version']}" in changelog
+    lines = re.findall(r"^- .*", changelog, re.MULTILINE)
+    assert [line for line in lines if not re.match(r"- \[(NEW|FIX|CHANGE|BREAKING)\] ", line)] == []
+
+
+def test_make_alone_lists_its_commands():
+    """Each with a word on what it does."""
+    done = subprocess.run(["make"], cwd=ROOT, capture_output=True, check=True, text=True)
+    listed = re.findall(r"^  make (\w+) +\w", done.stdout, re.MULTILINE)
+    assert {"venv", "run", "test", "full", "lab", "check", "lock", "format", "clean"} <= set(listed)
+
+
+def test_an_old_python_is_refused_in_words(tmp_path):
+    """Before anything is made."""
+    old = tmp_path / "python3"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.2\nexit 1\n')
+    old.chmod(0o755)
+    (tmp_path / "requirements.lock").touch()
+    (tmp_path / "pyproject.toml").touch()
+    command = ["make", "-f", str(ROOT / "Makefile"), "venv", f"PYTHON={old}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert f"Expected Python 3.11 or newer, found Python 3.9.2 as {old}." in done.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_imports_point_one_way():
+    """core <- stores <- domains <- faults, bench <- lab <- cli, and the cluster apart."""
+    command = [Path(sys.executable).parent / "lint-imports", "--no-logo", "--no-cache"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_nothing_names_a_machine_of_ours():
+    """No folder of somebody's home, no address of an index."""
+    found = subprocess.run(
+        ["git", "grep", "-nIE", r"(^|[^\w.])/(home|Users|root|work)/\w|pypi\.org/simple|index-url ?="],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert [line for line in found.stdout.splitlines() if not line.startswith("tests/test_project.py")] == []
