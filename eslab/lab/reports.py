@@ -59,8 +59,8 @@ def write_report(run: Run, out: Path) -> Report:
 
 
 def heading(notebook: NotebookNode, name: str) -> tuple[str, str]:
-    """The title of a notebook and the first sentence after it, as plain text."""
-    text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    """The title of a notebook and the first sentence after it, as plain text; both stand in its first text cell."""
+    text = next((cell.source for cell in notebook.cells if cell.cell_type == "markdown"), "")
     page = BeautifulSoup(markdown2html(text), "html.parser")
     for anchor in page.select("a.anchor-link"):
         anchor.decompose()
