@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from eslab import display
+from eslab.encoding import encode
 from eslab.errors import InvalidInput
 
 
@@ -26,6 +27,8 @@ def version(number: int) -> Callable[[str], str]:
         raise InvalidInput(f"Expected an event version of 1 or more, got {number}.")
     return lambda class_name: f"{class_name}:{number}"
 
+
+MAX_VERSION_DIGITS = 9
 
 # Unpacked, so that type checkers don't ask for frozen=True on every subclass, which inherits it anyway.
 FROZEN: dict[str, Any] = {"frozen": True}
@@ -89,12 +92,9 @@ def split_tag(tag: str) -> tuple[str, int]:
 def is_tag(tag: str) -> bool:
     """Is `tag` a stored name, a colon and a version?"""
     name, _, number = tag.rpartition(":")
-    return bool(name) and number.isascii() and number.isdigit()
-
-
-_encoder = msgspec.msgpack.Encoder(order="deterministic")
+    return bool(name) and number.isascii() and number.isdigit() and len(number) <= MAX_VERSION_DIGITS
 
 
 def wish_hash(command: Command) -> bytes:
     """Eight bytes that tell one wish from another: a hash of the command's type and fields."""
-    return hashlib.blake2b(_encoder.encode(command), digest_size=8).digest()
+    return hashlib.blake2b(encode(command), digest_size=8).digest()

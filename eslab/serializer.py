@@ -21,11 +21,12 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import or_
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 from zlib import crc32
 
 import msgspec
 
+from eslab.encoding import encode
 from eslab.errors import InvalidInput, Unreadable
 from eslab.event import Event, is_tag, split_tag, tag_of
 
@@ -33,7 +34,8 @@ FORMAT = 1
 RESIDUE = 0x2144DF1C  # the CRC-32 of any message followed by its own CRC-32 in little-endian order
 BRIDGE = b"\x81\xd5\x9d\x4c"  # leads the CRC-32 from where a whole payload leaves it back to where it begins
 PLACEHOLDER = b"\0\0\0\0"
-_encode = msgspec.msgpack.Encoder(order="deterministic").encode
+NIL = msgspec.Raw(b"\xc0")
+UNPARSABLE = (msgspec.MsgspecError, ValueError, RecursionError)  # a string that is no UTF-8 is a ValueError
 Body = TypeVar("Body")
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 
@@ -49,6 +51,19 @@ class Envelope(msgspec.Struct, Generic[Body], frozen=True, array_like=True, gc=F
     crc32: bytes = PLACEHOLDER
 
 
+class _Known(Envelope[Body], Generic[Body], frozen=True):
+    """An envelope of this format only, for reading a page without looking at each."""
+
+    format: Literal[1]  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
+
+
+class _Untyped(msgspec.Struct, tag_field="type", tag=""):
+    """Stands beside the event types, since msgspec lets the type of a single one be missing; never decoded."""
+
+    def __post_init__(self) -> None:
+        raise ValueError("an event without a type")
+
+
 class VersionedSerializer:
     """Reads and writes the events of one aggregate type.
 
@@ -60,8 +75,8 @@ class VersionedSerializer:
         self.current = {split_tag(tag_of(t))[0]: t for t in event_types}
         if len(self.current) < len(event_types):
             raise InvalidInput(f"Expected event types with different names, got {[tag_of(t) for t in event_types]}.")
-        union: Any = reduce(or_, event_types)
-        self._page = msgspec.msgpack.Decoder(list[Envelope[tuple[union, ...]]])
+        union: Any = reduce(or_, event_types, _Untyped)
+        self._page = msgspec.msgpack.Decoder(list[_Known[tuple[union, ...]]])
 
     def page(self, payloads: Sequence[bytes]) -> Sequence[Sequence[Event]]:
         """The events of many commits, in order; `Unreadable` says which payload failed, not where it stood."""
@@ -70,18 +85,18 @@ class VersionedSerializer:
             try:
                 envelopes = self._page.decode(b"".join((_array_header(len(payloads)), *payloads)))
                 return [envelope.events for envelope in envelopes]
-            except (msgspec.MsgspecError, RecursionError):
+            except UNPARSABLE:
                 pass
         return [self.events(payload) for payload in payloads]
 
     def events(self, payload: bytes) -> list[Event]:
         """The events of one commit, older versions included."""
-        return [self._event(raw) for raw in raw_events(payload)]
+        return [self._event(raw) for raw in _decode(open_envelope(payload).events, list[dict[str, msgspec.Raw]])]
 
-    def _event(self, raw: dict[str, Any]) -> Event:
-        tag = raw.get("type")
+    def _event(self, raw: dict[str, msgspec.Raw]) -> Event:
+        tag = _decode(raw.get("type", NIL), Any)
         if not isinstance(tag, str) or not is_tag(tag):
-            raise Unreadable(f'expected an event with a type such as "ColorAdded:1", found type {tag!r}')
+            raise Unreadable(f'expected an event with a type such as "ColorAdded:1", found type {str(tag)[:40]!r}')
         name, version = split_tag(tag)
         event_type = self.current.get(name)
         if event_type is None:
@@ -96,17 +111,17 @@ class VersionedSerializer:
                 "run the newer code"
             )
         try:
-            return msgspec.convert({**raw, "type": known}, event_type)
-        except msgspec.ValidationError as error:
+            return msgspec.msgpack.decode(encode({**raw, "type": known}), type=event_type)
+        except UNPARSABLE as error:
             raise Unreadable(f"event type {name} in version {version} does not fit {known}: {error}") from None
 
 
 def seal(appended: Mapping[str, Sequence[Event]], wish: bytes) -> dict[str, bytes]:
     """The payloads of one append, by aggregate id: the same events and wish give the same bytes everywhere."""
-    plain = {id: _encode(appended[id]) for id in sorted(appended)}
-    digest = hashlib.blake2b(_encode([[id, msgspec.Raw(events)] for id, events in plain.items()]), digest_size=16)
+    plain = {id: encode(appended[id]) for id in sorted(appended)}
+    digest = hashlib.blake2b(encode([[id, msgspec.Raw(events)] for id, events in plain.items()]), digest_size=16)
     return {
-        id: _close(_encode(Envelope(digest.digest(), FORMAT, len(plain), wish, msgspec.Raw(events))))
+        id: _close(encode(Envelope(digest.digest(), FORMAT, len(plain), wish, msgspec.Raw(events))))
         for id, events in plain.items()
     }
 
@@ -121,10 +136,7 @@ def open_envelope(payload: bytes) -> Envelope[msgspec.Raw]:
 
 def raw_events(payload: bytes) -> list[dict[str, Any]]:
     """The events of one commit as plain maps, whatever their types: for people, and for older versions."""
-    try:
-        return msgspec.msgpack.decode(open_envelope(payload).events, type=list[dict[str, Any]])
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise Unreadable(f"the events can't be parsed: {error}") from None
+    return _decode(open_envelope(payload).events, list[dict[str, Any]])
 
 
 class SnapshotEnvelope(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
@@ -139,7 +151,7 @@ class SnapshotEnvelope(msgspec.Struct, frozen=True, array_like=True, gc=False, f
 
 def seal_snapshot(type: str, commits: int, state: msgspec.Struct) -> bytes:
     """The payload of a snapshot; sets and maps are written in one order, so equal states give equal bytes."""
-    return _close(_encode(SnapshotEnvelope(FORMAT, type, commits, msgspec.Raw(_encode(state)))))
+    return _close(encode(SnapshotEnvelope(FORMAT, type, commits, msgspec.Raw(encode(state)))))
 
 
 def open_snapshot(payload: bytes, type: str, state_type: type[Struct]) -> tuple[Struct, int]:
@@ -149,7 +161,7 @@ def open_snapshot(payload: bytes, type: str, state_type: type[Struct]) -> tuple[
         raise Unreadable(f"expected a snapshot of {type}, format {FORMAT}; found {envelope.type}, {envelope.format}")
     try:
         return msgspec.msgpack.decode(envelope.state, type=state_type), envelope.commits
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except UNPARSABLE as error:
         raise Unreadable(f"the state can't be parsed: {error}") from None
 
 
@@ -158,8 +170,15 @@ def _open(payload: bytes, envelope_type: type[Struct]) -> Struct:
         raise Unreadable(f"the checksum of {len(payload)} bytes does not match: a bit flipped or bytes were cut")
     try:
         return msgspec.msgpack.decode(payload, type=envelope_type)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except UNPARSABLE as error:
         raise Unreadable(f"the envelope can't be parsed: {error}") from None
+
+
+def _decode(events: msgspec.Raw, type: Any) -> Any:
+    try:
+        return msgspec.msgpack.decode(events, type=type)
+    except UNPARSABLE as error:
+        raise Unreadable(f"the events can't be parsed: {error}") from None
 
 
 def _close(with_placeholder: bytes) -> bytes:
