@@ -5,6 +5,7 @@ from datetime import datetime
 from html import escape
 from typing import TYPE_CHECKING
 
+from eslab.domains import pigment
 from eslab.domains.bakery import Frosting
 from eslab.repository import Repository
 
@@ -80,20 +81,25 @@ def scrub(film: Film):
 
 
 def mixed_over_time(film: Film) -> "Figure":
-    """A chart of how many portions of each colour were in the bowl at each moment of the film."""
+    """A chart of the portions in the bowl at each moment of the film, one on top of the other, each with its name."""
     import altair
     import pandas
 
     from eslab.lab import charts
 
-    colors = film.moments[-1].frosting.portions
     table = pandas.DataFrame(
-        {"time": f"{m.time:%H:%M}", "color": color, "portions": m.frosting.portions.get(color, 0)}
+        {"time": f"{m.time:%H:%M}", "color": color, "portions": portions}
         for m in film.moments
-        for color in colors
+        for color, portions in m.frosting.portions.items()
     )
-    x = altair.X("time:O", title="time of the wish", axis=altair.Axis(labelAngle=0))
-    y = altair.Y("portions:Q", title="portions in the bowl", axis=altair.Axis(tickMinStep=1))
-    chart = altair.Chart(table).mark_line(point=True, interpolate="step-after").encode(x=x, y=y, **charts.by(table["color"]))
-    words = ", ".join(f"{n} {color}" for color, n in colors.items())
-    return charts.show(chart, alt=f"Portions in the bowl over time; they only grow, to {words}.", table=table)
+    shelf = [color for color in pigment.SHELF if color in set(table["color"])]
+    looks = altair.Scale(domain=shelf, range=[pigment.SHELF[color].colour.hex for color in shelf])
+    bars = altair.Chart(table).encode(
+        x=altair.X("time:O", title="time of the wish", axis=altair.Axis(labelAngle=0)),
+        y=altair.Y("portions:Q", title="portions in the bowl", axis=altair.Axis(format="d")).stack("zero"),
+        order=altair.Order("color:N"),
+    )
+    names = bars.mark_text(dy=14, color="black").encode(text="color:N")
+    chart = bars.mark_bar(stroke="gray").encode(color=altair.Color("color:N", scale=looks, legend=None)) + names
+    words = ", ".join(f"{n} {color}" for color, n in film.moments[-1].frosting.portions.items())
+    return charts.show(chart, alt=f"Portions in the bowl at each moment; they only grow, to {words}.", table=table)
