@@ -5,7 +5,6 @@ import re
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from conftest import write_notebook
 
 from eslab.lab.reports import heading, write
 from eslab.lab.runner import find, run_notebooks
@@ -26,7 +25,7 @@ class Silent:
 
 
 @pytest.fixture(scope="module")
-def out(tmp_path_factory):
+def out(tmp_path_factory, write_notebook):
     """The reports of two notebooks: one with a chart and a formula's worth of traps, one that fails."""
     folder = tmp_path_factory.mktemp("lessons")
     write_notebook(

@@ -10,7 +10,6 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
-from conftest import write_notebook
 
 from eslab.errors import InvalidInput
 from eslab.lab.runner import Run, find, run_notebooks
@@ -35,7 +34,7 @@ class Log:
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory):
+def ran(tmp_path_factory, write_notebook):
     """Three notebooks, run once for this module: one fails, one loses its kernel, one works."""
     folder = tmp_path_factory.mktemp("lessons")
     write_notebook(folder / "1_fails.ipynb", "# Prose", "", "\n# why\nwho = 'nobody'\n1 / 0", "'never reached'")
