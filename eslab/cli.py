@@ -22,6 +22,7 @@ class Part(NamedTuple):
 
 PARTS = {
     "bench": Part("eslab.bench.commands", "lab", "Measure what hydration and appends cost on this machine."),
+    "schema": Part("eslab.stores.cassandra.commands", "cassandra", "Make or show the tables in Cassandra."),
     "cluster": Part("eslab.cluster.commands", "cassandra", "Run a real Cassandra on this machine."),
 }
 EXTRAS = {"run": "lab", **{name: part.extra for name, part in PARTS.items()}}

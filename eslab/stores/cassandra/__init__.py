@@ -15,20 +15,20 @@ idempotent, since a commit's key and write time follow from its request; so they
 """
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar
 from uuid import UUID
 
-from cassandra import ConsistencyLevel, DriverException, OperationTimedOut, RequestExecutionException, WriteTimeout
-from cassandra.cluster import NoHostAvailable, ResponseFuture
+from cassandra import ConsistencyLevel
+from cassandra.cluster import ResponseFuture
 from cassandra.query import BatchStatement, BatchType, PreparedStatement
 
 from eslab.clock import Clock, system_clock, to_ms
-from eslab.errors import OutcomeUnknown, StoreClosed, StoreUnavailable
+from eslab.errors import StoreClosed
 from eslab.request import TICKS_AT_1970, time_of
 from eslab.store import MAX_ID_BYTES, Commit, Head, Reach, StoredSnapshot, check_append, check_floor, place
 from eslab.stores.cassandra.connection import Options, connect
+from eslab.stores.cassandra.meanings import plainly
 from eslab.stores.cassandra.schema import ensure_schema
 
 PAGE = 5000  # commits in a page; see docs/benchmarks.md
@@ -73,13 +73,14 @@ class CassandraStore:
     def __init__(self, options: Options, clock: Clock = system_clock) -> None:
         self.options, self._clock = options, clock
         self._closed = False
-        with self._errors():
+        with plainly(options):
             self._cluster, self.session = connect(options)
-            ensure_schema(self.session, options)
-            self._prepared: dict[str, PreparedStatement] = {}
-            for name, cql in STATEMENTS.items():
-                self._prepared[name] = self.session.prepare(cql)
-                self._prepared[name].is_idempotent = True
+            try:
+                ensure_schema(self.session, options)
+                self._prepared = {name: self._prepare(cql) for name, cql in STATEMENTS.items()}
+            except BaseException:
+                self._cluster.shutdown()
+                raise
 
     @classmethod
     def open(cls, url: str) -> "CassandraStore":
@@ -97,7 +98,7 @@ class CassandraStore:
         for id, time in _earliest(commits).items():
             # Written with minus its time, so that the earliest wins.
             batch.add(first, (-_ticks(time), time, customer_id, id))
-        with self._errors(writing=True):
+        with plainly(self.options, writing=True):
             self._session().execute(batch)
 
     def heads(
@@ -128,7 +129,7 @@ class CassandraStore:
         def start(id: str) -> tuple[str, ResponseFuture]:
             return id, self._send("payloads", (customer_id, id, after[id] or EARLIEST, up_to or LATEST), reach)
 
-        with self._errors():
+        with plainly(self.options):
             for id, future in _ahead(after, start):
                 for rows in _pages(future):
                     yield id, [payload for (payload,) in rows]
@@ -136,7 +137,7 @@ class CassandraStore:
     def rows(
         self, customer_id: str, aggregate_id: str, after: UUID | None = None, up_to: UUID | None = None
     ) -> Generator[Commit, None, None]:
-        with self._errors():
+        with plainly(self.options):
             key = (customer_id, aggregate_id, after or EARLIEST, up_to or LATEST)
             for rows in _pages(self._send("rows", key, Reach.LOCAL)):
                 yield from (Commit(*row) for row in rows)
@@ -165,6 +166,11 @@ class CassandraStore:
             self._closed = True
             self._cluster.shutdown()
 
+    def _prepare(self, cql: str) -> PreparedStatement:
+        prepared = self.session.prepare(cql)
+        prepared.is_idempotent = True
+        return prepared
+
     def _ttl(self, ms: int) -> int:
         """Seconds until the commit of a request expires: a function of the request, the same for every retry."""
         if not self.options.lifetime:
@@ -173,12 +179,12 @@ class CassandraStore:
 
     def _ask(self, asked: Iterable[tuple[str, tuple[Any, ...]]], reach: Reach) -> list[list[tuple[Any, ...]]]:
         """All rows of several queries, sent together: one wait."""
-        with self._errors():
+        with plainly(self.options):
             futures = [self._send(name, parameters, reach) for name, parameters in asked]
             return [[row for rows in _pages(future) for row in rows] for future in futures]
 
     def _do(self, name: str, parameters: tuple[Any, ...], reach: Reach = Reach.LOCAL) -> None:
-        with self._errors(writing=True):
+        with plainly(self.options, writing=True):
             self._send(name, parameters, reach).result()
 
     def _send(self, name: str, parameters: tuple[Any, ...], reach: Reach) -> ResponseFuture:
@@ -191,21 +197,6 @@ class CassandraStore:
         if self._closed:
             raise StoreClosed(f"Expected an open store, but {self.options} was closed; open it anew.")
         return self.session
-
-    @contextmanager
-    def _errors(self, writing: bool = False) -> Generator[None, None, None]:
-        """Say what a driver error means here, and what to do."""
-        try:
-            yield
-        except (OperationTimedOut, WriteTimeout) as error:
-            if writing:
-                raise OutcomeUnknown(
-                    f"Expected an answer of {self.options} in {self.options.timeout:g} s, got none: {error}. "
-                    "It may have happened: send the same request again, it can't count twice."
-                ) from error
-            raise StoreUnavailable(f"{self.options} did not answer in time: {error}. Try again.") from error
-        except (NoHostAvailable, DriverException, RequestExecutionException) as error:
-            raise StoreUnavailable(f"{self.options} can't do it now: {error}. Check `eslab cluster status`.") from error
 
 
 def _pages(future: ResponseFuture) -> Generator[list[tuple[Any, ...]], None, None]:

@@ -1,0 +1,51 @@
+"""`eslab schema`: make the tables in Cassandra, or show the CQL that would."""
+
+from typing import Annotated
+
+import typer
+
+from eslab.errors import InvalidInput
+from eslab.stores.cassandra import schema
+from eslab.stores.cassandra.connection import Options, connect
+from eslab.stores.cassandra.meanings import plainly
+
+app = typer.Typer(no_args_is_help=True)
+Regions = Annotated[
+    str, typer.Option(help="Replicas of each region, such as us=3,eu=3; by default those that are found, 3 at most.")
+]
+
+
+@app.command()
+def apply(
+    store: Annotated[str, typer.Argument(help="cassandra://host1,host2:9042/keyspace")], regions: Regions = ""
+) -> None:
+    """Make the keyspace and its tables where they are missing; safe to repeat, and for several at once."""
+    options = Options.parse(store)
+    with plainly(options):
+        cluster, session = connect(options)
+        try:
+            schema.apply(session, options, _replicas(regions))
+            schema.ensure_schema(session, options)
+        finally:
+            cluster.shutdown()
+    typer.echo(f"{options} holds schema version {schema.VERSION}.")
+
+
+@app.command()
+def show(
+    keyspace: Annotated[str, typer.Option(help="The keyspace's name.")] = "lab", regions: Regions = "us=1"
+) -> None:
+    """Show the CQL of the keyspace and its tables; needs no Cassandra."""
+    Options.parse(f"cassandra://nowhere/{keyspace}")  # refuses a name that is none
+    for statement in schema.statements(keyspace, _replicas(regions)):
+        typer.echo(f"{statement};\n")
+
+
+def _replicas(regions: str) -> dict[str, int]:
+    found = {}
+    for part in filter(None, regions.split(",")):
+        region, _, count = part.partition("=")
+        if not region.replace("-", "").replace("_", "").isalnum() or not count.isdigit() or not int(count):
+            raise InvalidInput(f"Expected regions such as us=3,eu=3, got {part!r}.")
+        found[region] = int(count)
+    return found
