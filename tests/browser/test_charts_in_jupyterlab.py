@@ -69,7 +69,7 @@ def test_charts_follow_the_dark_theme(saved, new_window):
     dark = new_window(f"{saved[0]}lab/tree/lesson.ipynb?reset")
     dark.settled(f"{LIVE} === 2")
     dark.command("apputils:change-theme", theme="JupyterLab Dark")
-    dark.settled("document.body.dataset.jpThemeLight === 'false'")
+    dark.settled("document.body.dataset.jpThemeLight === 'false' && !document.getElementById('jupyterlab-splash')")
     dark.picture("dark")
     label = "document.querySelector('.eslab-chart svg.marks .role-axis-label text')"
     assert dark.page.evaluate(f"getComputedStyle({label}).fill") == "rgb(255, 255, 255)"
