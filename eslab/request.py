@@ -19,7 +19,7 @@ from eslab.errors import InvalidInput
 
 TICKS_AT_1970 = 0x01B21DD213814000  # 100 ns ticks from 1582-10-15, where timeuuids begin (RFC 9562, 5.1)
 TICKS_PER_MS = 10_000
-LATEST_MS = ((1 << 60) - 1 - TICKS_AT_1970 - 0xFFF) // TICKS_PER_MS  # a timeuuid has 60 bits for its ticks
+LATEST_MS = ((1 << 60) - TICKS_AT_1970) // TICKS_PER_MS - 1  # the last whole one in the 60 bits of a timeuuid
 LOW_HALF = (1 << 64) - 1
 GREATEST_LOW_HALF = 0x7F7F7F7F7F7F7F7F  # low bytes compare as signed numbers, so 0x7F is the greatest
 SIGN_BITS = 0x8080808080808080
