@@ -44,8 +44,11 @@ class Aggregate(msgspec.Struct):
 
 
 def type_name(aggregate_type: type[Aggregate]) -> str:
-    """What the ids of an aggregate type begin with."""
-    return aggregate_type.stored_as or aggregate_type.__name__.lower()
+    """What the ids of an aggregate type begin with; without a colon, which ends it."""
+    name = aggregate_type.stored_as or aggregate_type.__name__.lower()
+    if ":" in name:
+        raise InvalidInput(f"Expected stored_as without a colon in {aggregate_type.__name__}, got {name!r}.")
+    return name
 
 
 def aggregate_id(address: Address) -> str:
