@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Any
 
 from cassandra import (
     AuthenticationFailed,
@@ -50,7 +51,7 @@ def _meaning(error: Exception, options: Options, writing: bool) -> EslabError:
     return StoreUnavailable(f"{options} can't be reached: {error}. Look with `eslab cluster status`.")
 
 
-def _causes(error: Exception) -> list[object]:
+def _causes(error: Exception) -> list[Any]:
     """The error, and what each host said."""
-    said = error.errors if isinstance(error, NoHostAvailable) else {}
+    said = (error.errors or {}) if isinstance(error, NoHostAvailable) else {}
     return [error, *(said.values() if isinstance(said, dict) else said)]
