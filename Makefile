@@ -2,6 +2,7 @@
 PYTHON ?= python3
 STORE ?=
 SEED ?= 7
+LAB ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -30,8 +31,8 @@ test: venv ## the quick test suite
 full: venv ## every test, with browser, real Cassandra and long runs
 	$(BIN)/pytest
 
-lab: venv ## open JupyterLab on the first lesson
-	JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter:$$JUPYTER_CONFIG_PATH" $(BIN)/jupyter lab notebooks/00_start_here.ipynb
+lab: venv ## open JupyterLab on the first lesson (LAB=options, such as --no-browser)
+	JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter:$$JUPYTER_CONFIG_PATH" $(BIN)/jupyter lab notebooks/00_start_here.ipynb $(LAB)
 
 check: venv ## ruff, pyright and the rules of import
 	$(BIN)/ruff check

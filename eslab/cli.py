@@ -139,7 +139,7 @@ def _missing(error: ModuleNotFoundError) -> typer.Typer:
 def _message(error: Exception, command: str | None) -> str:
     if isinstance(error, EslabError):
         return str(error)
-    if isinstance(error, ModuleNotFoundError) and command in EXTRAS:
+    if isinstance(error, ModuleNotFoundError) and command in EXTRAS and not str(error.name).startswith("eslab"):
         return (
             f"Expected the package {error.name!r} for `eslab {command}`, found it not installed. "
             f"Run: pip install 'eslab[{EXTRAS[command]}]'"
