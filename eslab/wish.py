@@ -14,6 +14,7 @@ however old the request; it is never decided a second time, least of all on half
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from msgspec import Raw
 
@@ -39,6 +40,7 @@ class Wish:
         self._wish = wish_hash(command)
         self._loaded: list[tuple[Address, Any]] = []
         self._events: dict[str, list[Event]] = {}
+        self._decided = False  # has append been tried?
 
     def load(self, *addresses: Address) -> tuple[Any, ...]:
         """The states of all aggregates that the wish touches, in one call: two waits on the store.
@@ -52,10 +54,10 @@ class Wish:
         reach, heads = Reach.LOCAL, self._heads(addresses, Reach.LOCAL)
         found = self._decision(heads)
         if found and not _complete(found, heads):
-            reach, heads = Reach.QUORUM, self._heads(addresses, Reach.QUORUM)
+            partly, reach, heads = found, Reach.QUORUM, self._heads(addresses, Reach.QUORUM)
             found = self._decision(heads)
             if not _complete(found, heads):
-                raise self._unknown(found)
+                raise self._unknown(found or partly)
         if found:
             heads = self._recall(found, heads, reach)
         else:
@@ -71,10 +73,16 @@ class Wish:
     def add(self, state: Aggregate, *events: Event) -> None:
         """Add events to a loaded aggregate and apply them to its state; stored by `append`."""
         where = self._address(state)
+        if self.recorded or self._decided:
+            raise InvalidInput(
+                f"Expected events before the one decision of {self.request}, which is made; check wish.recorded, "
+                "and make a new request for a new wish."
+            )
         for event in events:
             if type(event) not in event_types(where[0]):
                 known = ", ".join(t.__name__ for t in event_types(where[0]))
                 raise InvalidInput(f"Expected an event that {where[0].__name__}.apply knows ({known}), got {event!r}.")
+        for event in events:
             self._events.setdefault(aggregate_id(where), []).append(event)
             state.apply(event)
 
@@ -90,9 +98,10 @@ class Wish:
         if not self._events:
             return
         commits = self._commits()
+        self._decided = True
         self.repository.store.append(self.customer_id, commits)
         if self.repository.clock() - self._checked_at > self.repository.bounds.append:
-            self._make_safe(commits)
+            self._make_safe(commits, self._heads([where for where, _ in self._loaded], Reach.EVERYWHERE))
 
     def _heads(self, addresses: Iterable[Address], reach: Reach) -> dict[Address, Head]:
         return self.repository.heads(self.customer_id, addresses, self.request.event_time, reach)
@@ -120,7 +129,7 @@ class Wish:
             self._events[commit.aggregate_id] = self._stored_events(types[commit.aggregate_id], commit)
         if self.request.time >= self._checked_at - self.repository.bounds.late:
             return heads
-        self._make_safe(found)
+        self._make_safe(found, heads)
         return self._heads(heads, reach)
 
     def _stored_events(self, aggregate_type: type[Aggregate], commit: Commit) -> list[Event]:
@@ -129,11 +138,15 @@ class Wish:
         except Unreadable as error:
             raise unreadable(self.customer_id, commit, error) from error
 
-    def _make_safe(self, commits: Sequence[Commit]) -> None:
-        """Write commits again everywhere and delete the snapshots that may have missed them (G5)."""
-        store = self.repository.store
-        store.append(self.customer_id, commits, Reach.EVERYWHERE)
-        for commit in commits:
+    def _make_safe(self, commits: Sequence[Commit], heads: dict[Address, Head]) -> None:
+        """Write commits again everywhere and delete the snapshots that may have missed them (G5).
+
+        Not those at or below their floor: the snapshots that stand on it can't be built again (G6).
+        """
+        store, floors = self.repository.store, {aggregate_id(where): head.floor for where, head in heads.items()}
+        unsafe = [commit for commit in commits if not _below(commit.event_time, floors[commit.aggregate_id])]
+        store.append(self.customer_id, unsafe, Reach.EVERYWHERE)
+        for commit in unsafe:
             store.delete_snapshots(self.customer_id, commit.aggregate_id, commit.event_time, Reach.EVERYWHERE)
 
     def _commits(self) -> list[Commit]:
@@ -162,7 +175,7 @@ class Wish:
         )
 
     def _unknown(self, found: Sequence[Commit]) -> OutcomeUnknown:
-        announced = open_envelope(found[0].payload).commits if found else 0
+        announced = open_envelope(found[0].payload).commits
         return OutcomeUnknown(
             f"Expected {announced} commits of {self.request} of customer {self.customer_id!r}, found {len(found)} "
             "that agree. It may have happened: send the same request again, it can't count twice."
@@ -173,10 +186,14 @@ def _complete(found: Sequence[Commit], heads: dict[Address, Head]) -> bool:
     """Are there as many commits as they announce? One at or below its aggregate's floor counts as found."""
     if not found:
         return False
-    envelope, key = open_envelope(found[0].payload), sort_key(found[0].event_time)
+    envelope, event_time = open_envelope(found[0].payload), found[0].event_time
     seen = {commit.aggregate_id for commit in found}
     below = [
         where for where, head in heads.items()
-        if aggregate_id(where) not in seen and head.floor is not None and key <= sort_key(head.floor)
+        if aggregate_id(where) not in seen and _below(event_time, head.floor)
     ]  # fmt: skip
     return len(found) + len(below) >= envelope.commits
+
+
+def _below(event_time: UUID, floor: UUID | None) -> bool:
+    return floor is not None and sort_key(event_time) <= sort_key(floor)

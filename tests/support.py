@@ -9,9 +9,10 @@ from typing import Any
 from uuid import UUID
 
 from eslab import Aggregate, Command, Event, EventStore, Rejected, Request, StoreError
+from eslab.aggregate import type_name
 from eslab.event import split_tag, tag_of
-from eslab.serializer import seal
-from eslab.store import Commit, Head, Reach
+from eslab.serializer import seal, seal_snapshot
+from eslab.store import Commit, Head, Reach, StoredSnapshot
 
 ROOT = Path(__file__).parents[1]
 _numbers = count()
@@ -110,6 +111,11 @@ def fill(store: EventStore, number: int, id: str = "counter:1", customer: str = 
     made = [commits(at(i), {id: [Counted(f"thing {i % 7}")]})[0] for i in range(number)]
     store.append(customer, made)
     return made
+
+
+def snapshot(up_to: Request, state: Aggregate, commits: int = 1) -> StoredSnapshot:
+    """The row of a snapshot of a state that a test makes up."""
+    return StoredSnapshot(up_to.event_time, state.fold_version, seal_snapshot(type_name(type(state)), commits, state))
 
 
 def cassandra_order(event_time: UUID) -> tuple[int, tuple[int, ...]]:
