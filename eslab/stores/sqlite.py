@@ -96,10 +96,7 @@ class SqliteStore:
     def open(cls, url: str) -> "SqliteStore":
         """Open the file that the URL names, and make its tables if they are missing."""
         options = url_options(url, {"synchronous": "normal", "timeout": "5", "mode": "rwc"})
-        parts = urlsplit(url)
-        path = unquote(parts.path)[1:]
-        if "\0" in path or parts.fragment or parts.netloc or parts.path == "/" or (parts.path and not url.startswith("sqlite:///")):
-            raise InvalidInput(f"Expected sqlite:///relative.db or sqlite:////absolute.db or sqlite:, got {url!r}.")
+        path = _path(url)
         if options["synchronous"] not in ("normal", "full") or options["mode"] not in ("rwc", "rw", "ro"):
             raise InvalidInput(f"Expected synchronous=normal|full and mode=rwc|rw|ro, got {options}.")
         timeout = _seconds(options["timeout"])
@@ -292,6 +289,16 @@ MEANINGS = {
     sqlite3.SQLITE_NOTADB: (StoreError, "This is no SQLite file; name another one in the URL."),
     sqlite3.SQLITE_CORRUPT: (StoreError, "The file is damaged; restore it from a backup."),
 }
+
+
+def _path(url: str) -> str:
+    """The path of the file that a store URL names; empty for a fresh one."""
+    parts = urlsplit(url)
+    path = unquote(parts.path)[1:]
+    named = url.startswith("sqlite:///") and path and "\0" not in path
+    if parts.netloc or parts.fragment or (parts.path and not named):
+        raise InvalidInput(f"Expected sqlite:///relative.db or sqlite:////absolute.db or sqlite:, got {url!r}.")
+    return path
 
 
 def _seconds(text: str) -> float:
