@@ -10,7 +10,7 @@ SELECT * FROM events LIMIT 5
 %%cql --write               lets the statement change rows
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from IPython.core.getipython import get_ipython
 from IPython.display import display
@@ -20,6 +20,8 @@ from eslab.store import EventStore
 
 if TYPE_CHECKING:
     import pandas
+
+    from eslab.stores.cassandra import CassandraStore
 
 READING = ("select", "describe")
 FLAGS = {"--write", "--trace"}
@@ -40,16 +42,18 @@ def enable_cql(store: EventStore) -> None:
 def run(store: EventStore, statement: str, *flags: str) -> "pandas.DataFrame":
     """The rows that a statement gives; one that could change rows is refused unless `--write` is said."""
     import pandas
-    from cassandra.query import SimpleStatement, dict_factory
+    from cassandra.query import SimpleStatement
+
+    from eslab.stores.cassandra.meanings import plainly
 
     if unknown := set(flags) - FLAGS:
         raise InvalidInput(f"Expected %%cql with {' or '.join(sorted(FLAGS))}, got {' '.join(sorted(unknown))}.")
-    session = _session(store)
+    cassandra = _cassandra(store)
     statement = statement.strip().rstrip(";")
     if "--write" not in flags and not statement.lower().startswith(READING):
         raise InvalidInput(f"Expected a SELECT, got {statement[:40]!r}; say %%cql --write if it is to change rows.")
-    profile = session.execution_profile_clone_update(session.get_execution_profile("default"), row_factory=dict_factory)
-    result = session.execute(SimpleStatement(statement), trace="--trace" in flags, execution_profile=profile)
+    with plainly(cassandra.options):
+        result = cassandra.session.execute(SimpleStatement(statement), trace="--trace" in flags)
     rows = pandas.DataFrame(list(result), columns=result.column_names)
     if "--trace" in flags:
         display(trace(result))
@@ -66,11 +70,10 @@ def trace(result: Any) -> "pandas.DataFrame":
     )
 
 
-def _session(store: EventStore) -> Any:
-    session = getattr(store, "session", None)
-    if session is None:
+def _cassandra(store: EventStore) -> "CassandraStore":
+    if not hasattr(store, "session"):
         raise InvalidInput(
             f"Expected a store on Cassandra, got {type(store).__name__}; run this lesson with "
             "store=cassandra://host/keyspace."
         )
-    return session
+    return cast("CassandraStore", store)

@@ -106,7 +106,8 @@ def connect(options: Options) -> tuple[Cluster, Session]:
     try:
         return cluster, cluster.connect()
     except BaseException:
-        regions = sorted({str(host.datacenter) for host in cluster.metadata.all_hosts() if host.datacenter})
+        hosts = cluster.metadata.all_hosts() if cluster.metadata else []
+        regions = sorted({str(host.datacenter) for host in hosts if host.datacenter})
         cluster.shutdown()
         if options.dc and regions and options.dc not in regions:
             raise InvalidInput(f"Expected ?dc= among {regions} for {options}, got {options.dc!r}.") from None

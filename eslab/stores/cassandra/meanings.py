@@ -7,6 +7,7 @@ from typing import Any
 from cassandra import (
     AuthenticationFailed,
     DriverException,
+    InvalidRequest,
     OperationTimedOut,
     ReadTimeout,
     RequestExecutionException,
@@ -16,7 +17,7 @@ from cassandra import (
 )
 from cassandra.cluster import NoHostAvailable
 
-from eslab.errors import EslabError, OutcomeUnknown, StoreUnavailable
+from eslab.errors import EslabError, OutcomeUnknown, StoreError, StoreUnavailable
 from eslab.stores.cassandra.connection import Options
 
 TIMEOUTS = (OperationTimedOut, ReadTimeout, WriteTimeout)
@@ -46,6 +47,8 @@ def _meaning(error: Exception, options: Options, writing: bool) -> EslabError:
         )
     if any(isinstance(cause, TIMEOUTS) for cause in causes):
         return StoreUnavailable(f"{options} did not answer within {options.timeout:g} s. Try again.")
+    if any(isinstance(cause, InvalidRequest) for cause in causes):
+        return StoreError(f"{options} refuses the statement: {error}. Mend it and ask again.")
     if any(isinstance(cause, Unavailable) for cause in causes):
         return StoreUnavailable(f"{options} has too few replicas up for this: {error}. Nothing was written; try later.")
     return StoreUnavailable(f"{options} can't be reached: {error}. Look with `eslab cluster status`.")
