@@ -85,13 +85,17 @@ class Repository:
             return None
         snapshot = snapshot_of(hydration, up_to)
         self.store.save_snapshot(customer_id, aggregate_id(where), snapshot)
-        older = [s for s in heads[where].snapshots if s.fold == snapshot.fold and s.up_to != up_to]
+        kept = (up_to, heads[where].floor)  # what stands on the floor is the base of last resort
+        older = [s for s in heads[where].snapshots if s.fold == snapshot.fold and s.up_to not in kept]
         for old in older[policy.keep - 1 :]:
             self.store.delete_snapshot(customer_id, aggregate_id(where), old.up_to, old.fold)
         return snapshot
 
     def history(self, customer_id: str, aggregate_type: type[Aggregate], key: str) -> "pandas.DataFrame":
-        """Every event of an aggregate in log order, one row each: time, request, type, version, then its fields."""
+        """Every event of an aggregate in log order, one row each: time, request, event, then its fields.
+
+        A field that is called like one of the first three stands under its type, such as `DownloadCounted.time`.
+        """
         import pandas
 
         id = aggregate_id((aggregate_type, key))
@@ -103,8 +107,10 @@ class Repository:
                 raise unreadable(customer_id, commit, error) from error
             request = Request.from_event_time(commit.event_time)
             for event in events:
-                head = {"time": request.time, "request": str(request.id), "event": type(event).__name__}
-                rows.append({**head, **display.fields(event)})
+                name = type(event).__name__
+                head = {"time": request.time, "request": str(request.id), "event": name}
+                fields = {f"{name}.{key}" if key in head else key: it for key, it in display.fields(event).items()}
+                rows.append({**head, **fields})
         return pandas.DataFrame(rows, columns=None if rows else ["time", "request", "event"])
 
     def heads(

@@ -1,0 +1,118 @@
+"""Snapshots: which base is usable, what the policy keeps, and the error when history is gone (G6)."""
+
+import logging
+import re
+from collections.abc import Sequence
+
+import pytest
+
+from eslab import HistoryGone, Hydration, InvalidInput, SnapshotPolicy
+from eslab.serializer import open_snapshot
+from eslab.snapshot import newest_base, snapshot_of
+from eslab.store import Head, StoredSnapshot
+from tests.support import Counter, at, snapshot
+
+STATES = {minutes: Counter({"tea": minutes}) for minutes in range(1, 6)}
+
+
+def head(*minutes: int, floor: int | None = None, more: Sequence[StoredSnapshot] = ()) -> Head:
+    """A head with the snapshots of these minutes, newest first, and others behind them."""
+    stored = [snapshot(at(each), STATES[each], each) for each in sorted(minutes, reverse=True)]
+    return Head(at(0).event_time, at(floor).event_time if floor is not None else None, [*stored, *more], None)
+
+
+def base(head: Head, up_to: float | None = None) -> Hydration[Counter]:
+    return newest_base(Counter, head, at(up_to).event_time if up_to is not None else None, "the place")
+
+
+def folded(minutes: int) -> Hydration[Counter]:
+    return Hydration(STATES[minutes], at(minutes).event_time, commits=minutes, tail=0)
+
+
+def broken(minutes: int, fold: int = 1) -> StoredSnapshot:
+    return StoredSnapshot(at(minutes).event_time, fold, b"broken")
+
+
+def test_the_newest_snapshot_is_the_base() -> None:
+    """With the number of commits that it adds up."""
+    assert base(head(1, 3, 2)) == folded(3)
+
+
+def test_without_a_snapshot_the_base_is_empty() -> None:
+    """A full replay begins from the empty state."""
+    assert base(head()) == Hydration(Counter(), None, 0, 0)
+
+
+@pytest.mark.parametrize(("up_to", "expected"), [(5, 3), (3, 3), (2.5, 2), (2, 2)])
+def test_a_base_does_not_lie_behind_the_moment_asked_for(up_to: float, expected: int) -> None:
+    """For a moment of the past the newest base up to it counts, that moment included."""
+    assert base(head(1, 2, 3), up_to) == folded(expected)
+
+
+def test_a_moment_before_all_snapshots_is_replayed() -> None:
+    """While the events exist."""
+    assert base(head(2, 3), up_to=1) == Hydration(Counter())
+
+
+def test_G6_a_base_may_stand_on_the_floor_but_not_below() -> None:
+    """History at or below the floor may be gone, so a lower base would miss some of it."""
+    assert base(head(1, 2, floor=2), up_to=2) == folded(2)
+    with pytest.raises(HistoryGone):
+        base(head(1, 2, floor=3))
+
+
+def test_G6_another_fold_is_passed_over() -> None:
+    """What another version of the code folded isn't this version's state."""
+    other = StoredSnapshot(at(5).event_time, 2, snapshot(at(5), STATES[5]).payload)
+    assert base(head(1, more=[other])) == folded(1)
+    assert base(head(more=[other])) == Hydration(Counter())
+
+
+def test_G8_a_broken_snapshot_is_passed_over_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """The next one is the base; the log names the place and the snapshot."""
+    with caplog.at_level(logging.WARNING):
+        assert base(Head(None, None, [broken(5), *head(3).snapshots], None)) == folded(3)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert f"Passed over the snapshot {at(5).event_time} of the place: the checksum" in caplog.text
+
+
+def test_G6_history_gone_names_floor_and_snapshots_tried() -> None:
+    """The place, the floor and its time, every snapshot there is and what is wrong with it, and what to do."""
+    tried = [broken(5), StoredSnapshot(at(4).event_time, 2, b""), *head(1).snapshots]
+    with pytest.raises(HistoryGone) as error:
+        base(Head(at(0).event_time, at(3).event_time, tried, None))
+    assert str(error.value) == (
+        f"Expected a snapshot of the place at or above its floor {at(3).event_time} (2026-01-05T09:03:00+00:00), "
+        f"folded by version 1; found {at(5).event_time} of fold 1 (unreadable), {at(4).event_time} of fold 2, "
+        f"{at(1).event_time} of fold 1. Restore the archived events, or run the code whose snapshot stands."
+    )
+
+
+def test_G6_history_gone_names_the_moment_asked_for() -> None:
+    """A moment below the floor can't be shown, though the present can."""
+    asked = re.escape("of the place up to 2026-01-05T09:01:00+00:00 at or above its floor")
+    with pytest.raises(HistoryGone, match=f"{asked}.*found {at(3).event_time} of fold 1"):
+        base(head(3, floor=2), up_to=1)
+    with pytest.raises(HistoryGone, match="found no snapshot"):
+        base(head(floor=2))
+    assert base(head(3, floor=2)) == folded(3)
+
+
+def test_a_snapshot_keeps_state_fold_and_number() -> None:
+    """The row of a hydration, up to a moment."""
+    stored = snapshot_of(Hydration(STATES[2], None, commits=7), at(2).event_time)
+    assert (stored.up_to, stored.fold) == (at(2).event_time, 1)
+    assert open_snapshot(stored.payload, "counter", Counter) == (STATES[2], 7)
+
+
+def test_a_hydration_reads_as_a_sentence() -> None:
+    """What it is and what it cost."""
+    assert repr(Hydration(Counter(), None, 1200, 1200)).endswith("from an empty state and 1,200 commits")
+    assert repr(folded(3)).endswith("from a snapshot of 2026-01-05 09:03 and 0 commits")
+
+
+@pytest.mark.parametrize("numbers", [(0, 1), (1, 0), (-1, 2)])
+def test_a_policy_below_one_is_refused(numbers: tuple[int, int]) -> None:
+    """A snapshot after no commit, or none kept, means nothing."""
+    with pytest.raises(InvalidInput, match="Expected a policy of 1 or more, got SnapshotPolicy"):
+        SnapshotPolicy(*numbers)
