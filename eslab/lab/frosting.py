@@ -97,7 +97,7 @@ def mixed_over_time(film: Film) -> "Figure":
     bars = altair.Chart(table).encode(
         x=altair.X("time:O", title="time of the wish", axis=altair.Axis(labelAngle=0)),
         y=altair.Y("portions:Q", title="portions in the bowl", axis=altair.Axis(format="d")).stack("zero"),
-        order=altair.Order("color:N"),
+        order=altair.Order("color:O"),
     )
     names = bars.mark_text(dy=14, color="black").encode(text="color:N")
     chart = bars.mark_bar(stroke="gray").encode(color=altair.Color("color:N", scale=looks, legend=None)) + names
