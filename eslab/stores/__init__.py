@@ -25,7 +25,10 @@ def open_store(url: str) -> EventStore:
 
 def url_options(url: str, allowed: Mapping[str, str]) -> dict[str, str]:
     """The options behind the `?` of a store URL over their defaults; an unknown one is refused."""
-    given = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+    try:
+        given = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+    except ValueError as error:
+        raise InvalidInput(f"Expected a store URL such as sqlite:///lab.db, got {url!r}: {error}.") from None
     if unknown := given.keys() - allowed.keys():
         raise InvalidInput(f"Expected options among {sorted(allowed)} in the store URL, got {sorted(unknown)}.")
     return {**allowed, **given}
