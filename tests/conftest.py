@@ -9,9 +9,16 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from eslab import EventStore, ManualClock, Repository, open_store
+from tests.cassandra import frozen_store, node, opener, us3  # noqa: F401 - fixtures
 from tests.support import START, new_url
 
-KINDS = ["memory", "sqlite"]  # a new store adds its kind here and its URL to `new_url`, and passes unchanged
+REAL = (pytest.mark.cassandra, pytest.mark.timeout(600))  # the first test that needs a cluster waits for it
+KINDS = [
+    "memory",
+    "sqlite",
+    pytest.param("cassandra", marks=REAL),
+    pytest.param("us3", marks=REAL),
+]  # a new store adds its kind here and its URL to `new_url`, and passes unchanged
 
 for name, examples in ("quick", 40), ("full", 1000):
     settings.register_profile(
@@ -28,6 +35,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 def open_new(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Callable[[], EventStore], None, None]:
     """Opens a new, empty store of the kind under test; it is closed when the test ends."""
     with ExitStack() as stack:
+        if request.param in ("cassandra", "us3"):
+            yield opener(request.param, request, stack)
+            return
         yield lambda: stack.enter_context(closing(open_store(new_url(request.param, tmp_path))))
 
 

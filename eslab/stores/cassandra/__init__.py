@@ -15,16 +15,17 @@ idempotent, since a commit's key and write time follow from its request; so they
 """
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar
 from uuid import UUID
 
 from cassandra import ConsistencyLevel
-from cassandra.cluster import ResponseFuture
+from cassandra.cluster import ResponseFuture, Session
 from cassandra.query import BatchStatement, BatchType, PreparedStatement
 
 from eslab.clock import Clock, system_clock, to_ms
-from eslab.errors import StoreClosed
+from eslab.errors import StoreClosed, StoreUnavailable
 from eslab.request import TICKS_AT_1970, time_of
 from eslab.store import MAX_ID_BYTES, Commit, Head, Reach, StoredSnapshot, check_append, check_floor, place
 from eslab.stores.cassandra.connection import Options, connect
@@ -98,7 +99,7 @@ class CassandraStore:
         for id, time in _earliest(commits).items():
             # Written with minus its time, so that the earliest wins.
             batch.add(first, (-_ticks(time), time, customer_id, id))
-        with plainly(self.options, writing=True):
+        with self._plainly(writing=True):
             self._session().execute(batch)
 
     def heads(
@@ -129,7 +130,7 @@ class CassandraStore:
         def start(id: str) -> tuple[str, ResponseFuture]:
             return id, self._send("payloads", (customer_id, id, after[id] or EARLIEST, up_to or LATEST), reach)
 
-        with plainly(self.options):
+        with self._plainly():
             for id, future in _ahead(after, start):
                 for rows in _pages(future):
                     yield id, [payload for (payload,) in rows]
@@ -137,7 +138,7 @@ class CassandraStore:
     def rows(
         self, customer_id: str, aggregate_id: str, after: UUID | None = None, up_to: UUID | None = None
     ) -> Generator[Commit, None, None]:
-        with plainly(self.options):
+        with self._plainly():
             key = (customer_id, aggregate_id, after or EARLIEST, up_to or LATEST)
             for rows in _pages(self._send("rows", key, Reach.LOCAL)):
                 yield from (Commit(*row) for row in rows)
@@ -179,12 +180,12 @@ class CassandraStore:
 
     def _ask(self, asked: Iterable[tuple[str, tuple[Any, ...]]], reach: Reach) -> list[list[tuple[Any, ...]]]:
         """All rows of several queries, sent together: one wait."""
-        with plainly(self.options):
+        with self._plainly():
             futures = [self._send(name, parameters, reach) for name, parameters in asked]
             return [[row for rows in _pages(future) for row in rows] for future in futures]
 
     def _do(self, name: str, parameters: tuple[Any, ...], reach: Reach = Reach.LOCAL) -> None:
-        with plainly(self.options, writing=True):
+        with self._plainly(writing=True):
             self._send(name, parameters, reach).result()
 
     def _send(self, name: str, parameters: tuple[Any, ...], reach: Reach) -> ResponseFuture:
@@ -193,10 +194,19 @@ class CassandraStore:
         bound.fetch_size = PAGE
         return self._session().execute_async(bound)
 
-    def _session(self) -> Any:
+    def _session(self) -> Session:
         if self._closed:
             raise StoreClosed(f"Expected an open store, but {self.options} was closed; open it anew.")
         return self.session
+
+    @contextmanager
+    def _plainly(self, writing: bool = False) -> Generator[None, None, None]:
+        try:
+            with plainly(self.options, writing):
+                yield
+        except StoreUnavailable:
+            self._session()  # says so if another thread closed it meanwhile
+            raise
 
 
 def _pages(future: ResponseFuture) -> Generator[list[tuple[Any, ...]], None, None]:
