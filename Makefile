@@ -22,7 +22,7 @@ venv: .venv/installed ## make .venv from requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-run: venv ## execute every notebook and write build/reports/index.html (STORE=url, SEED=number)
+run: venv ## execute every notebook and write build/reports/index.html (STORE=url or cassandra, SEED=number)
 	$(BIN)/eslab run --seed $(SEED) $(if $(STORE),--store '$(STORE)')
 
 test: venv ## the quick test suite

@@ -1,6 +1,8 @@
 """The `eslab` command. Parts of it are imported only when they are called, so that it starts quickly."""
 
 import traceback as tracebacks
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -78,7 +80,10 @@ def run(
     notebooks: Annotated[list[Path] | None, typer.Argument(help="Notebooks or folders; notebooks/ if none.")] = None,
     store: Annotated[
         str | None,
-        typer.Option(help="Store URL; {notebook} in it becomes each one's name. Default: a fresh SQLite file each."),
+        typer.Option(
+            help="Store URL; {notebook} in it becomes each one's name. `cassandra` starts a node for the run. "
+            "Default: a fresh SQLite file each."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed makes the same requests.")] = 7,
     out: Annotated[Path, typer.Option(help="Folder for the reports.")] = Path("build/reports"),
@@ -93,8 +98,8 @@ def run(
 
     console = Console()
     chosen = runner.find(notebooks or [Path("notebooks")])
-    with progress.watcher(console) as watcher:
-        runs = runner.run_notebooks(chosen, out, watcher, store=store, seed=seed, parameters=_pairs(parameter or []))
+    with _opened(store) as url, progress.watcher(console) as watcher:
+        runs = runner.run_notebooks(chosen, out, watcher, store=url, seed=seed, parameters=_pairs(parameter or []))
     index = reports.write(runs, out)
     console.print(progress.table(runs))
     console.print(f"Reports: {index}", soft_wrap=True)
@@ -102,6 +107,18 @@ def run(
     for failure in failures:
         typer.echo(f"\n{failure}", err=True)
     raise typer.Exit(1 if failures else 0)
+
+
+@contextmanager
+def _opened(store: str | None) -> Iterator[str | None]:
+    """The store's URL; for `cassandra` that of a throw-away node, a keyspace for each notebook."""
+    if store != "cassandra":
+        yield store
+        return
+    from eslab.cluster.cluster import Cluster
+
+    with Cluster.start(say=typer.echo) as cluster:
+        yield cluster.url("lab_{notebook}")
 
 
 @app.command()
