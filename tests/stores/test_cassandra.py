@@ -265,9 +265,7 @@ def test_part_of_a_commit_is_never_decided_again(tables: CassandraStore) -> None
         return wish.recorded, wish.load((Counter, "1"), (Card, "1")), wish.recorded
 
     for _ in range(2):
-        with pytest.raises(
-            OutcomeUnknown, match="Expected 2 commits of .*, found 1 that agree"
-        ):
+        with pytest.raises(OutcomeUnknown, match="Expected 2 commits of .*, found 1 that agree"):
             load()
     assert everything(tables) == before
     tables.append("ann", both[1:])
@@ -275,8 +273,10 @@ def test_part_of_a_commit_is_never_decided_again(tables: CassandraStore) -> None
     assert [rows(tables, commit.aggregate_id) for commit in both] == [[commit] for commit in both]
 
 
-@on_cassandra
-ODD = ["'; DROP TABLE events; --", "../../etc", "a\0b", "\n", " ", "null", "é", "e\u0301", "顧客", "👩‍🍳", "\u202eann", "x" * 1024]
+ODD = [
+    "'; DROP TABLE events; --", "../../etc", "a\0b", "\n", " ", "null", "é", "e\u0301", "顧客", "👩\u200d🍳", "\u202eann",
+    "x" * 1024,
+]  # fmt: skip
 
 
 @on_cassandra
