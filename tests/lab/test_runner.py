@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -122,7 +123,10 @@ def test_two_notebooks_of_one_name_are_refused(notebook, tmp_path):
 def test_a_run_that_is_stopped_takes_its_kernel_along(notebook, tmp_path, how):
     """Even kill -9 leaves no kernel behind for longer than a second or two: it watches its parent."""
     command = [sys.executable, "-m", "eslab", "run", str(notebook("a", LONG)), "--out", str(tmp_path / "out")]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    # Whoever runs the tests in the background has them ignore SIGINT, which a child would inherit.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, preexec_fn=heed, **quiet) as process:
         try:
             kernel = wait_for(lambda: asleep(tmp_path / "out" / "a.ipynb") and kernels_of(psutil.Process(process.pid)))
             os.kill(process.pid, how)
