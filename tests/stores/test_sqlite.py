@@ -1,6 +1,7 @@
 """What the SQLite store promises beyond the contract: processes, kill -9, locks, full disks and broken files."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import stat
@@ -267,6 +268,8 @@ def small_disk(tmp_path: Path) -> Generator[Path, None, None]:
     """A disk of one megabyte."""
     disk = tmp_path / "disk"
     disk.mkdir()
+    if not shutil.which("mount"):
+        pytest.skip("mounting a small disk needs the command mount")
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True, check=False)
     if mounted.returncode:
         pytest.skip(f"mounting a small disk needs the right to do so: {mounted.stderr.decode().strip()}")
