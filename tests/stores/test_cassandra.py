@@ -249,6 +249,38 @@ def test_a_schema_of_another_version_is_refused(node: Cluster) -> None:
         session.execute("DROP KEYSPACE lab_version")
 
 
+# Several processes
+
+
+OPENER = """
+sys.stdin.readline()
+for url in sys.argv[2:]:
+    store = open_store(url)
+    store.append("ann", [row(0, key=sys.argv[1])])
+    store.close()
+print("done")
+"""
+
+
+def open_at_once(urls: list[str], processes: int) -> None:
+    """Open stores of keyspaces that aren't there from several processes at once, and append a row from each."""
+    running = [process(OPENER, name, *urls) for name in range(processes)]
+    for each in running:
+        assert each.stdin and each.stdin.write("go\n")
+        each.stdin.flush()
+    assert [(each.communicate()[0], each.returncode) for each in running] == [("done\n", 0)] * processes
+    expected = sorted(row(0, key=str(name)) for name in range(processes))
+    for url in urls:
+        with opened(url) as store:
+            assert sorted(rows(store)) == expected
+
+
+@on_cassandra
+def test_processes_that_open_a_fresh_keyspace_at_once_all_get_it(node: Cluster) -> None:
+    """Whoever comes first makes the tables, and nobody's first row is lost."""
+    open_at_once([node.url(f"lab_fresh_{number}") for number in range(3)], 4)
+
+
 # A wish on real rows
 
 
@@ -265,7 +297,7 @@ def test_part_of_a_commit_is_never_decided_again(tables: CassandraStore) -> None
         return wish.recorded, wish.load((Counter, "1"), (Card, "1")), wish.recorded
 
     for _ in range(2):
-        with pytest.raises(OutcomeUnknown, match="Expected 2 commits of .*, found 1 that agree"):
+        with pytest.raises(OutcomeUnknown, match=r"Expected 2 commits of .*, found 1 that agree"):
             load()
     assert everything(tables) == before
     tables.append("ann", both[1:])
@@ -274,8 +306,8 @@ def test_part_of_a_commit_is_never_decided_again(tables: CassandraStore) -> None
 
 
 ODD = [
-    "'; DROP TABLE events; --", "../../etc", "a\0b", "\n", " ", "null", "é", "e\u0301", "顧客", "👩\u200d🍳", "\u202eann",
-    "x" * 1024,
+    "'; DROP TABLE events; --", "../../etc", "a\0b", "\n", " ", "null", "é", "e\u0301", "顧客", "👩\u200d🍳",
+    "\u202eann", "x" * 1024,
 ]  # fmt: skip
 
 

@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from time import monotonic, sleep
 from uuid import NAMESPACE_URL, uuid5
 
+from cassandra import InvalidRequest
 from cassandra.cluster import Session
 
 from eslab.errors import StoreError, StoreUnavailable
@@ -73,7 +75,22 @@ def ensure_schema(session: Session, options: Options) -> None:
         raise StoreUnavailable(f"{options} has no tables of eslab; make them with `eslab schema apply`.")
     if not comment.startswith(f"{MARK}:"):
         raise StoreError(f"Expected {MARK} in {options}, found {comment!r}: use the version of eslab that made it.")
+    _wait_until_usable(session, options)
     session.set_keyspace(options.keyspace)
+
+
+def _wait_until_usable(session: Session, options: Options) -> None:
+    """Another process may be making the tables: they are listed a moment before every node can use them."""
+    session.cluster.control_connection.wait_for_schema_agreement()  # type: ignore[union-attr] - there is one by now
+    end = monotonic() + options.timeout
+    while True:
+        try:
+            session.prepare(f"SELECT floor FROM {options.keyspace}.aggregates WHERE customer_id = ?")  # noqa: S608
+            return
+        except InvalidRequest:
+            if monotonic() > end:
+                raise
+            sleep(0.05)
 
 
 def _comment(session: Session, options: Options) -> str:
