@@ -1,10 +1,12 @@
 """How late and how early a request may be, and what a snapshot may fold because of that (G5)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from eslab.errors import InvalidInput, OutOfTime
-from eslab.request import Request
+from eslab.request import Request, sort_key, time_of
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,17 @@ class TimeBounds:
                 "a snapshot could miss a commit. Raise fold_after or lower the others."
             )
 
-    def check(self, request: Request, now: datetime) -> None:
-        """Refuse to decide a request whose time is outside now - late .. now + early."""
+    def check(self, request: Request, now: datetime, floors: Iterable[UUID | None] = ()) -> None:
+        """Refuse to decide a request whose time is outside now - late .. now + early, or below a floor."""
         if request.time < now - self.late:
             raise self._out_of_time(request, now, f"at most {self.late} old", now - request.time)
         if request.time > now + self.early:
             raise self._out_of_time(request, now, f"at most {self.early} ahead", request.time - now)
+
+        for floor in filter(None, floors):
+            if sort_key(request.event_time) <= sort_key(floor):
+                late = time_of(floor) - request.time
+                raise self._out_of_time(request, now, f"above the floor {time_of(floor).isoformat()}", late)
 
     def _out_of_time(self, request: Request, now: datetime, rule: str, found: timedelta) -> OutOfTime:
         return OutOfTime(

@@ -12,7 +12,7 @@ The stored name is part of the log for ever: renaming a class without keeping it
 
 import hashlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -30,6 +30,8 @@ def version(number: int) -> Callable[[str], str]:
 
 MAX_VERSION_DIGITS = 9
 
+Stored = TypeVar("Stored", bound=msgspec.Struct)
+
 # Unpacked, so that type checkers don't ask for frozen=True on every subclass, which inherits it anyway.
 FROZEN: dict[str, Any] = {"frozen": True}
 
@@ -44,8 +46,12 @@ class Event(msgspec.Struct, gc=False, tag_field="type", tag=version(1), **FROZEN
         return display.table(tag_of(type(self)), display.fields(self))
 
 
-class Command(msgspec.Struct, tag_field="type", tag=True, **FROZEN):
-    """A wish, named in the imperative; it may be rejected."""
+class Command(msgspec.Struct, tag_field="type", tag=True, omit_defaults=True, **FROZEN):
+    """A wish, named in the imperative; it may be rejected.
+
+    A field that has its default is left out of the wish's hash, so a field added later, with a default, leaves the
+    repeats of older requests what they were.
+    """
 
     def _repr_html_(self) -> str:
         return display.table(type(self).__name__, display.fields(self))
@@ -97,4 +103,14 @@ def is_tag(tag: str) -> bool:
 
 def wish_hash(command: Command) -> bytes:
     """Eight bytes that tell one wish from another: a hash of the command's type and fields."""
-    return hashlib.blake2b(encode(command), digest_size=8).digest()
+    return hashlib.blake2b(encode(as_stored(command)), digest_size=8).digest()
+
+
+def as_stored(thing: Stored) -> Stored:
+    """What a reader will get of an event or a command; `InvalidInput` if its fields don't have their declared types."""
+    try:
+        return msgspec.msgpack.decode(encode(thing), type=type(thing))
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise InvalidInput(
+            f"Expected fields of the declared types in {thing!r}: {error}. Nothing was written."
+        ) from None

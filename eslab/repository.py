@@ -15,7 +15,7 @@ from eslab import display
 from eslab.aggregate import Address, Aggregate, address, aggregate_id, serializer_of, type_name
 from eslab.bounds import TimeBounds
 from eslab.clock import Clock
-from eslab.errors import Unreadable
+from eslab.errors import InvalidInput, Unreadable
 from eslab.event import Command
 from eslab.request import Request, latest_at
 from eslab.snapshot import Hydration, SnapshotPolicy, newest_base, snapshot_of
@@ -123,6 +123,10 @@ class Repository:
         """What the store knows of each aggregate before its commits are read: the first wait."""
         check_id("customer id", customer_id)
         ids = {where: aggregate_id(where) for where in addresses}
+        if len(set(ids.values())) < len(ids):
+            raise InvalidInput(
+                f"Expected one aggregate type for each id, got {sorted(ids.values())}; one is there twice."
+            )
         heads = self.store.heads(customer_id, list(ids.values()), event_time, reach)
         return {where: heads[id] for where, id in ids.items()}
 

@@ -20,7 +20,7 @@ from msgspec import Raw
 
 from eslab.aggregate import Address, Aggregate, aggregate_id, event_types, serializer_of
 from eslab.errors import InvalidInput, OutcomeUnknown, RequestConflict, TooLarge, Unreadable
-from eslab.event import Command, Event, split_tag, tag_of, wish_hash
+from eslab.event import Command, Event, as_stored, split_tag, tag_of, wish_hash
 from eslab.request import Request, sort_key
 from eslab.serializer import Envelope, open_envelope, seal
 from eslab.store import Commit, Head, Reach, unreadable
@@ -61,7 +61,7 @@ class Wish:
         if found:
             heads = self._recall(found, heads, reach)
         else:
-            self.repository.bounds.check(self.request, self._checked_at)
+            self.repository.bounds.check(self.request, self._checked_at, [head.floor for head in heads.values()])
         folded = self.repository.fold(self.customer_id, heads, reach=reach)
         self._loaded = [(where, folded[where].state) for where in addresses]
         return tuple(state for _, state in self._loaded)
@@ -82,7 +82,7 @@ class Wish:
             if type(event) not in event_types(where[0]):
                 known = ", ".join(t.__name__ for t in event_types(where[0]))
                 raise InvalidInput(f"Expected an event that {where[0].__name__}.apply knows ({known}), got {event!r}.")
-        for event in events:
+        for event in map(as_stored, events):
             self._events.setdefault(aggregate_id(where), []).append(event)
             state.apply(event)
 

@@ -528,3 +528,49 @@ def test_G6_a_slow_append_spares_what_stands_on_the_floor(
     faulty.before = archive
     decide(shop)
     assert standing(store) == [at(1).event_time]
+
+
+# What is stored can be read back
+
+
+def test_G9_an_event_of_the_wrong_types_is_refused_and_nothing_written(
+    repository: Repository, store: EventStore
+) -> None:
+    """Constructors don't look at types; what no reader could load again must not be stored."""
+    wish = begin(repository)
+    (counter,) = wish.load((Counter, "1"))
+    with pytest.raises(InvalidInput, match="declared types"):
+        wish.add(counter, Counted(5, "tea"))  # pyright: ignore
+    wish.append()
+    assert rows(store) == [] and counter == Counter()
+
+
+def test_a_request_below_a_floor_is_not_decided(repository: Repository, store: EventStore) -> None:
+    """A commit below the floor would never be folded, so the wish is refused and nothing is written."""
+    store.raise_floor("ann", "counter:1", at(1).event_time)
+    with pytest.raises(OutOfTime, match="above the floor"):
+        begin(repository).load((Counter, "1"))
+    assert rows(store) == []
+
+
+def test_one_id_of_two_types_is_refused(repository: Repository) -> None:
+    """Two types that are stored under one name are one aggregate, read in two ways."""
+
+    class Other(Counter):
+        stored_as = "counter"
+
+    with pytest.raises(InvalidInput, match="one aggregate type for each id"):
+        begin(repository).load((Counter, "1"), (Other, "1"))
+
+
+def test_G3_a_field_added_to_a_command_leaves_old_repeats_what_they_were() -> None:
+    """Fields that have their default are not part of the hash, so a deploy makes no conflict of a retry."""
+
+    class Buy(Command, tag="Buy"):
+        what: str
+
+    class BuyMore(Command, tag="Buy"):
+        what: str
+        size: int = 1
+
+    assert wish_hash(Buy("tea")) == wish_hash(BuyMore("tea")) != wish_hash(BuyMore("tea", 2))
