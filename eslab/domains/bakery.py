@@ -13,6 +13,7 @@ cream two, on red one, on purple none; on green it is rejected, because colour c
 
 from eslab import Aggregate, AggregateService, Clock, Command, Event, EventStore, Rejected, Request
 from eslab.domains import pigment
+from eslab.errors import InvalidInput
 
 BOWL = 12  # portions of colour that a bowl of cream holds
 
@@ -66,6 +67,8 @@ def handle(frosting: Frosting, wish: AddColor | MakeColor, request: Request) -> 
             needed = [color]
         case MakeColor(color):
             needed = still_needed(frosting, color)
+        case _:
+            raise InvalidInput(f"Expected AddColor or MakeColor, got {wish!r}.")
     for color in needed:
         if color not in pigment.SHELF:
             raise Rejected("shelf", f"there is no {color} on the shelf, only {', '.join(pigment.SHELF)}")

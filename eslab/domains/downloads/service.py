@@ -73,9 +73,11 @@ class DownloadService:
         """
         wish = self.repository.begin(customer, request, RequestDownload(device, title))
         seen, licence = wish.load((Downloaded, title), (License, license_key(device, title)))
-        used, limit = seen.count_since(request.time, YEAR), self.limit(title, request.time)
+        limit = self.limit(title, request.time)
         if wish.recorded:
-            return Granted(request.id, title, device, used, limit, repeated=True)
+            used_now = seen.count_since(self.repository.clock(), YEAR)
+            return Granted(request.id, title, device, used_now, limit, repeated=True)
+        used = seen.count_since(request.time, YEAR)
         try:
             allow(self.catalogue.get(title), used, limit)
         except Rejected as rejected:
