@@ -35,9 +35,9 @@ class Options(msgspec.Struct, frozen=True):
     keyspace: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,47}$")]
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 9042
     dc: str = ""
-    timeout: Annotated[float, msgspec.Meta(gt=0)] = 10
-    speculate: Annotated[float, msgspec.Meta(ge=0)] = 0
-    lifetime: Annotated[int, msgspec.Meta(ge=0)] = 0
+    timeout: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 10
+    speculate: Annotated[float, msgspec.Meta(ge=0, le=3_600_000)] = 0
+    lifetime: Annotated[int, msgspec.Meta(ge=0, le=7300)] = 0  # Cassandra keeps a TTL of up to 20 years
     user: str = ""
     password: str = ""
     ca: str = ""
@@ -47,11 +47,16 @@ class Options(msgspec.Struct, frozen=True):
     @classmethod
     def parse(cls, url: str, environment: Mapping[str, str] = os.environ) -> "Options":
         """Read a URL and the environment; `InvalidInput` names what is wrong, never the password."""
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError as error:
+            raise InvalidInput(f"Expected cassandra://host1,host2:9042/keyspace, got a URL with {error}.") from None
+        if "@" in parts.path + parts.fragment or (not parts.path and "@" in parts.query):
+            raise InvalidInput("Expected a password with / ? # written as %2F %3F %23, found one of them bare.")
         login, _, place = parts.netloc.rpartition("@")
         user, _, password = login.partition(":")
         hosts, _, port = place.partition(":")
-        if not hosts:
+        if not all(hosts.split(",")):
             raise InvalidInput(f"Expected cassandra://host1,host2:9042/keyspace, got no host before {parts.path!r}.")
         secrets = {name: environment.get(f"ESLAB_CASSANDRA_{name.upper()}", "") for name in SECRETS}
         given = {**url_options(url, DEFAULTS), "user": unquote(user), "password": unquote(password), "port": port}
@@ -115,14 +120,19 @@ def connect(options: Options) -> tuple[Cluster, Session]:
 
 
 def _tls(options: Options) -> ssl.SSLContext | None:
+    if not options.ca and (options.cert or options.key):
+        raise InvalidInput(f"Expected ?ca= beside cert and key for {options}: without it there is no TLS.")
     if not options.ca:
         return None
     for name in ("ca", "cert", "key"):
         path = getattr(options, name)
         if path and not Path(path).is_file():
             raise InvalidInput(f"Expected a file for {name}, found none at {path}.")
-    context = ssl.create_default_context(cafile=options.ca)
-    context.check_hostname = False  # nodes are addressed by number; the authority is what is trusted
-    if options.cert:
-        context.load_cert_chain(options.cert, options.key or None)
+    try:
+        context = ssl.create_default_context(cafile=options.ca)
+        context.check_hostname = False  # nodes are addressed by number; the authority is what is trusted
+        if options.cert:
+            context.load_cert_chain(options.cert, options.key or None)
+    except ssl.SSLError as error:
+        raise InvalidInput(f"Expected PEM files for ca, cert and key of {options}, found none: {error}.") from None
     return context
