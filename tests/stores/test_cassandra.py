@@ -1,12 +1,16 @@
 """What the Cassandra store promises beyond the contract: its URL, its schema, and real nodes that freeze and die."""
 
+import re
 import subprocess
 import sys
 import textwrap
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Barrier, Thread
 from typing import Any, TypeVar
 
 import pytest
@@ -27,6 +31,7 @@ from eslab import (
 )
 from eslab.cluster.cluster import Cluster
 from eslab.event import wish_hash
+from eslab.store import Commit
 from eslab.stores.cassandra import CassandraStore
 from eslab.stores.cassandra.connection import Options
 from tests.support import (
@@ -38,6 +43,7 @@ from tests.support import (
     Counted,
     Counter,
     Stamped,
+    Voided,
     at,
     commits,
     everything,
@@ -124,6 +130,12 @@ def eslab(*args: str) -> str:
         ("cassandra://host/lab?speculate=nan", "speculate"),
         ("cassandra://host/lab?lifetime=1.5", "lifetime"),
         ("cassandra://host/lab?lifetime=-1", "lifetime"),
+        ("cassandra://host/lab?timeout=inf", "timeout"),
+        ("cassandra://host/lab?lifetime=100000", "lifetime"),
+        ("cassandra://a,,b/lab", "no host"),
+        ("cassandra://[/lab", "Expected cassandra://host1"),
+        ("cassandra://host/lab?cert=client.pem", r"\?ca="),
+        ("cassandra://host/lab?ca=nowhere.pem", "a file for ca, found none at nowhere"),
         ("cassandra://host/lab?region=us", "region"),
         ("cassandra://host/lab?password=hidden", "password"),
     ],
@@ -180,6 +192,10 @@ def test_a_password_is_never_shown() -> None:
         "cassandra://ann:hidden@a:x/lab",
         "cassandra://ann:hidden@a/lab?timeout=0",
         "cassandra://ann:hidden@a/lab?region=us",
+        "cassandra://ann:hidden@[/lab",
+        "cassandra://ann:hid/hidden@a/lab",
+        "cassandra://ann:hidden#@a/lab",
+        "cassandra://ann:hid?hidden@a/lab",
     ],
 )
 def test_a_password_is_in_no_refusal(url: str) -> None:
@@ -187,6 +203,13 @@ def test_a_password_is_in_no_refusal(url: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         open_store(url)
     assert "hidden" not in str(refused.value)
+
+
+def test_a_key_file_that_is_none_is_refused(tmp_path: Path) -> None:
+    """Before anybody is called, with what is expected."""
+    (tmp_path / "ca.pem").write_text("not a certificate")
+    with pytest.raises(InvalidInput, match="Expected PEM files for ca, cert and key of Cassandra at host:9042"):
+        open_store(f"cassandra://host/lab?ca={tmp_path}/ca.pem")
 
 
 # What isn't there
@@ -281,6 +304,13 @@ def test_processes_that_open_a_fresh_keyspace_at_once_all_get_it(node: Cluster) 
     open_at_once([node.url(f"lab_fresh_{number}") for number in range(3)], 4)
 
 
+@pytest.mark.full
+@on_cassandra
+def test_processes_on_three_nodes_make_one_keyspace(three: Cluster) -> None:
+    """Each talks to a node of its own choice, and still they make the same tables."""
+    open_at_once([three.url(f"lab_fresh_{number}") for number in range(3)], 4)
+
+
 # A wish on real rows
 
 
@@ -351,3 +381,290 @@ def test_what_has_outlived_its_time_goes_at_once(tables: CassandraStore, node: C
         store.append("ann", commits(Request.at(datetime.now(UTC) - 2 * DAY, "a wish"), {"counter:1": TEA}))
         time.sleep(2.2)
         assert rows(store) == []
+
+
+# Nodes that freeze and die
+
+
+@pytest.fixture(scope="module")
+def three() -> Iterator[Cluster]:
+    """Three replicas in one region, all awake between tests."""
+    with Cluster.start(regions="us:3") as cluster:
+        yield cluster
+
+
+@contextmanager
+def frozen(cluster: Cluster, target: str) -> Generator[None, None, None]:
+    """Nodes that keep their connections and answer nothing meanwhile."""
+    cluster.freeze(target)
+    try:
+        yield
+    finally:
+        cluster.thaw(target)
+
+
+@pytest.mark.full
+@on_cassandra
+def test_G1_no_answer_is_unknown_and_the_same_request_settles_it(us3: Cluster) -> None:
+    """A majority freezes while a wish is appended: unknown; once it thaws, the same request is decided once."""
+    with opened(us3.url("lab_frozen") + "&timeout=3") as store:
+        wish = Repository(store, ManualClock(START)).begin("frozen majority", at(0), WISH)
+        (counter,) = wish.load((Counter, "1"))
+        wish.add(counter, *TEA)
+        with frozen(us3, "us/2"), pytest.raises(OutcomeUnknown, match="send the same request again"):
+            wish.append()
+        answer = eventually(lambda: counting(store).send("frozen majority", "counter:1", WISH, at(0)))
+        again = eventually(lambda: counting(store).send("frozen majority", "counter:1", WISH, at(0)))
+        assert isinstance(answer, Accepted) and isinstance(again, Accepted)
+        assert (answer.events, answer.state) == (again.events, again.state) == (TEA, Counter(counts={"tea": 2}))
+        assert again.repeated
+        expected = commits(at(0), {"counter:1": TEA}, wish_hash(WISH))
+        assert rows(store, customer="frozen majority") == expected
+
+
+@pytest.mark.full
+@on_cassandra
+def test_G2_kill_9_amid_appends_loses_nothing_acknowledged() -> None:
+    """The only replica dies while four threads append: every row that was acknowledged is there when it is back."""
+    with Cluster.start(commitlog_sync="batch") as cluster, opened(cluster.url("lab_killed") + "&timeout=3") as store:
+        acknowledged: list[Commit] = []
+        raised: list[Exception] = []
+
+        def append(thread: int) -> None:
+            for number in range(1_000_000):
+                made = row(number / 1000, key=str(thread), id=f"counter:{thread}")
+                try:
+                    store.append("ann", [made])
+                except Exception as error:
+                    raised.append(error)
+                    return
+                acknowledged.append(made)
+
+        threads = [Thread(target=append, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        time.sleep(3)
+        cluster.kill("us")
+        for thread in threads:
+            thread.join()
+        cluster.revive("us")
+        print(f"{len(acknowledged)} appends were acknowledged before the kill")
+        assert len(acknowledged) > 100
+        assert [type(error) for error in raised] == [OutcomeUnknown] * 4  # it may have happened, and nobody can know
+        found = {commit for number in range(4) for commit in eventually(lambda n=number: rows(store, f"counter:{n}"))}
+        assert set(acknowledged) - found == set()
+        assert len(found) <= len(acknowledged) + 4  # and at most the one that each was at
+
+
+CUSTOMERS = [f"customer {number}" for number in range(15)]
+
+
+class Watch:
+    """Each request that a store sends, with how long it took and which hosts it was sent to."""
+
+    def __init__(self, store: CassandraStore) -> None:
+        self.sent: list[Any] = []
+        self.times: list[float] = []
+        store.session.add_request_init_listener(self.sent.append)
+
+    def call(self, job: Callable[[], object]) -> None:
+        """Time a job, whether it is answered or not."""
+        began = time.perf_counter()
+        with suppress(StoreUnavailable, OutcomeUnknown):
+            job()
+        self.times.append(time.perf_counter() - began)
+
+    @property
+    def asked_two(self) -> int:
+        """How many requests were sent to more than one host."""
+        return sum(len(future.attempted_hosts) > 1 for future in self.sent)
+
+
+@pytest.mark.full
+@on_cassandra
+def test_speculation_spares_the_wait_for_a_frozen_replica(three: Cluster) -> None:
+    """With `speculate=50` a second replica is asked 50 ms later, and nobody waits for the frozen one."""
+    slowest = {}
+    for speculate in 0, 50:
+        with opened(three.url("lab_speculation") + f"&timeout=1&speculate={speculate}") as store:
+            for customer in CUSTOMERS:  # a third of them have the frozen replica first; all is warm
+                store.append(customer, [row(-1)])
+            watch = Watch(store)
+            with frozen(three, "us/3"):
+                for customer in CUSTOMERS:
+                    watch.call(lambda name=customer: store.append(name, [row()]))
+                    watch.call(lambda name=customer: rows(store, customer=name))
+            asked_two, times = watch.asked_two, sorted(watch.times)
+            print(f"\nspeculate={speculate}: median {times[len(times) // 2]:.3f} s, slowest {times[-1]:.3f} s,")
+            print(f"{asked_two} of {len(watch.sent)} requests went to a second replica")
+            slowest[speculate] = times[-1]
+            assert (asked_two > 0) == (speculate > 0)
+        three.wait()
+    assert slowest[0] >= 0.99  # the whole time-out
+    assert slowest[50] < 0.5
+
+
+@pytest.mark.full
+@on_cassandra
+def test_G1_parted_regions_end_with_the_same_winner() -> None:
+    """One request, decided differently on both sides of a cut: healed, all regions hold the greater decision."""
+    decided = [
+        {"counter:1": [Counted("tea")], "counter:2": [Counted("tea")], "counter:3": [Counted("tea")]},
+        {"counter:1": [Voided("tea")], "counter:2": [Counted("tea"), Voided("tea")], "counter:4": [Counted("tea")]},
+    ]
+    here, there = (commits(at(0), events) for events in decided)
+    greater, lesser = sorted((here, there), key=lambda made: made[0].payload, reverse=True)
+    shared = {commit.aggregate_id for commit in here} & {commit.aggregate_id for commit in there}
+    winner = sorted([*greater, *(commit for commit in lesser if commit.aggregate_id not in shared)])
+    with Cluster.start(regions="us,eu,asia") as cluster:
+        us, eu, asia = stores = [CassandraStore.open(cluster.url("lab_parted", region)) for region in cluster.regions]
+        try:
+            cluster.cut("asia")
+            us.append("ann", here)
+            asia.append("ann", there)
+            assert [seen(us), seen(asia)] == [payloads(here), payloads(there)]
+            cluster.heal()
+            end = time.monotonic() + 120
+            while [seen(store) for store in stores] != [payloads(winner)] * 3 and time.monotonic() < end:
+                time.sleep(1)
+            assert [seen(us), seen(eu), seen(asia)] == [payloads(winner)] * 3
+        finally:
+            for store in stores:
+                store.close()
+
+
+def payloads(made: list[Commit]) -> dict[str, bytes]:
+    """What stands in each aggregate."""
+    return {commit.aggregate_id: commit.payload for commit in made}
+
+
+def seen(store: CassandraStore) -> dict[str, bytes]:
+    """What a region itself holds of the request, read without asking another region, which would mend it."""
+    return payloads([commit for id in range(1, 5) for commit in rows(store, f"counter:{id}")])
+
+
+# Login and TLS
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[Cluster]:
+    """One node that wants a login, TLS and the client's own certificate."""
+    with Cluster.start(authentication=True, client_certificates=True) as cluster:
+        yield cluster
+
+
+@pytest.mark.full
+@on_cassandra
+def test_login_tls_and_certificate_open_a_guarded_node(guarded: Cluster) -> None:
+    """All of them in the URL, or in the environment; what is written is read."""
+    with opened(guarded.url("lab")) as store:
+        store.append("ann", [row()])
+        assert rows(store) == [row()]
+
+
+@pytest.mark.full
+@on_cassandra
+def test_the_environment_opens_a_guarded_node(guarded: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The URL then has nothing to hide."""
+    assert guarded.login
+    secrets = {"user": guarded.login[0], "password": guarded.login[1], **guarded.keys}
+    for name, value in secrets.items():
+        monkeypatch.setenv(f"ESLAB_CASSANDRA_{name.upper()}", str(value))
+    with opened(f"cassandra://{guarded.addresses()[0]}:{guarded.port}/lab?dc=us") as store:
+        store.append("bob", [row()])
+        assert rows(store, customer="bob") == [row()]
+
+
+@pytest.mark.full
+@on_cassandra
+def test_a_wrong_password_is_said_plainly(guarded: Cluster) -> None:
+    """With the user and where to name another, never with the password."""
+    url = guarded.url("lab", login=False).replace("://", "://ann:hidden@")
+    with pytest.raises(StoreUnavailable, match=r"refuses the user 'ann' or the password; .*ESLAB_CASSANDRA_USER") as no:
+        open_store(url)
+    assert "hidden" not in str(no.value)
+    with pytest.raises(StoreUnavailable, match="refuses the user '' or the password"):
+        open_store(guarded.url("lab", login=False))
+
+
+@pytest.mark.full
+@on_cassandra
+def test_a_wrong_authority_is_said_plainly(guarded: Cluster) -> None:
+    """A node that another authority vouches for is not talked to."""
+    url = guarded.url("lab").replace(str(guarded.keys["ca"]), str(guarded.keys["cert"]))
+    with pytest.raises(StoreUnavailable, match="certificate verify failed"):
+        open_store(url + "&timeout=3")
+
+
+@pytest.mark.full
+@on_cassandra
+def test_a_client_without_a_certificate_is_not_let_in(guarded: Cluster) -> None:
+    """The node asks for it; the error says that the node can't be reached so."""
+    url = re.sub("&(cert|key)=[^&]*", "", guarded.url("lab"))
+    with pytest.raises(StoreUnavailable, match="can't be reached"):
+        open_store(url + "&timeout=3")
+
+
+# Many and much
+
+
+@pytest.mark.full
+@on_cassandra
+def test_G3_a_thousand_customers_at_once_each_have_their_own(tables: CassandraStore) -> None:
+    """A thousand threads send three wishes each, every one twice; everyone's state is what that one wished."""
+    service, together = counting(tables), Barrier(1000)
+
+    def shop(number: int) -> list[dict[str, int]]:
+        together.wait()
+        wishes = [(Count(f"thing {number}", n + 1), at(-n, str(number))) for n in range(3)]
+        twice = [wish for wish in wishes for _ in range(2)]
+        answers = [
+            eventually(lambda wish=wish: service.send(f"customer {number}", "counter:1", *wish)) for wish in twice
+        ]
+        return [answer.state.counts for answer in answers if isinstance(answer, Accepted)]
+
+    with ThreadPoolExecutor(1000) as pool:
+        shown = list(pool.map(shop, range(1000)))
+    assert shown == [[{f"thing {number}": n} for n in (1, 1, 3, 3, 6, 6)] for number in range(1000)]
+    states = [service.load(f"customer {number}", "counter:1") for number in range(1000)]
+    assert states == [Counter(counts={f"thing {number}": 6}) for number in range(1000)]
+    assert sum(1 for _ in tables.session.execute("SELECT event_time FROM events")) == 3000
+
+
+READER = """
+import resource
+store = open_store(sys.argv[1])
+state = Repository(store, ManualClock(START)).hydrate("ann", Counter, sys.argv[2])
+print(state.commits, state.state.total, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.full
+@on_cassandra
+def test_a_million_events_stream_in_bounded_memory(tables: CassandraStore, node: Cluster) -> None:
+    """Hydrating 1,000,000 commits takes no more memory than 10,000: a page or two are held."""
+    for number in 10_000, 1_000_000:
+        load(tables, number)
+    read = {number: lines(process(READER, node.url("lab_beyond"), number)) for number in (10_000, 1_000_000)}
+    print(f"\n{read}")
+    assert [read[number][:2] for number in read] == [[number, number] for number in read]
+    assert read[1_000_000][2] < 1.2 * read[10_000][2]
+
+
+def load(store: CassandraStore, number: int) -> None:
+    """Fill one aggregate with so many commits, in batches below 128 KB, four at a time."""
+    ((first,),) = [commits(at(0), {f"counter:{number}": [Counted("tea")]})]
+
+    def append(start: int) -> None:
+        times = [Request.at(START + timedelta(milliseconds=n), "a wish").event_time for n in range(start, start + 500)]
+        store.append("ann", [first._replace(event_time=event_time) for event_time in times])
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(list(pool.map(append, range(0, number, 500)))) == number // 500
+
+
+def lines(running: "subprocess.Popen[str]") -> list[int]:
+    """The numbers that a process says until its end, which must be a good one."""
+    said, _ = running.communicate()
+    assert running.returncode == 0
+    return [int(word) for word in said.split()]

@@ -40,17 +40,17 @@ def _meaning(error: Exception, options: Options, writing: bool) -> EslabError:
             f"{options} refuses the user {options.user!r} or the password; name others in the URL or in "
             "ESLAB_CASSANDRA_USER and ESLAB_CASSANDRA_PASSWORD."
         )
-    if writing and any(isinstance(cause, TIMEOUTS) for cause in causes):
+    if any(isinstance(cause, InvalidRequest) for cause in causes):
+        return StoreError(f"{options} refuses the statement: {error}. Mend it and ask again.")
+    if writing:  # even if too few replicas are up: an attempt before, or beside, may have written
         return OutcomeUnknown(
-            f"Expected an answer of {options} within {options.timeout:g} s, got none. It may have happened: send the "
-            "same request again, it can't count twice."
+            f"Expected an answer of {options} within {options.timeout:g} s, got {error}. It may have happened: send "
+            "the same request again, it can't count twice."
         )
     if any(isinstance(cause, TIMEOUTS) for cause in causes):
         return StoreUnavailable(f"{options} did not answer within {options.timeout:g} s. Try again.")
-    if any(isinstance(cause, InvalidRequest) for cause in causes):
-        return StoreError(f"{options} refuses the statement: {error}. Mend it and ask again.")
     if any(isinstance(cause, Unavailable) for cause in causes):
-        return StoreUnavailable(f"{options} has too few replicas up for this: {error}. Nothing was written; try later.")
+        return StoreUnavailable(f"{options} has too few replicas up for this: {error}. Try later.")
     return StoreUnavailable(f"{options} can't be reached: {error}. Look with `eslab cluster status`.")
 
 
