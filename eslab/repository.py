@@ -15,9 +15,9 @@ from eslab import display
 from eslab.aggregate import Address, Aggregate, address, aggregate_id, serializer_of, type_name
 from eslab.bounds import TimeBounds
 from eslab.clock import Clock
-from eslab.errors import InvalidInput, Unreadable
+from eslab.errors import HistoryGone, InvalidInput, Unreadable
 from eslab.event import Command
-from eslab.request import Request, latest_at
+from eslab.request import Request, latest_at, time_of
 from eslab.snapshot import Hydration, SnapshotPolicy, newest_base, snapshot_of
 from eslab.store import EventStore, Head, Reach, StoredSnapshot, check_id, place, unreadable
 from eslab.wish import Wish
@@ -95,12 +95,20 @@ class Repository:
         """Every event of an aggregate in log order, one row each: time, request, event, then its fields.
 
         A field that is called like one of the first three stands under its type, such as `DownloadCounted.time`.
+        Raises `HistoryGone` if the beginning has been deleted: a table that is silently short would lie.
         """
         import pandas
 
-        id = aggregate_id((aggregate_type, key))
+        where = (aggregate_type, key)
+        first = self.heads(customer_id, [where])[where].first
+        commits = list(self.store.rows(customer_id, aggregate_id(where)))
+        if first and (not commits or commits[0].event_time.time > first.time):
+            raise HistoryGone(
+                f"Expected the history of {place(customer_id, aggregate_id(where))} from {time_of(first).isoformat()} "
+                f"on, found {len(commits)} commits that begin later. Restore the archived events; its state still loads."
+            )
         rows = []
-        for commit in self.store.rows(customer_id, id):
+        for commit in commits:
             try:
                 events = serializer_of(aggregate_type).events(commit.payload)
             except Unreadable as error:

@@ -419,6 +419,15 @@ def test_the_history_of_nothing_has_its_columns(repository: Repository) -> None:
     assert (list(table.columns), len(table)) == (["time", "request", "event"], 0)
 
 
+def test_G6_a_history_whose_beginning_is_gone_says_so(repository: Repository, store: EventStore) -> None:
+    """A table that is silently short would lie about what happened."""
+    made = fill(store, 3)
+    store.raise_floor("ann", "counter:1", made[1].event_time)
+    store.delete_events("ann", "counter:1", made[1].event_time)
+    with pytest.raises(HistoryGone, match=r"aggregate 'counter:1' from .* found 1 commits that begin later"):
+        repository.history("ann", Counter, "1")
+
+
 def test_G8_history_names_a_broken_row(repository: Repository, store: EventStore) -> None:
     """For people too, nothing is skipped."""
     store.append("ann", [Commit("counter:1", at(2).event_time, "Counted", 1, b"broken")])
