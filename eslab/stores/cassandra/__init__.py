@@ -30,7 +30,7 @@ from eslab.request import TICKS_AT_1970, time_of
 from eslab.store import MAX_ID_BYTES, Commit, Head, Reach, StoredSnapshot, check_append, check_floor, place
 from eslab.stores.cassandra.connection import Options, connect
 from eslab.stores.cassandra.meanings import plainly
-from eslab.stores.cassandra.schema import ensure_schema
+from eslab.stores.cassandra.schema import ensure_schema, patiently
 
 PAGE = 5000  # commits in a page; see docs/benchmarks.md
 IN_FLIGHT = 32  # aggregates that are read at once
@@ -168,7 +168,7 @@ class CassandraStore:
             self._cluster.shutdown()
 
     def _prepare(self, cql: str) -> PreparedStatement:
-        prepared = self.session.prepare(cql)
+        prepared = patiently(lambda: self.session.prepare(cql), self.options)
         prepared.is_idempotent = True
         return prepared
 

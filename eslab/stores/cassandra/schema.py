@@ -1,8 +1,9 @@
 """The tables in Cassandra, made once per keyspace; several processes may make them at the same time."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import monotonic, sleep
+from typing import TypeVar
 from uuid import NAMESPACE_URL, uuid5
 
 from cassandra import InvalidRequest
@@ -11,6 +12,7 @@ from cassandra.cluster import Session
 from eslab.errors import StoreError, StoreUnavailable
 from eslab.stores.cassandra.connection import Options
 
+T = TypeVar("T")
 VERSION = 1
 MARK = f"eslab schema {VERSION}"
 TABLES = {
@@ -63,30 +65,31 @@ def replicas(session: Session) -> dict[str, int]:
 def apply(session: Session, options: Options, regions: Mapping[str, int] | None = None) -> None:
     """Make the keyspace and its tables where they are missing; regions are those that are found, or given."""
     for cql in statements(options.keyspace, regions or replicas(session)):
-        session.execute(cql, timeout=60)
+        patiently(lambda cql=cql: session.execute(cql, timeout=60), options)
 
 
 def ensure_schema(session: Session, options: Options) -> None:
     """Use the keyspace; make it if it is missing and a lab's, refuse it if its schema is another version's."""
     if not _comment(session, options) and options.keyspace.startswith("lab"):
         apply(session, options)
+        end = monotonic() + options.timeout
+        while not _comment(session, options) and monotonic() < end:  # another node may not list it yet
+            sleep(0.05)
     comment = _comment(session, options)
     if not comment:
         raise StoreUnavailable(f"{options} has no tables of eslab; make them with `eslab schema apply`.")
     if not comment.startswith(f"{MARK}:"):
         raise StoreError(f"Expected {MARK} in {options}, found {comment!r}: use the version of eslab that made it.")
-    _wait_until_usable(session, options)
-    session.set_keyspace(options.keyspace)
-
-
-def _wait_until_usable(session: Session, options: Options) -> None:
-    """Another process may be making the tables: they are listed a moment before every node can use them."""
     session.cluster.control_connection.wait_for_schema_agreement()  # type: ignore[union-attr] - there is one by now
+    patiently(lambda: session.set_keyspace(options.keyspace), options)
+
+
+def patiently(ask: Callable[[], T], options: Options) -> T:
+    """Ask until it isn't invalid: what another process makes shows on one node after the other, a moment later."""
     end = monotonic() + options.timeout
     while True:
         try:
-            session.prepare(f"SELECT floor FROM {options.keyspace}.aggregates WHERE customer_id = ?")  # noqa: S608
-            return
+            return ask()
         except InvalidRequest:
             if monotonic() > end:
                 raise
