@@ -8,12 +8,24 @@ from copy import deepcopy
 from dataclasses import dataclass
 from datetime import timedelta
 from html import escape
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from eslab import Command, Rejected, Request
+from eslab import Command, EventStore, Rejected, Request
 from eslab.domains.bakery import BOWL, ColorAdded, Frosting
 from eslab.domains.downloads.downloaded import DownloadCounted, Downloaded
 from eslab.lab.session import START
+
+if TYPE_CHECKING:
+    from eslab.stores.cassandra import CassandraStore
+
+BY_TITLE = "exercise_by_title"
+DOWNLOADS = [  # title, month, day, customer
+    ("glow", "2026-01", 5, "ann"),
+    ("glow", "2026-01", 6, "bob"),
+    ("glow", "2026-01", 7, "ann"),
+    ("glow", "2026-02", 35, "cleo"),
+    ("1408", "2026-01", 8, "dan"),
+]
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,37 @@ def check_device_limit(allow: Callable[[Downloaded, str, int], None]) -> Verdict
         given = ", ".join(devices) or "nothing"
         lines.append(_line(f"given {given}, when asking for {wanted} with a limit of 2", expected, found))
     return Verdict(lines)
+
+
+def check_primary_key(store: EventStore, key: str) -> Verdict:
+    """Check exercise 3 on the lesson's Cassandra: a table for "who downloaded a title in a month, newest first?"."""
+    session = cast("CassandraStore", store).session
+
+    def fill() -> int:
+        columns = "title text, month text, request timeuuid, customer_id text"
+        session.execute(f"DROP TABLE IF EXISTS {BY_TITLE}")
+        session.execute(f"CREATE TABLE {BY_TITLE} ({columns}, PRIMARY KEY {key})")
+        for title, month, day, customer in [*DOWNLOADS, DOWNLOADS[0]]:  # one of them is sent twice
+            row = (title, month, Request.at(START + timedelta(days=day), f"download {day}").event_time, customer)
+            session.execute(f"INSERT INTO {BY_TITLE} (title, month, request, customer_id) VALUES (%s, %s, %s, %s)", row)  # noqa: S608
+        return len(session.execute(f"SELECT title FROM {BY_TITLE}").all())  # noqa: S608
+
+    def ask() -> str:
+        where = "WHERE title = 'glow' AND month = '2026-01' ORDER BY request DESC"
+        return ", ".join(who for (who,) in session.execute(f"SELECT customer_id FROM {BY_TITLE} {where}"))  # noqa: S608
+
+    def partitions() -> int:
+        cluster = cast(Any, session.cluster)
+        table = cluster.metadata.keyspaces[session.keyspace].tables[BY_TITLE]
+        columns = ", ".join(column.name for column in table.partition_key)
+        return len(session.execute(f"SELECT DISTINCT {columns} FROM {BY_TITLE}").all())  # noqa: S608
+
+    cases = [
+        ("five downloads, one of them sent twice", 5, fill, "rows"),
+        ("who downloaded glow in January, newest first", "ann, bob, ann", ask, ""),
+        ("a partition for each title and month", 3, partitions, "partitions"),
+    ]
+    return Verdict([_line(case, expected, _outcome(run), unit) for case, expected, run, unit in cases])
 
 
 def learner_copy(solution: Any) -> Any:
