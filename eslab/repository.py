@@ -105,7 +105,7 @@ class Repository:
         if first and (not commits or commits[0].event_time.time > first.time):
             raise HistoryGone(
                 f"Expected the history of {place(customer_id, aggregate_id(where))} from {time_of(first).isoformat()} "
-                f"on, found {len(commits)} commits that begin later. Restore the archived events; its state still loads."
+                f"on, found {len(commits)} commits that begin later. Restore the archived events; its state loads."
             )
         rows = []
         for commit in commits:
