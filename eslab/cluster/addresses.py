@@ -7,7 +7,7 @@ can stand between. A system that has only 127.0.0.1 still runs one node, on free
 import errno
 import socket
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from eslab.cluster.errors import NoAddress
 from eslab.cluster.plan import Node
@@ -18,25 +18,22 @@ PORTS = (7000, 9042)
 ONLY_LOOPBACK = "127.0.0.1"
 
 
-def place_nodes(regions: dict[str, int], taken: Iterable[str]) -> tuple[Node, ...]:
+def place_nodes(regions: dict[str, int], taken: Iterable[str], ranges: Sequence[str] = RANGES) -> tuple[Node, ...]:
     """Nodes of these regions on addresses that nobody uses, and none of `taken`. Raises NoAddress.
 
     The caller holds the lock of all clusters; what programs of others use is found by trying.
     """
     names = [(region, number) for region, count in regions.items() for number in range(1, count + 1)]
-    if not exists(f"{RANGES[0]}.1"):
-        return _on_one_address(names)
     used = {address.rpartition(".")[0] for address in taken}
-    for start in RANGES:
-        hosts = [f"{start}.{number}" for number in range(1, len(names) + 1)]
-        if start not in used and all(map(is_free, hosts)):
-            return tuple(
-                Node(region, number, host, f"{start}.{INSIDE + at}")
-                for at, ((region, number), host) in enumerate(zip(names, hosts, strict=True), 1)
-            )
+    for start in (start for start in ranges if start not in used):
+        nodes = _in_range(names, start)
+        if not all(exists(address) for node in nodes for address in (node.host, node.inside)):
+            return _on_one_address(names[0], nodes)
+        if all(is_free(node.host) for node in nodes):
+            return nodes
     raise NoAddress(
-        f"Expected a free range between {RANGES[0]}.* and {RANGES[-1]}.* with ports {PORTS}, found all "
-        f"{len(RANGES)} in use. End what listens there, or destroy clusters: eslab cluster destroy NAME."
+        f"Expected a free range between {ranges[0]}.* and {ranges[-1]}.* with ports {PORTS}, found all "
+        f"{len(ranges)} in use. End what listens there, or destroy clusters: eslab cluster destroy NAME."
     )
 
 
@@ -68,16 +65,21 @@ def alias_command(hosts: Iterable[str]) -> str:
     return f"for a in {numbers}; do sudo {add}; done"
 
 
-def _on_one_address(names: list[tuple[str, int]]) -> tuple[Node, ...]:
-    if len(names) > 1:
-        numbers = range(1, len(names) + 1)
-        wanted = [f"{RANGES[0]}.{number + add}" for add in (0, INSIDE) for number in numbers]
+def _in_range(names: list[tuple[str, int]], start: str) -> tuple[Node, ...]:
+    return tuple(
+        Node(region, number, f"{start}.{at}", f"{start}.{INSIDE + at}") for at, (region, number) in enumerate(names, 1)
+    )
+
+
+def _on_one_address(name: tuple[str, int], nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+    if len(nodes) > 1:
+        wanted = [node.host for node in nodes] + [node.inside for node in nodes]
         raise NoAddress(
-            f"Expected {len(wanted)} loopback addresses for {len(names)} nodes, found only {ONLY_LOOPBACK} on this "
-            f"system. Add them, until the next restart of the machine: {alias_command(wanted)}"
+            f"Expected {len(wanted)} loopback addresses for {len(nodes)} nodes, found that this system lacks some. "
+            f"Add them, until the next restart of the machine: {alias_command(wanted)}"
         )
     cql, storage = _free_ports(2)
-    return (Node(*names[0], ONLY_LOOPBACK, ONLY_LOOPBACK, cql, storage),)
+    return (Node(*name, ONLY_LOOPBACK, ONLY_LOOPBACK, cql, storage),)
 
 
 def _free_ports(count: int) -> Iterator[int]:

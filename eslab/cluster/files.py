@@ -39,6 +39,7 @@ AT_ONCE = {
     "cassandra.skip_wait_for_gossip_to_settle": "0",
     "cassandra.superuser_setup_delay_ms": "0",
 }
+HEAP_AT_START = "128m"
 LOGBACK = """<configuration>
   <appender name="SYSTEM" class="ch.qos.logback.core.rolling.RollingFileAppender">
     <file>${cassandra.logdir}/system.log</file>
@@ -102,7 +103,8 @@ def cassandra_yaml(plan: Plan, node: Node, cluster: Path) -> dict[str, Any]:
 def jvm_options(plan: Plan, folder: Path, major: int, jars: Sequence[Path]) -> Iterable[str]:
     """What Java is told, an option a line."""
     yield from ("-ea", "-da:net.openhft...", "-XX:+UseG1GC", "-XX:+PerfDisableSharedMem", "-Xss256k")
-    yield from (f"-Xms{plan.settings.heap}", f"-Xmx{plan.settings.heap}", "-XX:+ExitOnOutOfMemoryError")
+    # Cassandra pins in memory what it has at its start, so it starts with little: that halves a node.
+    yield from (f"-Xms{HEAP_AT_START}", f"-Xmx{plan.settings.heap}", "-XX:+ExitOnOutOfMemoryError")
     yield f"-javaagent:{next(jar for jar in jars if jar.name.startswith('jamm-'))}"
     yield from (f"--add-exports={package}=ALL-UNNAMED" for package in EXPORTS[major].split())
     yield from (f"--add-opens={package}=ALL-UNNAMED" for package in OPENS[major].split())

@@ -10,7 +10,8 @@ from eslab.cluster.errors import ClusterError
 
 CommitLogSync = Literal["batch", "periodic", "group"]
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
-HEAP = re.compile(r"[1-9]\d*[mMgG]")
+HEAP = re.compile(r"([1-9]\d*)([mMgG])")
+LEAST_HEAP = 256  # MB
 MOST_NODES = 9  # of all regions; each takes about 0.9 GB of memory
 TOKENS = 16  # ranges of the ring that each node owns; Cassandra's default
 RING = 2**64
@@ -148,8 +149,9 @@ def make_settings(**options: Any) -> Settings:
             f"Expected the settings {', '.join(Settings.__struct_fields__)}, found {options}: {error}. "
             "commitlog_sync is batch, periodic or group."
         ) from None
-    if not HEAP.fullmatch(settings.heap):
-        raise ClusterError(f"Expected a heap such as 512m or 1g, found {settings.heap!r}.")
+    heap = HEAP.fullmatch(settings.heap)
+    if not heap or int(heap[1]) * (1024 if heap[2] in "gG" else 1) < LEAST_HEAP:
+        raise ClusterError(f"Expected a heap of {LEAST_HEAP}m or more, such as 512m or 1g, found {settings.heap!r}.")
     return settings
 
 
