@@ -18,7 +18,7 @@ def open_store(url: str) -> EventStore:
     scheme = url.partition(":")[0]
     if scheme not in SCHEMES:
         raise InvalidInput(
-            f"Expected a store URL such as memory: or sqlite:///lab.db or cassandra://host/keyspace, got {url!r}."
+            f"Expected a store URL such as memory: or sqlite:///lab.db or cassandra://host/keyspace, got {shown(url)!r}."
         )
     return getattr(import_module(f"eslab.stores.{scheme}"), SCHEMES[scheme]).open(url)
 
@@ -28,7 +28,13 @@ def url_options(url: str, allowed: Mapping[str, str]) -> dict[str, str]:
     try:
         given = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
     except ValueError as error:
-        raise InvalidInput(f"Expected a store URL such as sqlite:///lab.db, got {url!r}: {error}.") from None
+        raise InvalidInput(f"Expected a store URL such as sqlite:///lab.db, got {shown(url)!r}: {error}.") from None
     if unknown := given.keys() - allowed.keys():
         raise InvalidInput(f"Expected options among {sorted(allowed)} in the store URL, got {sorted(unknown)}.")
     return {**allowed, **given}
+
+
+def shown(url: object) -> str:
+    """A URL as a message may show it: without what stands before an @, which may be a password."""
+    scheme, _, rest = str(url).partition("://")
+    return f"{scheme}://...@{rest.rpartition('@')[2]}" if "@" in rest else str(url)

@@ -25,3 +25,11 @@ def test_options_stand_over_their_defaults() -> None:
     assert url_options("sqlite:///x?a=1&b=%2F", {"a": "0", "b": "", "c": "2"}) == {"a": "1", "b": "/", "c": "2"}
     with pytest.raises(InvalidInput, match=r"Expected options among \['a'\] in the store URL, got \['b', 'c'\]"):
         url_options("sqlite:///x?c=&b", {"a": ""})
+
+
+@pytest.mark.parametrize("url", ["casandra://ann:s3cret@host/lab", "cassandra://ann:s3cret@[/lab?x=1"])
+def test_a_password_is_never_shown(url: str) -> None:
+    """Not even where the URL can't be used at all."""
+    with pytest.raises(InvalidInput) as error:
+        open_store(url)
+    assert "s3cret" not in str(error.value)
