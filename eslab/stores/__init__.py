@@ -18,7 +18,8 @@ def open_store(url: str) -> EventStore:
     scheme = url.partition(":")[0]
     if scheme not in SCHEMES:
         raise InvalidInput(
-            f"Expected a store URL such as memory: or sqlite:///lab.db or cassandra://host/keyspace, got {shown(url)!r}."
+            "Expected a store URL such as memory: or sqlite:///lab.db or cassandra://host/keyspace, "
+            f"got {shown(url)!r}."
         )
     return getattr(import_module(f"eslab.stores.{scheme}"), SCHEMES[scheme]).open(url)
 
