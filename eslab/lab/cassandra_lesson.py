@@ -28,7 +28,7 @@ LATER = 10_000_000  # seconds after the others: where the few newest commits of 
 RUNS = 5  # of each query; the median counts
 APPENDS = 100  # at each consistency level; the median counts
 NEWEST = 10  # rows that a small question wants
-WRITERS = 4  # threads that append until the node is killed
+WRITERS = 16  # threads that append until the node is killed
 PATIENCE = 3  # seconds until an append to a killed node counts as lost
 IN_WORDS = {
     Reach.LOCAL: ("LOCAL_QUORUM", "a majority of the replicas here", "2, all near"),
@@ -136,7 +136,8 @@ def time_levels(store: EventStore) -> pandas.DataFrame:
         took[reach].append((time.perf_counter() - began) * 1000)
     heads = ("level", "waits for", "of 3 regions with 3 replicas each")
     return pandas.DataFrame(
-        {**dict(zip(heads, words, strict=True)), "ms here": median(took[reach])} for reach, words in IN_WORDS.items()
+        {**dict(zip(heads, words, strict=True)), "ms here": round(median(took[reach]), 1)}
+        for reach, words in IN_WORDS.items()
     )
 
 
