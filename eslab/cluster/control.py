@@ -132,9 +132,7 @@ def ask(folder: Path, order: Order) -> Status:
         )
     order.token = address.token
     try:
-        with socket.create_connection(("127.0.0.1", address.port), timeout=PATIENCE) as line:
-            line.sendall(msgspec.json.encode(order) + b"\n")
-            reply = msgspec.json.decode(b"".join(iter(lambda: line.recv(65536), b"")), type=Reply)
+        reply = msgspec.json.decode(exchange(address.port, order), type=Reply)
     except (OSError, msgspec.DecodeError) as error:
         raise NotRunning(
             f"Expected an answer of cluster {folder.name} to {order.do!r}, found its supervisor gone ({error!r}). "
@@ -143,3 +141,10 @@ def ask(folder: Path, order: Order) -> Status:
     if not reply.status:
         raise ClusterError(reply.error)
     return reply.status
+
+
+def exchange(port: int, order: Order) -> bytes:
+    """The reply to an order; nothing if the token is wrong. Raises OSError."""
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as line:
+        line.sendall(msgspec.json.encode(order) + b"\n")
+        return b"".join(iter(lambda: line.recv(65536), b""))

@@ -117,11 +117,11 @@ def _staging(parent: Path) -> Iterator[Path]:
 def _fetch_one(jar: Jar, folder: Path, staging: Path) -> None:
     error: Exception | None = None
     for attempt in range(TRIES):
+        time.sleep(attempt)
         try:
             arrived = _download(jar, staging / str(attempt))
         except (OSError, RuntimeError) as failure:  # requests' errors are OSErrors, jgo raises RuntimeError
             error = failure
-            time.sleep(attempt)
             continue
         if is_whole(arrived, jar):
             arrived.replace(folder / jar.filename)

@@ -1,0 +1,88 @@
+"""Clusters for tests. One node, `node`, comes from tests/cassandra.py; three regions are started here, once."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from eslab.cluster import Cluster
+from eslab.cluster.jars import fetch_jars
+
+Process = subprocess.Popen[str]
+
+
+@pytest.fixture(scope="session")
+def three_regions() -> Iterator[Cluster]:
+    """Three data centres of one node each."""
+    with Cluster.start(regions="us,eu,asia") as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def regions(three_regions: Cluster) -> Iterator[Cluster]:
+    """The three regions, whole before the test and whole again after it."""
+    yield three_regions
+    three_regions.heal()
+    for region in three_regions.regions:
+        three_regions.thaw(region)
+    three_regions.wait()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder of its own, so that names are free; the jars stay where they are."""
+    monkeypatch.setenv("ESLAB_DATA", str(tmp_path / "data"))
+    return tmp_path / "data" / "clusters"
+
+
+@pytest.fixture(scope="session")
+def warm() -> Path:
+    """A folder that has all jars."""
+    return fetch_jars()[0].parent
+
+
+@pytest.fixture
+def python() -> Iterator[Callable[[str], Process]]:
+    """Runs code in another Python process, which is killed when the test ends."""
+    processes: list[Process] = []
+
+    def run(code: str) -> Process:
+        processes.append(
+            subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True)
+        )
+        return processes[-1]
+
+    yield run
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def eventually(happened: Callable[[], bool], seconds: float = 60) -> bool:
+    """Did it happen within this time?"""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def processes_in(folder: Path) -> list[psutil.Process]:
+    """All that run with this folder in their command line: supervisors and nodes, not this test."""
+    found = psutil.process_iter(["cmdline", "status"])
+    return [
+        process
+        for process in found
+        if process.pid != os.getpid() and process.info["status"] != psutil.STATUS_ZOMBIE and _names(process, folder)
+    ]
+
+
+def _names(process: psutil.Process, folder: Path) -> bool:
+    return any(str(folder) in part for part in process.info["cmdline"] or ())
