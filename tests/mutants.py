@@ -1,0 +1,184 @@
+# ruff: noqa: E501
+"""Each promise names mutants, lines of the code changed, that its tests must catch.
+
+    python -m tests.mutants            runs all of them, some minutes; a table, and exit code 1 if one survives
+    python -m tests.mutants G5 G6      only those of these promises
+
+The package is copied, one line is changed, and the tests named beside it have to fail.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import NamedTuple
+
+from tests.support import ROOT
+
+EMBEDDED = ["-m", "not full and not cassandra and not browser"]
+PARTS = ("eslab", "tests", "data", "pyproject.toml")
+
+
+class Mutant(NamedTuple):
+    """A line of `eslab/FILE`, what becomes of it, and the tests that must notice."""
+
+    promise: str
+    file: str
+    line: str
+    mutant: str
+    tests: str
+
+    def __str__(self) -> str:
+        return f"{self.promise:4} {self.file:18} {' '.join(self.line.split())[:60]}"
+
+
+CONTRACT, SQLITE, WISH = "tests/stores/test_contract.py", "tests/stores/test_sqlite.py", "tests/test_wish.py"
+REPOSITORY, SNAPSHOT, SERVICE = "tests/test_repository.py", "tests/test_snapshot.py", "tests/test_service.py"
+SERIALIZER, REQUEST, BOUNDS = "tests/test_serializer.py", "tests/test_request.py", "tests/test_bounds.py"
+DELETE_SINCE = "aggregate_id = ? AND up_to >= ?"
+
+MUTANTS = [
+    # A retry writes to the same keys, and of two decisions the same one wins everywhere.
+    Mutant("G1", "stores/sqlite.py", "WHERE excluded.payload > events.payload", "WHERE true", CONTRACT),
+    Mutant("G1", "stores/sqlite.py", "SET event_type = excluded.event_type, version", "SET version", CONTRACT),
+    Mutant("G1", "stores/memory.py", "commit.payload > stored.payload", "commit.payload < stored.payload", CONTRACT),
+    Mutant("G1", "stores/memory.py", "check_append(customer_id, commits)", "pass", CONTRACT),
+    Mutant("G1", "serializer.py", "for id in sorted(appended)", "for id in appended", SERIALIZER),
+    Mutant("G1", "serializer.py", "encode([[id, msgspec.Raw(events)] for", "encode([[msgspec.Raw(events)] for", SERIALIZER),
+    Mutant("G1", "serializer.py", "FORMAT, len(plain), wish", "FORMAT, 1, wish", SERIALIZER),
+    Mutant("G1", "encoding.py", "sorted(pairs)", "pairs", "tests/test_encoding.py"),
+    Mutant("G1", "encoding.py", "tuple(sorted(map(_ordered, value), key=_as_it_is))", "tuple(map(_ordered, value))",
+           "tests/test_encoding.py"),
+    Mutant("G1", "request.py", "return cls._of(to_ms(time), int.from_bytes(digest) >> 6)",
+           "return cls._of(to_ms(time), Random().getrandbits(74))", REQUEST),
+    Mutant("G1", "wish.py", "if digest == max(digests)", "if digest == min(digests)", WISH),
+    Mutant("G1", "wish.py", "if self.recorded or self._decided:", "if self.recorded:", WISH),
+    # What was acknowledged survives.
+    Mutant("G2", "stores/sqlite.py", 'connection.execute("COMMIT")', "pass", SQLITE),
+    Mutant("G2", "stores/sqlite.py", 'f"PRAGMA synchronous = {self._synchronous}"', '"PRAGMA synchronous = OFF"', SQLITE),
+    Mutant("G2", "stores/sqlite.py", "            _use_wal(connection)\n", "", SQLITE),
+    # A repeat is the same row, however late; nothing is decided on half a truth.
+    Mutant("G3", "wish.py", "        if found:\n", "        if False:\n", WISH),
+    Mutant("G3", "wish.py", "if any(self._envelope(commit).wish != self._wish", "if any(False", WISH),
+    Mutant("G3", "wish.py", "Reach.QUORUM, self._heads(addresses, Reach.QUORUM)",
+           "Reach.LOCAL, self._heads(addresses, Reach.LOCAL)", WISH),
+    Mutant("G3", "wish.py", "return len(found) + len(below) >= envelope.commits", "return True", WISH),
+    Mutant("G3", "wish.py", "folded = self.repository.fold(self.customer_id, heads, reach=reach)",
+           "folded = self.repository.fold(self.customer_id, heads)", WISH),
+    Mutant("G3", "wish.py", "self._events[commit.aggregate_id] = self._stored", "self._stored", WISH),
+    Mutant("G3", "event.py", "encode(as_stored(command))", "encode(type(command).__name__)", "tests/test_event.py"),
+    # The same rows, the same state.
+    Mutant("G4", "request.py", "(event_time.int & LOW_HALF) ^ SIGN_BITS", "event_time.int & LOW_HALF", REQUEST),
+    Mutant("G4", "request.py", "GREATEST_LOW_HALF = 0x7F7F7F7F7F7F7F7F", "GREATEST_LOW_HALF = LOW_HALF", REQUEST),
+    Mutant("G4", "stores/memory.py", "insort(self.keys, key)", "self.keys.append(key)", CONTRACT),
+    Mutant("G4", "stores/memory.py", "key=str.encode", "key=lambda id: id.encode('utf-16-be')", CONTRACT),
+    Mutant("G4", "stores/memory.py", "bisect_right(self.keys, sort_key(after))",
+           "max(0, bisect_right(self.keys, sort_key(after)) - 1)", CONTRACT),
+    # Snapshot plus tail equals full replay.
+    Mutant("G5", "bounds.py", "if self.fold_after <= needed:", "if self.fold_after < needed:", BOUNDS),
+    Mutant("G5", "bounds.py", "self.late + 2 * self.skew + self.append", "self.late + self.append", BOUNDS),
+    Mutant("G5", "bounds.py", "if request.time < now - self.late:", "if request.time <= now - self.late:", BOUNDS),
+    Mutant("G5", "bounds.py", "if request.time > now + self.early:", "if request.time >= now + self.early:", BOUNDS),
+    Mutant("G5", "repository.py", "self.clock() - self.bounds.fold_after", "self.clock()", REPOSITORY),
+    Mutant("G5", "repository.py", "[where], reach=Reach.EVERYWHERE)", "[where])", REPOSITORY),
+    Mutant("G5", "repository.py", "heads, up_to, Reach.EVERYWHERE)", "heads, up_to)", REPOSITORY),
+    Mutant("G5", "wish.py", "> self.repository.bounds.append:", "> self.repository.bounds.late:", WISH),
+    Mutant("G5", "wish.py", "        self._make_safe(found, heads)\n", "", WISH),
+    Mutant("G5", "wish.py", "store.append(self.customer_id, unsafe, Reach.EVERYWHERE)", "pass", WISH),
+    Mutant("G5", "wish.py", "commit.event_time, Reach.EVERYWHERE)", "commit.event_time)", WISH),
+    Mutant("G5", "wish.py", "        return self._heads(heads, reach)\n", "        return heads\n", WISH),
+    Mutant("G5", "stores/sqlite.py", DELETE_SINCE, DELETE_SINCE.replace(">=", ">"), CONTRACT),
+    Mutant("G5", "stores/memory.py", "if key[0] < sort_key(since)", "if key[0] <= sort_key(since)", CONTRACT),
+    # Snapshots are a cache; the floor only moves up, and no base lies below it.
+    Mutant("G6", "snapshot.py", "    if head.floor is not None:\n", "    if False:\n", SNAPSHOT),
+    Mutant("G6", "snapshot.py", "and not too_new and not too_old", "and not too_new", SNAPSHOT),
+    Mutant("G6", "snapshot.py", "and not too_new and not too_old", "and not too_old", SNAPSHOT),
+    Mutant("G6", "snapshot.py", "snapshot.fold == aggregate_type.fold_version and ", "", SNAPSHOT),
+    Mutant("G6", "snapshot.py", "sort_key(snapshot.up_to) < sort_key(head.floor)",
+           "sort_key(snapshot.up_to) <= sort_key(head.floor)", SNAPSHOT),
+    Mutant("G6", "repository.py", "kept = (up_to, heads[where].floor)", "kept = (up_to,)", REPOSITORY),
+    Mutant("G6", "wish.py", "if not _below(commit.event_time, floors[commit.aggregate_id])", "", WISH),
+    Mutant("G6", "stores/memory.py", "check_floor(log.floor", "(lambda *_: None)(log.floor", CONTRACT),
+    Mutant("G6", "stores/sqlite.py", "check_floor(floor", "(lambda *_: None)(floor", CONTRACT),
+    Mutant("G6", "stores/sqlite.py", "WHERE floor IS NULL OR excluded.floor > floor", "WHERE true", CONTRACT),
+    Mutant("G6", "stores/sqlite.py", "WHERE first IS NULL OR excluded.first < first", "WHERE first IS NULL", CONTRACT),
+    Mutant("G6", "store.py", "sort_key(floor) < sort_key(up_to)", "False", CONTRACT),
+    # A rejection writes nothing.
+    Mutant("G7", "service.py", "                return rejected\n", "                events = []\n", SERVICE),
+    Mutant("G7", "event.py", "(limit {self.limit}, count {self.count})", "", "tests/test_event.py"),
+    # Bytes that can't be trusted never become state.
+    Mutant("G8", "serializer.py", "if crc32(payload) != RESIDUE:", "if False:", SERIALIZER),
+    Mutant("G8", "serializer.py", "if crc32(BRIDGE.join(payloads)) == RESIDUE:", "if True:", SERIALIZER),
+    Mutant("G8", "serializer.py", "_Known[tuple[union, ...]]", "Envelope[tuple[union, ...]]", SERIALIZER),
+    Mutant("G8", "serializer.py", "reduce(or_, event_types, _Untyped)", "reduce(or_, event_types)", SERIALIZER),
+    Mutant("G8", "serializer.py", "if envelope.format != FORMAT:", "if False:", SERIALIZER),
+    Mutant("G8", "serializer.py", "if version > split_tag(known)[1]:", "if False:", SERIALIZER),
+    Mutant("G8", "serializer.py", "(msgspec.MsgspecError, ValueError, RecursionError)",
+           "(msgspec.MsgspecError, RecursionError)", SERIALIZER),
+    Mutant("G8", "event.py", " and len(number) <= MAX_VERSION_DIGITS", "", SERIALIZER),
+    Mutant("G8", "repository.py", "self._name_the_row(customer_id, id, type(by_id[id].state), after[id], up_to)", "pass",
+           REPOSITORY),
+    Mutant("G8", "snapshot.py", "except Unreadable as error:", "except ZeroDivisionError as error:", SNAPSHOT),
+    # Old events load for ever.
+    Mutant("G9", "serializer.py", '"type": known}', '"type": tag}', SERIALIZER),
+    Mutant("G9", "serializer.py", "list[dict[str, msgspec.Raw]])", "list[dict[str, Any]])", SERIALIZER),
+    Mutant("G9", "serializer.py", "FORMAT = 1\n", "FORMAT = 2\n", SERIALIZER),
+    Mutant("G9", "wish.py", "map(as_stored, events)", "events", WISH),
+    # Time is injected.
+    Mutant("G10", "wish.py", "self._checked_at = self.repository.clock()",
+           "self._checked_at = __import__('eslab').system_clock()", WISH),
+    Mutant("G10", "request.py", "random.getrandbits(74)", "Random().getrandbits(74)", REQUEST),
+    Mutant("G10", "service.py", "import display\n", "import display\nfrom datetime import datetime; datetime.now()\n",
+           "tests/test_clock.py"),
+]  # fmt: skip
+
+
+@contextmanager
+def mutated(mutant: Mutant | None) -> Iterator[Path]:
+    """A copy of the project in which one line is another."""
+    with TemporaryDirectory(prefix="eslab-mutant-") as folder:
+        for part in PARTS:
+            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+            copy(ROOT / part, Path(folder, part))
+        if mutant:
+            path = Path(folder, "eslab", mutant.file)
+            code = path.read_text(encoding="utf-8")
+            if code.count(mutant.line) != 1:
+                raise LookupError(f"Expected {mutant.line!r} once in {mutant.file}, found {code.count(mutant.line)}.")
+            path.write_text(code.replace(mutant.line, mutant.mutant), encoding="utf-8")
+        yield Path(folder)
+
+
+def caught(mutant: Mutant | None) -> tuple[bool, str]:
+    """Do the tests fail on it? And what they said; without a mutant, the tests of all promises."""
+    tests = [mutant.tests] if mutant else sorted({each.tests for each in MUTANTS})
+    with mutated(mutant) as folder:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests, *EMBEDDED],
+            cwd=folder, env={**os.environ, "PYTHONPATH": str(folder)}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    if done.returncode not in (0, 1):
+        raise RuntimeError(f"Expected tests that run, got exit code {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.returncode == 1, done.stdout
+
+
+def main(promises: list[str]) -> int:
+    """Run the mutants of these promises, or all, and say who survived."""
+    survived = 0
+    for mutant in MUTANTS:
+        if not promises or mutant.promise in promises:
+            start = perf_counter()
+            found, said = caught(mutant)
+            survived += not found
+            who = next((line.split("::")[1].split(" ")[0] for line in said.splitlines() if line[:6] == "FAILED"), "")
+            print(f"{'caught' if found else 'SURVIVED':8} {perf_counter() - start:4.1f} s  {mutant}  {who}", flush=True)
+    return survived > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
