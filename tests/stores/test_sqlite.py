@@ -144,6 +144,16 @@ def test_a_thread_may_work_after_the_folder_changed(path: Path, monkeypatch: pyt
         assert rows(store) == [row()]
 
 
+@pytest.mark.parametrize("second_first", [False, True])
+def test_G1_the_winning_row_is_whole(path: Path, second_first: bool) -> None:
+    """One statement replaces the row, so type and version go with the greater payload, in both orders of arrival."""
+    less, more = row(payload=b"1")._replace(event_type="Voided", version=9), row(payload=b"2")
+    with opened(path) as store:
+        for each in (more, less) if second_first else (less, more):
+            store.append("ann", [each])
+        assert rows(store) == [more]
+
+
 # kill -9 (G2)
 
 
