@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from eslab.cluster.control import Order, Owner, Status, ask, find_supervisor, is_process
+from eslab.cluster.control import Address, Order, Owner, Status, ask, find_supervisor, is_process
 from eslab.cluster.errors import NodeFailed
 from eslab.cluster.folder import read_log, remembered
 from eslab.cluster.plan import Node, Plan
@@ -24,36 +24,36 @@ children: list[subprocess.Popen[bytes]] = []  # supervisors that this process st
 
 def join(folder: Path, owner: Owner | None) -> bool:
     """Does it run, and from now on for this owner too (or for good, without one)? Waits for one that is ending."""
-    if not find_supervisor(folder):
+    supervisor = find_supervisor(folder)
+    if not supervisor:
         return False
     status = ask(folder, Order("own", owner=owner) if owner else Order("keep"))
     if status.stopping:
-        wait_until_ended(folder)
+        wait_until_ended(folder, supervisor)
     return not status.stopping
 
 
 def leave(folder: Path, owner: Owner) -> None:
     """No longer run for this owner. If it was the last one, the cluster ends, and this waits for it."""
-    if find_supervisor(folder):
+    if supervisor := find_supervisor(folder):
         status = ask(folder, Order("release", owner=owner))
         if not status.keep and not status.owners:
-            wait_until_ended(folder)
+            wait_until_ended(folder, supervisor)
 
 
 def end(folder: Path) -> None:
     """Stop a cluster for everybody, and whatever of it runs without a supervisor."""
-    if find_supervisor(folder):
+    if supervisor := find_supervisor(folder):
         ask(folder, Order("stop"))
-        wait_until_ended(folder)
+        wait_until_ended(folder, supervisor)
     kill_orphans(folder)
 
 
-def wait_until_ended(folder: Path) -> None:
+def wait_until_ended(folder: Path, supervisor: Address) -> None:
     """Until the supervisor is gone and its nodes with it; what takes too long is killed."""
-    address = find_supervisor(folder)
-    if address and not _wait(lambda: not is_process(address.pid, str(folder)), END_PATIENCE):
+    if not _wait(lambda: not is_process(supervisor.pid, str(folder)), END_PATIENCE):
         with suppress(psutil.NoSuchProcess):
-            psutil.Process(address.pid).kill()
+            psutil.Process(supervisor.pid).kill()
     for child in children:
         child.poll()
     kill_orphans(folder)
