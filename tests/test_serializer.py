@@ -301,6 +301,7 @@ def test_G8_an_older_version_without_a_needed_field_is_refused() -> None:
         (commit_of({}), "the events can't be parsed: Expected `array`, got `object`"),
         (commit_of([5]), r"the events can't be parsed: Expected `object`, got `int` - at `\$\[0\]`"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_G8_what_is_not_understood_is_refused(payload: bytes, message: str) -> None:
     """An unknown type, a newer version, a newer format, fields that don't fit: refused, saying what was expected."""
@@ -355,7 +356,9 @@ def test_G8_hostile_bytes_within_an_event_are_refused(hostile: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "deep", [b"\x91" * 100_000, b"\x81\xa1x" * 100_000, b"\xdd\xff\xff\xff\xff" * 10, b"\xdf\xff\xff\xff\xff"]
+    "deep",
+    [b"\x91" * 100_000, b"\x81\xa1x" * 100_000, b"\xdd\xff\xff\xff\xff" * 10, b"\xdf\xff\xff\xff\xff"],
+    ids=["arrays", "maps", "array of 2**32", "map of 2**32"],
 )
 def test_G8_bytes_that_nest_or_announce_too_much_are_refused(deep: bytes) -> None:
     """A hundred thousand levels, or four thousand million elements that aren't there, are refused at once."""
