@@ -21,7 +21,7 @@ from eslab.cluster.folder import read_plan
 from tests.cluster.conftest import Process, eventually, processes_in
 from tests.cluster.test_node import command, one
 
-pytestmark = [pytest.mark.cassandra, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cassandra, pytest.mark.full, pytest.mark.timeout(600)]
 
 KEEP_ROW = """CREATE KEYSPACE lab WITH replication = {'class': 'NetworkTopologyStrategy', 'us': 1};
 CREATE TABLE lab.t (k int PRIMARY KEY);
