@@ -1,13 +1,15 @@
 """What one append of a one-event commit costs, from the bare upsert upwards, at the same durability for all.
 
-    floor            bare sqlite3: the same two rows upserted in one transaction
+    insert           on Cassandra: one bare insert of the commit's row, without the directory's
+    floor            the bare driver: the same two rows upserted in one transaction or batch
     store            `EventStore.append` of the same commit, sealed before
     append           `Wish.append`: seal one event of an aggregate at hand, then store it
     wish             `AggregateService.send`: look-up, hydration, decision, append
     peer:NAME        a peer stores one event of an aggregate at hand, to compare with append
     peer-wish:NAME   a peer loads the aggregate, decides and stores, to compare with wish
 
-Events are spread over 100 aggregates, so that none grows long.
+Events are spread over 100 aggregates, so that none grows long. With a list of commits in each append only floor and
+store are measured: a wish is one commit in each aggregate that it touches.
 """
 
 import gc
@@ -19,20 +21,21 @@ from time import perf_counter
 from uuid import uuid4
 
 from eslab import AggregateService, EventStore, ManualClock, Repository
-from eslab.bench.floors import SqliteFloor, Target, target
+from eslab.aggregate import aggregate_id
+from eslab.bench.floors import Floor, Step, Target, durabilities, target
 from eslab.bench.measure import Report, Row, single_row, versions_of
 from eslab.bench.peers import Peer, open_peer
 from eslab.bench.sample import BEGAN, CUSTOMER, AddColor, ColorAdded, Frosting, color, commit, handle, request
-from eslab.errors import EslabError
+from eslab.errors import EslabError, InvalidInput
+from eslab.store import Commit
 
 APPENDS = 2000
 ROUND = 50  # appends of one measure, all made ready first, before the next one's turn
 SPREAD = 100  # aggregates; more than a round has appends, so none of a round waits for another
 NOTE = (
-    "One writer, one event a commit, one disk, whose fsync decides the full setting: this can't show several "
-    "writers, a network, or a disk that lies about fsync."
+    "One writer, one event a commit, one disk, whose fsync decides wherever acknowledged is on disk: this can't show "
+    "several writers, a network, replicas, or a disk that lies about fsync."
 )
-Step = Callable[[], object]
 
 
 @dataclass(frozen=True)
@@ -44,40 +47,55 @@ class Appender:
     stored: Callable[[], int]  # how many events are there in the end
 
 
-def measure_appends(store: str = "sqlite", appends: int = APPENDS, peers: Sequence[str] = ()) -> Report:
-    """Measure single appends, each timed alone, at each durability that the store has.
+def measure_appends(store: str = "sqlite", appends: int = APPENDS, peers: Sequence[str] = (), batch: int = 1) -> Report:
+    """Measure appends of `batch` commits, each timed alone, at each durability that the store has.
 
-    Writes `appends` commits and one round more for each measure and durability, under new ids each time.
+    Writes `appends` appends and one round more for each measure and durability, under new ids each time.
     Raises `EslabError` if an event is missing in the end, or a side runs at another durability.
     """
-    with target(store) as place:
-        rows = [row for setting in place.durabilities for row in _measure_setting(place, setting, appends, peers)]
-    return Report(rows, NOTE, versions_of(*peers))
+    if batch > 1 and peers:
+        raise InvalidInput(f"Expected no peer beside lists of {batch} commits, got {', '.join(peers)}: none has them.")
+    rows, versions = [], versions_of(*peers)
+    for durability in durabilities(store):
+        with target(store, durability) as place:
+            rows += _measure_setting(place, durability, appends, peers, batch)
+            versions |= place.versions
+    return Report(rows, NOTE, versions)
 
 
-def _measure_setting(place: Target, durability: str, appends: int, peers: Sequence[str]) -> list[Row]:
+def _measure_setting(place: Target, durability: str, appends: int, peers: Sequence[str], batch: int) -> list[Row]:
     with ExitStack() as stack:
-        appenders = [*_own(stack.enter_context(closing(place.open(durability))), uuid4().hex)]
-        if durability:
-            appenders.insert(0, _floor(stack, place, durability))
+        run, settings = uuid4().hex, {}
+        appenders = [*_own(stack.enter_context(closing(place.open())), run, batch)]
+        if floor := place.append_floor(durability):
+            stack.enter_context(closing(floor))
+            settings = floor.settings()
+            _check_settings("floor", settings, {**settings, **_expected(place, durability)})
+            appenders[:0] = _floor(floor, run, batch)
         for name in peers:
             peer = stack.enter_context(closing(open_peer(name, place.scheme, place.folder, durability)))
-            _check_settings(name, peer.settings(), durability)
+            _check_settings(name, peer.settings(), settings)
             appenders += _peer(peer)
         timed = _time_in_turn(appenders, appends)
         for appender in appenders:
-            _check_count(appender, appends + ROUND)
-    extra = _settings(durability)
-    return [single_row(name, place.scheme, seconds, **extra) for name, seconds in timed.items()]
+            _check_count(appender, (appends + ROUND) * batch)
+    return [single_row(name, place.scheme, seconds, batch, **settings) for name, seconds in timed.items()]
 
 
-def _own(store: EventStore, run: str) -> Iterator[Appender]:
+def _expected(place: Target, durability: str) -> dict[str, str]:
+    """What the floor must say of itself, where a durability was asked for."""
+    if not durability:
+        return {}
+    sqlite = {"journal_mode": "wal", "synchronous": durability}
+    return sqlite if place.scheme == "sqlite" else {"commitlog_sync": durability}
+
+
+def _own(store: EventStore, run: str, batch: int) -> Iterator[Appender]:
     clock = ManualClock(BEGAN)
     service, repository = AggregateService(store, Frosting, handle, clock), Repository(store, clock)
 
     def bare(number: int) -> Step:
-        ready = commit(f"store {run} {number % SPREAD}", number, request(number))
-        return partial(store.append, CUSTOMER, [ready])
+        return partial(store.append, CUSTOMER, _commits(f"store {run}", number, batch))
 
     def append(number: int) -> Step:
         asked, key = request(number), f"append {run} {number % SPREAD}"
@@ -96,20 +114,29 @@ def _own(store: EventStore, run: str) -> Iterator[Appender]:
         keys = [f"{kind} {run} {number}" for number in range(SPREAD)]
         return sum(sum(repository.load(CUSTOMER, Frosting, key).colors.values()) for key in keys)
 
-    for name, prepare in {"store": bare, "append": append, "wish": send}.items():
+    ways = {"store": bare, "append": append, "wish": send} if batch == 1 else {"store": bare}
+    for name, prepare in ways.items():
         yield Appender(name, prepare, partial(stored, name))
 
 
-def _floor(stack: ExitStack, place: Target, durability: str) -> Appender:
-    store = stack.enter_context(closing(place.open_beside(f"floor-{durability}", durability)))
-    floor = stack.enter_context(closing(SqliteFloor(store.path, durability)))
-    _check_settings("floor", floor.settings(), durability)
+def _floor(floor: Floor, run: str, batch: int) -> Iterator[Appender]:
+    def stored(kind: str) -> int:
+        return sum(floor.read(aggregate_id((Frosting, f"{kind} {run} {number}"))) for number in range(SPREAD))
 
-    def prepare(number: int) -> Step:
-        return partial(floor.append, commit(str(number % SPREAD), number, request(number)))
+    insert: Callable[[Commit], Step] | None = getattr(floor, "prepare_insert", None)
+    if insert and batch == 1:
+        yield Appender(
+            "insert", lambda number: insert(*_commits(f"insert {run}", number, 1)), partial(stored, "insert")
+        )
+    yield Appender(
+        "floor", lambda number: floor.prepare(_commits(f"floor {run}", number, batch)), partial(stored, "floor")
+    )
 
-    ids = [f"frosting:{number}" for number in range(SPREAD)]
-    return Appender("floor", prepare, lambda: sum(map(floor.read, ids)))
+
+def _commits(key: str, number: int, batch: int) -> list[Commit]:
+    """The commits of the `number`th append, all of one aggregate."""
+    numbers = range(number * batch, number * batch + batch)
+    return [commit(f"{key} {number % SPREAD}", each, request(each)) for each in numbers]
 
 
 def _peer(peer: Peer) -> Iterator[Appender]:
@@ -148,13 +175,9 @@ def _time(step: Step) -> float:
     return perf_counter() - begin
 
 
-def _settings(durability: str) -> dict[str, str]:
-    return {"journal_mode": "wal", "synchronous": durability} if durability else {}
-
-
-def _check_settings(name: str, found: dict[str, str], durability: str) -> None:
-    if found != _settings(durability):
-        raise EslabError(f"Expected {name} to run at {_settings(durability)}, found {found}; it can't be compared.")
+def _check_settings(name: str, found: dict[str, str], expected: dict[str, str]) -> None:
+    if found != expected:
+        raise EslabError(f"Expected {name} to run at {expected}, found {found}; it can't be compared.")
 
 
 def _check_count(appender: Appender, expected: int) -> None:

@@ -37,7 +37,7 @@ def repeat_option(option: str, args: Sequence[str]) -> Iterator[str]:
         yield arg
 
 
-Store = Annotated[str, typer.Option(help="sqlite or memory for a fresh store, or the URL of one to write to.")]
+Store = Annotated[str, typer.Option(help="sqlite, memory or cassandra for a fresh one, or a URL to write to.")]
 Peers = Annotated[list[str] | None, typer.Option("--peer", help="Measure a peer too: eventsourcing.")]
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.", dir_okay=False)]
 Runs = Annotated[int, typer.Option(min=1, help="Runs of each measure; the median counts.")]
@@ -62,12 +62,13 @@ def append(
     store: Store = "sqlite",
     peer: Peers = None,
     json: JsonFile = None,
-    appends: Annotated[int, typer.Option(min=1, help="Single appends of each measure.")] = 2000,
+    appends: Annotated[int, typer.Option(min=1, help="Appends of each measure.")] = 2000,
+    batch: Annotated[int, typer.Option(min=1, max=1000, help="Commits in one append.")] = 1,
 ) -> None:
-    """Append one event at a time: p50 and p99 at the same durability for all."""
+    """Append one event at a time, or lists of commits: p50 and p99 at the same durability for all."""
     from eslab.bench.append import measure_appends
 
-    _show(measure_appends(store, appends, peer or ()), json)
+    _show(measure_appends(store, appends, peer or (), batch), json)
 
 
 @app.command("import")

@@ -1,6 +1,6 @@
 """What hydration costs by length, from the bare read upwards.
 
-floor       a bare one-column SELECT of the payloads, on the same file, page by page
+floor       a bare one-column SELECT of the payloads, on the same tables, page by page
 read        the store's `read_many`, all pages dropped
 decode      checksums and typed decode of the same pages, which are in memory already
 hydrate     `Repository.load`, through the public interface: look-up, read, decode, fold
@@ -13,16 +13,15 @@ from functools import partial
 
 from eslab import EventStore, Repository, system_clock
 from eslab.aggregate import aggregate_id, serializer_of
-from eslab.bench.floors import SqliteFloor, Target, target
+from eslab.bench.floors import Target, target
 from eslab.bench.measure import RUNS, Measure, Report, Row, row, time_in_turn, versions_of
 from eslab.bench.peers import Peer, open_peer
 from eslab.bench.sample import CUSTOMER, Frosting, fill, state_after
-from eslab.stores.sqlite import SqliteStore
 
 LENGTHS = (1_000, 10_000, 100_000)
 EVENTS_IN_A_RUN = 10_000  # at least: the caches are cold after the garbage collector, which would rule a short run
 NOTE = (
-    "One aggregate of small events that one process reads again and again from a warm page cache: this can't show "
+    "One aggregate of small events that one process reads again and again while they are in memory: this can't show "
     "a cold disk, a network, large events, or what your own apply costs."
 )
 
@@ -36,7 +35,7 @@ def measure_hydration(
     """
     with target(store) as place:
         rows = [row for length in lengths for row in _measure_length(place, length, peers, runs)]
-    return Report(rows, NOTE, versions_of(*peers))
+    return Report(rows, NOTE, {**versions_of(*peers), **place.versions})
 
 
 def _measure_length(place: Target, events: int, peers: Sequence[str], runs: int) -> list[Row]:
@@ -44,12 +43,12 @@ def _measure_length(place: Target, events: int, peers: Sequence[str], runs: int)
         store = stack.enter_context(closing(place.open()))
         others = [stack.enter_context(closing(open_peer(name, place.scheme, place.folder))) for name in peers]
         fill(store, str(events), events)
-        measures = [*_own_measures(stack, store, events), *(_peer_measure(peer, events) for peer in others)]
+        measures = [*_own_measures(stack, place, store, events), *(_peer_measure(peer, events) for peer in others)]
         timed = time_in_turn(measures, runs)
     return [row(name, place.scheme, events, seconds) for name, seconds in timed.items()]
 
 
-def _own_measures(stack: ExitStack, store: EventStore, events: int) -> list[Measure]:
+def _own_measures(stack: ExitStack, place: Target, store: EventStore, events: int) -> list[Measure]:
     repository, id = Repository(store, system_clock), aggregate_id((Frosting, str(events)))
     pages = list(_pages(store, id))
     decode = serializer_of(Frosting).page
@@ -57,8 +56,8 @@ def _own_measures(stack: ExitStack, store: EventStore, events: int) -> list[Meas
         "read": lambda: sum(map(len, _pages(store, id))),
         "decode": lambda: sum(len(decode(page)) for page in pages),
     }
-    if isinstance(store, SqliteStore):
-        floor = stack.enter_context(closing(SqliteFloor(store.path)))
+    if floor := place.read_floor(store):
+        stack.enter_context(closing(floor))
         calls = {"floor": partial(floor.read, id), **calls}
     counts = [_measure(name, call, events, events) for name, call in calls.items()]
 

@@ -16,7 +16,7 @@ from eslab.store import Commit
 CUSTOMER = "bench"
 COLORS = ("red", "yellow", "blue", "white", "green")
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
-BATCH = 1000  # commits in one append while a store is filled
+BATCH = 400  # commits in one append while a store is filled; less than 128 KB, as Cassandra likes it
 
 
 class ColorAdded(Event):

@@ -11,8 +11,8 @@ from eslab.bench.measure import Report, Row
 
 BESIDE = {  # what each measure is compared with
     "hydrate": ("floor", "peer:"),
-    "store": ("floor",),
-    "append": ("floor", "peer:"),
+    "store": ("insert", "floor"),
+    "append": ("insert", "floor", "peer:"),
     "wish": ("floor", "peer-wish:"),
 }
 

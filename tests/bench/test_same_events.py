@@ -44,7 +44,7 @@ def test_the_floor_writes_the_rows_that_the_store_writes(place: Target, store: S
     with closing(place.open_beside("bare", "normal")) as bare, closing(SqliteFloor(bare.path)) as floor:
         for each in commits:
             store.append(CUSTOMER, [each])
-            floor.append(each)
+            floor.prepare([each])()
         assert list(bare.rows(CUSTOMER, "frosting:7")) == list(store.rows(CUSTOMER, "frosting:7")) == commits
         assert bare.heads(CUSTOMER, ["frosting:7"]) == store.heads(CUSTOMER, ["frosting:7"])
 
