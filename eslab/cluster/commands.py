@@ -51,6 +51,8 @@ def start(
         Cluster.start(regions, name, keep=keep, say=typer.echo, **options) as cluster,
     ):
         typer.echo(f"Up after {time.monotonic() - began:.0f} s\n{cluster.status()}\n\n{_ways_in(cluster)}")
+        if not keep:
+            typer.echo("Ctrl-C ends it; with --keep it would run on.")
         while not keep and cluster.is_running:
             time.sleep(LOOK_EVERY)
 

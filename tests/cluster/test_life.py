@@ -86,7 +86,6 @@ def test_a_node_that_cannot_start_shows_its_log(home: Path) -> None:
     assert [path.name for path in home.iterdir()] == ["lock.db"]
 
 
-@pytest.mark.full
 def test_data_survives_stop_and_start_until_it_is_destroyed(home: Path) -> None:
     """A named cluster remembers its regions, settings, addresses and rows; destroy asks first."""
     with Cluster.start(name="shop", commitlog_sync="periodic") as cluster:
@@ -107,7 +106,6 @@ def test_data_survives_stop_and_start_until_it_is_destroyed(home: Path) -> None:
     assert not (home / "shop").exists()
 
 
-@pytest.mark.full
 def test_a_kept_cluster_outlives_its_caller(home: Path, python: Callable[[str], Process]) -> None:
     """Until somebody stops it; who finds it meanwhile does not end it."""
     caller = python(START.format("name='kept', keep=True"))
@@ -120,7 +118,6 @@ def test_a_kept_cluster_outlives_its_caller(home: Path, python: Callable[[str], 
     assert not processes_in(home)
 
 
-@pytest.mark.full
 def test_a_cluster_runs_until_its_last_owner_is_gone(home: Path, python: Callable[[str], Process]) -> None:
     """One caller is killed, the other goes on; two handles in one process count twice."""
     caller = python(START.format("name='shared'"))
@@ -134,7 +131,6 @@ def test_a_cluster_runs_until_its_last_owner_is_gone(home: Path, python: Callabl
     assert not processes_in(home)
 
 
-@pytest.mark.full
 def test_clusters_run_side_by_side(home: Path, node: Cluster) -> None:
     """Each has addresses of its own."""
     with Cluster.start(name="other") as other:
@@ -142,7 +138,6 @@ def test_clusters_run_side_by_side(home: Path, node: Cluster) -> None:
         assert other.status().nodes[0].state == node.status().nodes[0].state == "up"
 
 
-@pytest.mark.full
 def test_a_login_opens_and_nothing_else_does(home: Path) -> None:
     """With authentication, only the cluster's own user gets in; Cassandra's well-known one doesn't, nor nobody."""
     with Cluster.start(authentication=True) as cluster:
@@ -153,7 +148,6 @@ def test_a_login_opens_and_nothing_else_does(home: Path) -> None:
             assert eventually(lambda login=login: is_refused(cluster, auth_provider=login), 10)  # logins are cached 2 s
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("options", [{"tls": True}, {"client_certificates": True}], ids=["tls", "certificates"])
 def test_only_who_has_the_keys_gets_in(home: Path, options: dict[str, bool]) -> None:
     """With TLS a plain client is refused, and where certificates are wanted one without."""
@@ -164,7 +158,6 @@ def test_only_who_has_the_keys_gets_in(home: Path, options: dict[str, bool]) -> 
         assert is_refused(cluster, ssl_context=stranger)
 
 
-@pytest.mark.full
 def test_a_replica_of_three_can_fall_out(home: Path) -> None:
     """us:3: a quorum does without one that is frozen, not without one killed too; with both back it is whole."""
     with Cluster.start(regions="us:3") as cluster:
