@@ -59,8 +59,8 @@ class Cluster(AbstractContextManager["Cluster"]):
         say       is told what happens; if it isn't given, only a download is told, by print
         options   how the nodes run: see `eslab.cluster.plan.Settings`
 
-        Takes about 8 s for one node and 20 s for three, 0.8 GB of memory for each, and the first time 70 MB from
-        Maven Central. Raises NoJava, NoJars, NoAddress, NodeFailed, ClusterError.
+        Takes about 6 s for one node and 20 s for three (docs/cluster.md), 0.6 GB of memory for each, and the first
+        time 70 MB from Maven Central. Raises NoJava, NoJars, NoAddress, NodeFailed, ClusterError.
         """
         tools = Tools(find_java(), fetch_jars(say or print))
         wish = Wish(check_name(name or f"tmp-{secrets.token_hex(4)}"), regions, options, throwaway=not name)

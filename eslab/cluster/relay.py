@@ -5,7 +5,7 @@ connection name its sender, so the relay knows the link: a pair of nodes, in bot
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
@@ -85,7 +85,7 @@ class Relay:
         """Every byte takes this long from now on, each way."""
         self.link(a, b).delay = seconds
 
-    def _guide(self, target: Node):
+    def _guide(self, target: Node) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with closing(writer), suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
                 async with asyncio.timeout(HANDSHAKE_PATIENCE):
