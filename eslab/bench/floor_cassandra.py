@@ -1,7 +1,7 @@
 """The floor under the Cassandra store: the same rows through the bare driver; and a throw-away node.
 
-The floor has connections of its own with the store's settings. Its pages are as large as the store's, its rows are
-tuples too, and it fetches the next page ahead as well, so what is left between the two is eslab's own work.
+The floor has connections of its own with the store's settings. Its pages are as large as the store's largest, its rows
+are tuples too, and it fetches the next page ahead as well, so what is left between the two is eslab's own work.
 """
 
 from collections.abc import Generator, Sequence

@@ -22,7 +22,7 @@ from uuid import UUID
 
 from cassandra import ConsistencyLevel
 from cassandra.cluster import ResponseFuture, Session
-from cassandra.query import BatchStatement, BatchType, PreparedStatement
+from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement
 
 from eslab.clock import Clock, system_clock, to_ms
 from eslab.errors import StoreClosed, StoreUnavailable
@@ -32,7 +32,9 @@ from eslab.stores.cassandra.connection import Options, connect
 from eslab.stores.cassandra.meanings import plainly
 from eslab.stores.cassandra.schema import ensure_schema, patiently
 
-PAGE = 5000  # commits in a page; see docs/benchmarks.md
+FIRST_PAGE = 500  # rows; how large they are is known only afterwards
+PAGE = 20_000  # rows in a further page, at most
+PAGE_BYTES = 4_000_000  # of payload in a further page, about; see docs/benchmarks.md
 IN_FLIGHT = 32  # aggregates that are read at once
 EARLIEST = UUID("00000000-0000-1000-8080-808080808080")  # below and above every timeuuid, in Cassandra's order
 LATEST = UUID("ffffffff-ffff-1fff-7f7f-7f7f7f7f7f7f")
@@ -127,12 +129,12 @@ class CassandraStore:
         up_to: UUID | None = None,
         reach: Reach = Reach.LOCAL,
     ) -> Generator[tuple[str, Sequence[bytes]], None, None]:
-        def start(id: str) -> tuple[str, ResponseFuture]:
+        def start(id: str) -> tuple[str, Answer]:
             return id, self._send("payloads", (customer_id, id, after[id] or EARLIEST, up_to or LATEST), reach)
 
         with self._plainly():
-            for id, future in _ahead(after, start):
-                for rows in _pages(future):
+            for id, answer in _ahead(after, start):
+                for rows in answer.pages():
                     yield id, [payload for (payload,) in rows]
 
     def rows(
@@ -140,7 +142,7 @@ class CassandraStore:
     ) -> Generator[Commit, None, None]:
         with self._plainly():
             key = (customer_id, aggregate_id, after or EARLIEST, up_to or LATEST)
-            for rows in _pages(self._send("rows", key, Reach.LOCAL)):
+            for rows in self._send("rows", key, Reach.LOCAL).pages():
                 yield from (Commit(*row) for row in rows)
 
     def save_snapshot(self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> None:
@@ -181,18 +183,17 @@ class CassandraStore:
     def _ask(self, asked: Iterable[tuple[str, tuple[Any, ...]]], reach: Reach) -> list[list[tuple[Any, ...]]]:
         """All rows of several queries, sent together: one wait."""
         with self._plainly():
-            futures = [self._send(name, parameters, reach) for name, parameters in asked]
-            return [[row for rows in _pages(future) for row in rows] for future in futures]
+            answers = [self._send(name, parameters, reach) for name, parameters in asked]
+            return [[row for rows in answer.pages() for row in rows] for answer in answers]
 
     def _do(self, name: str, parameters: tuple[Any, ...], reach: Reach = Reach.LOCAL) -> None:
         with self._plainly(writing=True):
-            self._send(name, parameters, reach).result()
+            self._send(name, parameters, reach).wait()
 
-    def _send(self, name: str, parameters: tuple[Any, ...], reach: Reach) -> ResponseFuture:
+    def _send(self, name: str, parameters: tuple[Any, ...], reach: Reach) -> "Answer":
         bound = self._prepared[name].bind(parameters)
         bound.consistency_level = LEVELS[reach]
-        bound.fetch_size = PAGE
-        return self._session().execute_async(bound)
+        return Answer(self._session(), bound)
 
     def _session(self) -> Session:
         if self._closed:
@@ -209,15 +210,36 @@ class CassandraStore:
             raise
 
 
-def _pages(future: ResponseFuture) -> Generator[list[tuple[Any, ...]], None, None]:
-    """The pages of an answer, the next one fetched while this one is worked on."""
-    more = True
-    while more:
-        rows: Any = future.result().current_rows
-        more = future.has_more_pages
-        if more:
-            future.start_fetching_next_page()
-        yield rows
+class Answer:
+    """What a statement that is under way gives, a page at a time."""
+
+    def __init__(self, session: Session, bound: BoundStatement) -> None:
+        self._session, self._bound = session, bound
+        self._future = self._ask(FIRST_PAGE)
+
+    def wait(self) -> None:
+        self._future.result()
+
+    def pages(self) -> Generator[list[tuple[Any, ...]], None, None]:
+        """All pages; the next one is fetched while this one is worked on, as large as rows like these allow."""
+        more = True
+        while more:
+            result = self._future.result()
+            rows: Any = result.current_rows
+            more = result.has_more_pages
+            if more:
+                self._future = self._ask(_rows_in_a_page(rows), result.paging_state)
+            yield rows
+
+    def _ask(self, rows: int, paging_state: bytes | None = None) -> ResponseFuture:
+        self._bound.fetch_size = rows
+        return self._session.execute_async(self._bound, paging_state=paging_state)
+
+
+def _rows_in_a_page(rows: Sequence[tuple[Any, ...]]) -> int:
+    """So many that a page of rows like these, with the payload last, takes some PAGE_BYTES."""
+    size = sum(len(row[-1]) for row in rows if isinstance(row[-1], bytes))
+    return max(1, min(PAGE, PAGE_BYTES * len(rows) // max(1, size)))
 
 
 def _ahead(items: Iterable[str], start: Callable[[str], T]) -> Generator[T, None, None]:

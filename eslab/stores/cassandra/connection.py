@@ -1,6 +1,7 @@
 """How a Cassandra URL is read, and how the driver is set up for it."""
 
 import os
+import socket
 import ssl
 from collections.abc import Mapping
 from math import ceil
@@ -25,6 +26,7 @@ from eslab.errors import InvalidInput
 from eslab.stores import url_options
 
 DEFAULTS: dict[str, str] = dict.fromkeys(("dc", "timeout", "speculate", "lifetime", "ca", "cert", "key"), "")
+NO_DELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # the driver leaves Nagle's wait on: 40 ms for a longer batch
 SECRETS = ("user", "password", "ca", "cert", "key")  # may come from ESLAB_CASSANDRA_USER and so on
 
 
@@ -107,6 +109,7 @@ def connect(options: Options) -> tuple[Cluster, Session]:
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         connect_timeout=ceil(options.timeout),
         control_connection_timeout=options.timeout,
+        sockopts=[NO_DELAY],
     )
     try:
         return cluster, cluster.connect()
