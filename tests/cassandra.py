@@ -33,6 +33,23 @@ def us3() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
+def three_regions() -> Iterator[Cluster]:
+    """Three data centres of one node each."""
+    with Cluster.start(regions="us,eu,asia") as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def regions(three_regions: Cluster) -> Iterator[Cluster]:
+    """The three regions, whole before the test and whole again after it."""
+    yield three_regions
+    three_regions.heal()
+    for region in three_regions.regions:
+        three_regions.thaw(region)
+    three_regions.wait()
+
+
+@pytest.fixture(scope="session")
 def frozen_store(us3: Cluster) -> Iterator[EventStore]:
     """A store on them; opened once, since the driver tries the frozen one for a while."""
     with closing(open_store(us3.url("lab_frozen"))) as store:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from eslab import EventStore, ManualClock, Repository, open_store
-from tests.cassandra import frozen_store, node, opener, us3  # noqa: F401 - fixtures
+from tests.cassandra import frozen_store, node, opener, regions, three_regions, us3  # noqa: F401 - fixtures
 from tests.support import START, new_url
 
 REAL = (pytest.mark.cassandra, pytest.mark.timeout(600))  # the first test that needs a cluster waits for it

@@ -1,4 +1,4 @@
-"""Clusters for tests. One node, `node`, comes from tests/cassandra.py; three regions are started here, once."""
+"""Clusters for tests. `node` and `regions` come from tests/cassandra.py."""
 
 import os
 import subprocess
@@ -11,27 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from eslab.cluster import Cluster
 from eslab.cluster.jars import fetch_jars
 
 Process = subprocess.Popen[str]
-
-
-@pytest.fixture(scope="session")
-def three_regions() -> Iterator[Cluster]:
-    """Three data centres of one node each."""
-    with Cluster.start(regions="us,eu,asia") as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def regions(three_regions: Cluster) -> Iterator[Cluster]:
-    """The three regions, whole before the test and whole again after it."""
-    yield three_regions
-    three_regions.heal()
-    for region in three_regions.regions:
-        three_regions.thaw(region)
-    three_regions.wait()
 
 
 @pytest.fixture

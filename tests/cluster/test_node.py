@@ -13,7 +13,7 @@ from eslab.cluster.commands import app
 from eslab.cluster.jars import cassandra_version
 from eslab.cluster.runtime import find_java
 
-on_cassandra = [pytest.mark.cassandra, pytest.mark.full, pytest.mark.timeout(600)]
+on_cassandra = [pytest.mark.cassandra, pytest.mark.timeout(600)]
 
 
 def command(*args: str) -> str:

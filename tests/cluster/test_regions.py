@@ -11,7 +11,7 @@ from cassandra.query import SimpleStatement
 from eslab.cluster import Cluster
 from tests.cluster.conftest import eventually
 
-pytestmark = [pytest.mark.cassandra, pytest.mark.full, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cassandra, pytest.mark.timeout(600)]
 
 EXPIRED = 3.0  # seconds; a write older than 2 is dropped by who receives it
 REPLICATION = "{'class': 'NetworkTopologyStrategy', 'us': 1, 'eu': 1, 'asia': 1}"
@@ -64,6 +64,7 @@ def test_both_sides_of_a_cut_take_writes_and_have_all_when_it_heals(regions: Clu
         assert eventually(lambda: all(numbers(region, table) == everything for region in (us, eu, asia)))
 
 
+@pytest.mark.full
 def test_a_frozen_region_catches_up_when_it_thaws(regions: Cluster, table: str) -> None:
     """The others go on without it, and their hints bring what it missed."""
     with regions.session("us") as us, regions.session("asia") as asia:

@@ -7,7 +7,7 @@ import textwrap
 import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier, Thread
@@ -371,7 +371,8 @@ def test_a_retry_does_not_prolong_a_life(tables: CassandraStore, node: Cluster) 
             time.sleep(1.2)
     assert rows(tables) == made
     expected = (request.time + 10 * DAY).timestamp()
-    assert max(abs(end - expected) for end in ends) < 2.5
+    assert max(abs(end - expected) for end in ends) < 2.5  # two clocks that count whole seconds, and the read
+    assert max(ends) - min(ends) < 2.4  # by three times 1.2 s, if a retry prolonged it
 
 
 @on_cassandra
@@ -504,9 +505,8 @@ def test_speculation_spares_the_wait_for_a_frozen_replica(three: Cluster) -> Non
     assert slowest[50] < 0.5
 
 
-@pytest.mark.full
 @on_cassandra
-def test_G1_parted_regions_end_with_the_same_winner() -> None:
+def test_G1_parted_regions_end_with_the_same_winner(regions: Cluster) -> None:
     """One request, decided differently on both sides of a cut: healed, all regions hold the greater decision."""
     decided = [
         {"counter:1": [Counted("tea")], "counter:2": [Counted("tea")], "counter:3": [Counted("tea")]},
@@ -516,21 +516,18 @@ def test_G1_parted_regions_end_with_the_same_winner() -> None:
     greater, lesser = sorted((here, there), key=lambda made: made[0].payload, reverse=True)
     shared = {commit.aggregate_id for commit in here} & {commit.aggregate_id for commit in there}
     winner = sorted([*greater, *(commit for commit in lesser if commit.aggregate_id not in shared)])
-    with Cluster.start(regions="us,eu,asia") as cluster:
-        us, eu, asia = stores = [CassandraStore.open(cluster.url("lab_parted", region)) for region in cluster.regions]
-        try:
-            cluster.cut("asia")
-            us.append("ann", here)
-            asia.append("ann", there)
-            assert [seen(us), seen(asia)] == [payloads(here), payloads(there)]
-            cluster.heal()
-            end = time.monotonic() + 120
-            while [seen(store) for store in stores] != [payloads(winner)] * 3 and time.monotonic() < end:
-                time.sleep(1)
-            assert [seen(us), seen(eu), seen(asia)] == [payloads(winner)] * 3
-        finally:
-            for store in stores:
-                store.close()
+    with ExitStack() as opened_stores:
+        urls = [regions.url("lab_parted", region) for region in regions.regions]
+        us, eu, asia = stores = [opened_stores.enter_context(opened(url)) for url in urls]
+        regions.cut("asia")
+        us.append("ann", here)
+        asia.append("ann", there)
+        assert [seen(us), seen(asia)] == [payloads(here), payloads(there)]
+        regions.heal()
+        end = time.monotonic() + 120
+        while [seen(store) for store in stores] != [payloads(winner)] * 3 and time.monotonic() < end:
+            time.sleep(1)
+        assert [seen(us), seen(eu), seen(asia)] == [payloads(winner)] * 3
 
 
 def payloads(made: list[Commit]) -> dict[str, bytes]:

@@ -178,7 +178,7 @@ class CassandraStore:
         """Seconds until the commit of a request expires: a function of the request, the same for every retry."""
         if not self.options.lifetime:
             return 0
-        return max(1, (ms + self.options.lifetime * 86_400_000 - to_ms(self._clock())) // 1000)
+        return max(1, ms // 1000 + self.options.lifetime * 86_400 - to_ms(self._clock()) // 1000)
 
     def _ask(self, asked: Iterable[tuple[str, tuple[Any, ...]]], reach: Reach) -> list[list[tuple[Any, ...]]]:
         """All rows of several queries, sent together: one wait."""
