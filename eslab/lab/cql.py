@@ -56,7 +56,8 @@ def run(store: EventStore, statement: str, *flags: str) -> "pandas.DataFrame":
         result = cassandra.session.execute(SimpleStatement(statement), trace="--trace" in flags)
     rows = pandas.DataFrame(list(result), columns=result.column_names)
     if "--trace" in flags:
-        display(trace(result))
+        with pandas.option_context("display.max_colwidth", None):  # the end of a line says how many rows were read
+            display(trace(result))
     return rows
 
 

@@ -22,7 +22,7 @@ from uuid import UUID
 
 from cassandra import ConsistencyLevel
 from cassandra.cluster import ResponseFuture, Session
-from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement
+from cassandra.query import BatchStatement, BatchType, PreparedStatement
 
 from eslab.clock import Clock, system_clock, to_ms
 from eslab.errors import StoreClosed, StoreUnavailable
@@ -129,12 +129,12 @@ class CassandraStore:
         up_to: UUID | None = None,
         reach: Reach = Reach.LOCAL,
     ) -> Generator[tuple[str, Sequence[bytes]], None, None]:
-        def start(id: str) -> tuple[str, Answer]:
+        def start(id: str) -> tuple[str, ResponseFuture]:
             return id, self._send("payloads", (customer_id, id, after[id] or EARLIEST, up_to or LATEST), reach)
 
         with self._plainly():
-            for id, answer in _ahead(after, start):
-                for rows in answer.pages():
+            for id, future in _ahead(after, start):
+                for rows in _pages(future):
                     yield id, [payload for (payload,) in rows]
 
     def rows(
@@ -142,7 +142,7 @@ class CassandraStore:
     ) -> Generator[Commit, None, None]:
         with self._plainly():
             key = (customer_id, aggregate_id, after or EARLIEST, up_to or LATEST)
-            for rows in self._send("rows", key, Reach.LOCAL).pages():
+            for rows in _pages(self._send("rows", key, Reach.LOCAL)):
                 yield from (Commit(*row) for row in rows)
 
     def save_snapshot(self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> None:
@@ -183,17 +183,18 @@ class CassandraStore:
     def _ask(self, asked: Iterable[tuple[str, tuple[Any, ...]]], reach: Reach) -> list[list[tuple[Any, ...]]]:
         """All rows of several queries, sent together: one wait."""
         with self._plainly():
-            answers = [self._send(name, parameters, reach) for name, parameters in asked]
-            return [[row for rows in answer.pages() for row in rows] for answer in answers]
+            futures = [self._send(name, parameters, reach) for name, parameters in asked]
+            return [[row for rows in _pages(future) for row in rows] for future in futures]
 
     def _do(self, name: str, parameters: tuple[Any, ...], reach: Reach = Reach.LOCAL) -> None:
         with self._plainly(writing=True):
-            self._send(name, parameters, reach).wait()
+            self._send(name, parameters, reach).result()
 
-    def _send(self, name: str, parameters: tuple[Any, ...], reach: Reach) -> "Answer":
+    def _send(self, name: str, parameters: tuple[Any, ...], reach: Reach) -> ResponseFuture:
         bound = self._prepared[name].bind(parameters)
         bound.consistency_level = LEVELS[reach]
-        return Answer(self._session(), bound)
+        bound.fetch_size = FIRST_PAGE
+        return self._session().execute_async(bound)
 
     def _session(self) -> Session:
         if self._closed:
@@ -210,30 +211,20 @@ class CassandraStore:
             raise
 
 
-class Answer:
-    """What a statement that is under way gives, a page at a time."""
+def _pages(future: ResponseFuture) -> Generator[list[tuple[Any, ...]], None, None]:
+    """The pages of an answer; the next one is fetched while this one is worked on, as large as rows like these allow.
 
-    def __init__(self, session: Session, bound: BoundStatement) -> None:
-        self._session, self._bound = session, bound
-        self._future = self._ask(FIRST_PAGE)
-
-    def wait(self) -> None:
-        self._future.result()
-
-    def pages(self) -> Generator[list[tuple[Any, ...]], None, None]:
-        """All pages; the next one is fetched while this one is worked on, as large as rows like these allow."""
-        more = True
-        while more:
-            result = self._future.result()
-            rows: Any = result.current_rows
-            more = result.has_more_pages
-            if more:
-                self._future = self._ask(_rows_in_a_page(rows), result.paging_state)
-            yield rows
-
-    def _ask(self, rows: int, paging_state: bytes | None = None) -> ResponseFuture:
-        self._bound.fetch_size = rows
-        return self._session.execute_async(self._bound, paging_state=paging_state)
+    One future fetches them all: one for each page would hold the pages read before until the garbage collector runs.
+    """
+    more = True
+    while more:
+        rows: Any = future.result().current_rows
+        more = future.has_more_pages
+        if more:
+            message: Any = future.message
+            message.fetch_size = _rows_in_a_page(rows)
+            future.start_fetching_next_page()
+        yield rows
 
 
 def _rows_in_a_page(rows: Sequence[tuple[Any, ...]]) -> int:
