@@ -86,7 +86,7 @@ def run(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed makes the same requests.")] = 7,
-    out: Annotated[Path, typer.Option(help="Folder for the reports.")] = Path("build/reports"),
+    out: Annotated[Path, typer.Option(help="Folder for the reports.", file_okay=False)] = Path("build/reports"),
     parameter: Annotated[
         list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="For notebooks that declare it.")
     ] = None,
@@ -127,8 +127,8 @@ def doctor() -> None:
     from eslab.lab.selfcheck import doctor as look
 
     found = look()
-    typer.echo(f"{found}\n{found.title if found.ready else found.advice}")
-    raise typer.Exit(0 if found.ready else 1)
+    typer.echo(f"{found}\n{found.title if found.passed else found.advice}")
+    raise typer.Exit(0 if found.passed else 1)
 
 
 def _pairs(options: list[str]) -> dict[str, str]:

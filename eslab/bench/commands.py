@@ -37,9 +37,19 @@ def repeat_option(option: str, args: Sequence[str]) -> Iterator[str]:
         yield arg
 
 
+def _in_a_folder(file: Path | None) -> Path | None:
+    """Refuse a file that can't be written before anything is measured."""
+    if file and not file.parent.is_dir():
+        raise typer.BadParameter(f"Expected a folder at {file.parent}, found none; make it first.")
+    return file
+
+
 Store = Annotated[str, typer.Option(help="sqlite, memory or cassandra for a fresh one, or a URL to write to.")]
 Peers = Annotated[list[str] | None, typer.Option("--peer", help="Measure a peer too: eventsourcing.")]
-JsonFile = Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.", dir_okay=False)]
+JsonFile = Annotated[
+    Path | None,
+    typer.Option("--json", help="Write all figures to this file.", dir_okay=False, callback=_in_a_folder),
+]
 Runs = Annotated[int, typer.Option(min=1, help="Runs of each measure; the median counts.")]
 
 

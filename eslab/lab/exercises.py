@@ -5,15 +5,14 @@ An exercise's source is its solution, in notebooks/solutions/; `learner_copy` ma
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
 from datetime import timedelta
-from html import escape
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from eslab import Command, EventStore, Rejected, Request
 from eslab.domains.bakery import BOWL, ColorAdded, Frosting
 from eslab.domains.downloads.downloaded import DownloadCounted, Downloaded
 from eslab.lab.session import START
+from eslab.lab.verdict import Verdict
 
 if TYPE_CHECKING:
     from eslab.stores.cassandra import CassandraStore
@@ -26,28 +25,6 @@ DOWNLOADS = [  # title, month, day, customer
     ("glow", "2026-02", 35, "cleo"),
     ("1408", "2026-01", 8, "dan"),
 ]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a check found: one line for each case."""
-
-    lines: list[tuple[bool, str]]
-    title: ClassVar[str] = "All cases pass."
-    advice: ClassVar[str] = "Not yet: mend the lines marked ✗ and run the cell again."
-
-    @property
-    def passed(self) -> bool:
-        """Did every case pass?"""
-        return all(ok for ok, _ in self.lines)
-
-    def __repr__(self) -> str:
-        return "\n".join(f"{'✓' if ok else '✗'} {line}" for ok, line in self.lines)
-
-    def _repr_html_(self) -> str:
-        items = "".join(f"<li>{'✓' if ok else '✗'} {escape(line)}</li>" for ok, line in self.lines)
-        words = self.title if self.passed else self.advice
-        return f'<b>{words}</b><ul style="list-style:none;padding-left:0">{items}</ul>'
 
 
 class AtLeast(Command):

