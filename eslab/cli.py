@@ -81,8 +81,8 @@ def run(
     store: Annotated[
         str | None,
         typer.Option(
-            help="Store URL; {notebook} in it becomes each one's name. `cassandra` starts a node for the run. "
-            "Default: a fresh SQLite file each."
+            help="Store URL; {notebook} in it becomes each one's name, and Cassandra's keyspace `lab` is `lab_NAME` "
+            "for each. `cassandra` starts a node for the run. Default: a fresh SQLite file each."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed makes the same requests.")] = 7,

@@ -10,8 +10,8 @@ import pytest
 from eslab import EventStore, StoreClosed, open_store
 from eslab.cluster.cluster import Cluster
 from eslab.store import MAX_ID_BYTES
+from eslab.stores.cassandra.schema import TABLES
 
-TABLES = ("events", "snapshots", "aggregates")
 KEYSPACES = 8  # as many stores as a test has open at once
 numbers = count()
 

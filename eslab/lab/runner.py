@@ -13,6 +13,7 @@ from os.path import relpath
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import papermill
 from nbformat import NotebookNode
@@ -95,7 +96,8 @@ def run_notebooks(
     """Run notebooks one after the other; what each of them became is saved in `out` as NAME.ipynb.
 
     Without `store` each notebook gets an empty SQLite file of its own, `out`/stores/NAME.db, which stays for a
-    look. In a given URL `{notebook}` stands for the notebook's name; without it all share that store as it is.
+    look. In a given URL `{notebook}` stands for the notebook's name; on Cassandra the keyspace `lab` becomes
+    `lab_NAME` for each.
     Raises `InvalidInput` before anything runs if a parameter is misspelt or has the wrong type.
     """
     everywhere = {"store": store or "", "seed": seed}
@@ -173,12 +175,20 @@ def _at(place: Path) -> list[Path]:
 
 def _store(notebook: Path, out: Path, url: str | None) -> str:
     if url:
-        return url.replace("{notebook}", notebook.stem)
+        return _apart(url).replace("{notebook}", notebook.stem)
     stores = out / "stores"
     stores.mkdir(exist_ok=True)
     for old in stores.glob(f"{notebook.stem}.db*"):
         old.unlink()
     return fresh_store(notebook, out)
+
+
+def _apart(url: str) -> str:
+    """A Cassandra URL with a keyspace for each notebook, since a lesson begins empty."""
+    parts = urlsplit(url)
+    if parts.scheme != "cassandra" or "{notebook}" in url:
+        return url
+    return parts._replace(path=f"{parts.path}_{{notebook}}").geturl()
 
 
 def _code_cells(notebook: NotebookNode) -> list[Any]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from eslab import EventStore, ManualClock, Request, display, open_store
+from eslab import EventStore, InvalidInput, ManualClock, Request, display, open_store
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 
@@ -32,8 +32,35 @@ class Lab:
 
 
 def open_lab(store: str, seed: int) -> Lab:
-    """Open the store of a lesson; the same seed makes the same requests on every run and store."""
-    return Lab(store, seed, open_store(store), ManualClock(START), Random(seed))  # noqa: S311 - repeatable on purpose
+    """Open the store of a lesson; the same seed makes the same requests on every run and store.
+
+    A lesson begins empty. A Cassandra keyspace whose name begins with `lab_` is emptied for it, since such keyspaces
+    are made for lessons; another one that holds rows is refused with `InvalidInput`.
+    """
+    opened = open_store(store)
+    try:
+        _make_empty(opened)
+    except BaseException:
+        opened.close()
+        raise
+    return Lab(store, seed, opened, ManualClock(START), Random(seed))  # noqa: S311 - repeatable on purpose
+
+
+def _make_empty(store: Any) -> None:
+    if not hasattr(store, "session"):
+        return  # a file or a dictionary, which a lesson gets anew
+    from eslab.stores.cassandra.schema import TABLES
+
+    any_row = "SELECT customer_id FROM {} LIMIT 1"
+    filled = [table for table in TABLES if store.session.execute(any_row.format(table)).one()]
+    keyspace = store.options.keyspace
+    if filled and not keyspace.startswith("lab_"):
+        raise InvalidInput(
+            f"Expected an empty keyspace for a lesson, found rows in {', '.join(filled)} of {keyspace}. Name one that "
+            "begins with lab_, such as lab_lesson: it is made if it is missing, and emptied when a lesson opens it."
+        )
+    for table in filled:
+        store.session.execute(f"TRUNCATE {table}")
 
 
 @dataclass

@@ -1,8 +1,12 @@
 """The lesson on Cassandra: whose node it runs on, what its exercise accepts, what it measures."""
 
+from contextlib import closing
+
 import pandas
 import pytest
 
+from eslab import InvalidInput, open_store
+from eslab.bench.sample import commit, request
 from eslab.lab.cassandra_lesson import (
     NEWEST,
     cost_of_width,
@@ -13,6 +17,7 @@ from eslab.lab.cassandra_lesson import (
     time_queries,
 )
 from eslab.lab.exercises import check_primary_key
+from eslab.lab.session import open_lab
 from tests.cassandra import emptied
 
 on_cassandra = [pytest.mark.cassandra, pytest.mark.timeout(600)]
@@ -32,6 +37,22 @@ def test_the_readers_own_cassandra_is_used_and_left_alone() -> None:
     node.close()
     assert node.url == "cassandra://ann:secret@127.0.0.1:9042/lab" and node.own is None
     assert repr(node) == "Cassandra at 127.0.0.1:9042, keyspace lab: yours, and the lesson's rows stay there."
+
+
+@pytest.mark.cassandra
+@pytest.mark.timeout(600)
+def test_a_lesson_begins_empty(node) -> None:
+    """A lab_ keyspace is emptied for it; another one that holds rows is refused, and keeps them."""
+    for keyspace, left in ("lab_lesson", 0), ("lab", 1):
+        with closing(open_store(node.url(keyspace))) as store:
+            store.append("ann", [commit("bowl", 1, request(1))])
+        if left:
+            with pytest.raises(InvalidInput, match=r"found rows in events, aggregates of lab\. Name one that begins"):
+                open_lab(node.url(keyspace), 7)
+        else:
+            open_lab(node.url(keyspace), 7).store.close()
+        with closing(open_store(node.url(keyspace))) as store:
+            assert len(list(store.rows("ann", "frosting:bowl"))) == left
 
 
 def test_the_chart_says_in_words_what_the_widest_partition_costs() -> None:

@@ -98,6 +98,12 @@ def test_notebook_in_the_url_stands_for_the_name(notebook, tmp_path):
     assert runs[0].parameters["store"] == "sqlite:////nowhere/a.db"
 
 
+def test_each_notebook_has_a_keyspace_of_its_own(notebook, tmp_path):
+    """Lessons begin empty, so they can't share one; the options stay."""
+    runs = run_notebooks([notebook("a")], tmp_path / "out", Log(), store="cassandra://127.0.0.2/lab?dc=us")
+    assert runs[0].parameters["store"] == "cassandra://127.0.0.2/lab_a?dc=us"
+
+
 def test_nothing_runs_when_a_parameter_is_wrong(notebook, tmp_path):
     """All notebooks are checked before the first one starts."""
     log = Log()
