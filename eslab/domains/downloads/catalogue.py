@@ -1,4 +1,7 @@
-"""The catalogue: which titles there are, and whose they are. It is data/catalogue.csv, read once."""
+"""The catalogue: which titles there are, whose they are, and where they are offered.
+
+It is data/catalogue.csv (real titles) and data/countries.toml (invented), read once.
+"""
 
 import csv
 from collections.abc import Iterator, Mapping
@@ -6,14 +9,15 @@ from functools import cache
 from io import StringIO
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
-from eslab.domains.downloads.files import checked, data_file, read
+from eslab.domains.downloads.files import Country, checked, data_file, read, read_toml
 from eslab.errors import InvalidInput
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
+COLUMNS = ["title_id", "title", "kind", "studio", "release_year"]
 
 
 class Title(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -24,31 +28,57 @@ class Title(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: Literal["film", "series"]
     studio: Text
     release_year: Annotated[int, msgspec.Meta(ge=1888, le=2100)]  # 1888: the oldest film that survives
+    countries: frozenset[Country] = frozenset()  # where it is offered; empty is everywhere
 
 
 Catalogue = Mapping[str, Title]
 
 
+class _Offer(msgspec.Struct):
+    countries: Annotated[frozenset[Country], msgspec.Meta(min_length=1)]
+
+
+class _Countries(msgspec.Struct, forbid_unknown_fields=True):
+    titles: dict[str, Any]
+    invented: bool = False
+
+
 @cache
-def load_catalogue(path: Path | None = None) -> Catalogue:
+def load_catalogue(path: Path | None = None, countries: Path | None = None) -> Catalogue:
     """The titles of a CSV file (our own by default) by title id, in the order of the file; read once per file.
 
-    Raises `InvalidInput` with file, line and column if a row is not a `Title`, or a title id stands twice.
+    A title that the file of countries does not name is offered everywhere. Raises `InvalidInput` with file, line and
+    column or key if a row is not a `Title`, a title id stands twice, or a country is none.
     """
     titles: dict[str, Title] = {}
     for where, title in _rows(path or data_file("catalogue.csv")):
         if title.title_id in titles:
             raise InvalidInput(f"{where}, title_id: Expected a new id, found {title.title_id!r} again; add the year.")
         titles[title.title_id] = title
+    if path is None or countries:
+        _offer(titles, countries or data_file("countries.toml"))
     return MappingProxyType(titles)
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Title]]:
     """Each title, with the file and line where it ends."""
     reader = csv.DictReader(StringIO(read(path)), restkey="surplus")
-    columns = list(Title.__struct_fields__)
-    if reader.fieldnames != columns:
-        raise InvalidInput(f"{path}, line 1: Expected the columns {columns}, found {reader.fieldnames}; mend them.")
+    if reader.fieldnames != COLUMNS:
+        raise InvalidInput(f"{path}, line 1: Expected the columns {COLUMNS}, found {reader.fieldnames}; mend them.")
     for row in reader:
         where = f"{path}, line {reader.line_num}"
-        yield where, checked(row, Title, where, strict=False)
+        place = lambda column, where=where: f"{where}, {column}" if column else where  # noqa: E731
+        yield where, checked(row, Title, place, strict=False)
+
+
+def _offer(titles: dict[str, Title], path: Path) -> None:
+    """Limit the titles that the file names to their countries."""
+    toml = read_toml(path)
+    offered = toml.checked(toml.content, _Countries).titles
+    for title_id, countries in offered.items():
+        if title_id not in titles:
+            raise InvalidInput(
+                f"{toml.place('titles', title_id)}: Expected a title of the catalogue, found {title_id!r}; mend it."
+            )
+        countries = toml.checked({"countries": countries}, _Offer, "titles", title_id).countries
+        titles[title_id] = msgspec.structs.replace(titles[title_id], countries=countries)

@@ -3,7 +3,7 @@
 It keeps the requests that it counted, so a download counts once however often its event is met.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from eslab import Aggregate, Event
@@ -16,19 +16,34 @@ class DownloadCounted(Event):
     request_id: UUID
     device: str
     time: datetime
+    rules: int = 0  # the version of the studio rules that decided; 0: from before it was kept
+
+
+class DownloadVoided(Event):
+    """A counted download was taken back as one too many; it counts no more, whenever its grant is met."""
+
+    request_id: UUID
 
 
 class Downloaded(Aggregate):
     """The granted downloads of a title, by request."""
 
     downloads: dict[UUID, DownloadCounted] = {}
+    voided: set[UUID] = set()
 
-    def apply(self, event: DownloadCounted) -> None:
-        self.downloads[event.request_id] = event
+    def apply(self, event: DownloadCounted | DownloadVoided) -> None:
+        match event:
+            case DownloadCounted():
+                self.downloads[event.request_id] = event
+            case DownloadVoided():
+                self.voided.add(event.request_id)
 
-    def count_since(self, time: datetime, window: timedelta) -> int:
-        """How many downloads are later than `time - window`, those later than `time` included.
+    @property
+    def counted(self) -> dict[UUID, DownloadCounted]:
+        """The downloads that count: all but those taken back."""
+        return {id: download for id, download in self.downloads.items() if id not in self.voided}
 
-        A late wish must not slip in behind downloads that were granted before it arrived.
-        """
-        return sum(download.time > time - window for download in self.downloads.values())
+    @property
+    def times(self) -> list[datetime]:
+        """When the downloads that count were granted."""
+        return [download.time for download in self.counted.values()]

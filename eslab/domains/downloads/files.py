@@ -1,7 +1,11 @@
-"""Data files: where they are, and how their values are checked."""
+"""Data files: where they are, and how their values are checked; an error names file, line and key."""
 
+import re
+import tomllib
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -9,9 +13,34 @@ import eslab
 from eslab.errors import InvalidInput
 
 T = TypeVar("T")
+Keys = tuple[str | int, ...]
+Country = Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")]  # ISO 3166: "DE"
 
 _PACKAGE = Path(eslab.__file__).parent
 _FOLDERS = (_PACKAGE / "data", _PACKAGE.parent / "data")  # in a wheel, in a checkout
+
+
+class Toml(NamedTuple):
+    """A TOML file that was read: its content, and in which line each table and key begins."""
+
+    path: Path
+    content: dict[str, Any]
+    lines: Mapping[Keys, int]
+
+    def place(self, *keys: str | int) -> str:
+        """File, line and key, for messages; a key that is missing has the line of its table."""
+        known = next((keys[:n] for n in range(len(keys), 0, -1) if keys[:n] in self.lines), ())
+        line = f", line {self.lines[known]}" if known else ""
+        name = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
+        return f"{self.path}{line}{', ' if name else ''}{name}"
+
+    def checked(self, value: dict[str, Any], kind: type[T], *keys: str | int) -> T:
+        """A table of the file as `kind`; otherwise `InvalidInput` with file, line and key."""
+        return checked(value, kind, lambda key: self.place(*keys, *([key] if key else [])))
+
+    def named(self, value: dict[str, Any], kind: type[T], *keys: str | int) -> dict[str, T]:
+        """A table of named tables, each checked by itself, since msgspec does not name the key that is wrong."""
+        return {name: self.checked(each, kind, *keys, name) for name, each in value.items()}
 
 
 def data_file(name: str) -> Path:
@@ -32,23 +61,71 @@ def read(path: Path) -> str:
         ) from error
 
 
-def checked(value: dict[str, Any], kind: type[T], where: str, *, strict: bool = True) -> T:
+def read_toml(path: Path) -> Toml:
+    """A TOML file with the lines of its keys; `InvalidInput` if it isn't TOML."""
+    text = read(path)
+    try:
+        return Toml(path, tomllib.loads(text), _lines(text))
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidInput(f"{path}: Expected TOML, found an error: {error}; mend it there.") from error
+
+
+def checked(value: dict[str, Any], kind: type[T], place: Callable[[str], str], *, strict: bool = True) -> T:
     """The value as `kind`; otherwise `InvalidInput` with the place, what was expected and what was found.
 
-    `strict=False` reads numbers from text, as in a CSV file.
+    `place` says where a key stands, and with "" where the whole does. `strict=False` reads numbers from text, as in a
+    CSV file.
     """
     try:
-        return msgspec.convert(value, kind, strict=strict)
+        return msgspec.convert(value, kind, strict=strict, dec_hook=_time_zone)
     except msgspec.ValidationError as error:
         problem, _, path = str(error).partition(" - at `$")
-        key = path.strip(".`")
+        key = re.split(r"[.\[`]", path.lstrip("."), maxsplit=1)[0]
         if key not in value:
-            raise InvalidInput(f"{where}{path.rstrip('`')}: {problem}; mend it there.") from None
+            raise InvalidInput(f"{place('')}: {problem}; mend it there.") from None
         problem = _choices(kind, key) or problem.partition(", got ")[0]
-        raise InvalidInput(f"{where}, {key}: {problem}, found {value[key]!r}; mend it there.") from None
+        raise InvalidInput(f"{place(key)}: {problem}, found {value[key]!r}; mend it there.") from None
+
+
+def _time_zone(kind: type, value: Any) -> ZoneInfo:
+    """Read a time zone from its name."""
+    try:
+        return ZoneInfo(value)
+    except (LookupError, ValueError, TypeError, OSError):  # a folder of zones, such as "Europe", is an OSError
+        raise ValueError("Expected a time zone such as Europe/Berlin") from None
 
 
 def _choices(kind: type, field: str) -> str:
     """What a field with a few allowed values expects, since msgspec does not name them."""
     choices = get_type_hints(kind).get(field)
     return f"Expected {' or '.join(get_args(choices))}" if get_origin(choices) is Literal else ""
+
+
+def _lines(text: str) -> dict[Keys, int]:
+    """The line in which each table and key begins. tomllib does not tell, so each line is read as a file of its own."""
+    lines: dict[Keys, int] = {}
+    table: Keys = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        is_table = line.lstrip().startswith("[")
+        try:
+            alone = tomllib.loads(line if is_table else f"{line.partition('=')[0]} = 0")
+        except tomllib.TOMLDecodeError:
+            continue  # a comment, or within a value of several lines
+        keys = _keys(alone, () if is_table else table, lines, appends=line.lstrip().startswith("[["))
+        table = keys if is_table else table
+        if keys:
+            lines.setdefault(keys, number)
+    return lines
+
+
+def _keys(alone: Any, keys: Keys, lines: Mapping[Keys, int], *, appends: bool) -> Keys:
+    """The path to what one line names; tables in an array are counted, and `[a.b]` means the last `a`."""
+    while isinstance(alone, dict) and alone:
+        ((key, alone),) = alone.items()
+        keys = (*keys, key)
+        count = sum((*keys, n) in lines for n in range(len(lines)))
+        if isinstance(alone, list):
+            return (*keys, count)
+        if count:
+            keys = (*keys, count - 1)
+    return keys

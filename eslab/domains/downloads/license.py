@@ -1,7 +1,15 @@
-"""License: what one device may play of one title. Its id is `license:DEVICE/TITLE`."""
+"""License: what one device may play of one title. Its id is `license:DEVICE/TITLE`.
 
-from datetime import datetime
+A licence is named by the request that asked for it. It has periods: the issue is one, named like the licence, and each
+renewal is one, named by its own request. A period ends at its expiry, or so many hours after the first play that names
+it, whichever is earlier; the licence ends with the latest of its periods. Released and revoked it ends for good.
+"""
+
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple
 from uuid import UUID
+
+import msgspec
 
 from eslab import Aggregate, Event
 from eslab.errors import InvalidInput
@@ -13,15 +21,168 @@ class LicenseIssued(Event):
 
     license_id: UUID
     time: datetime
+    expires: datetime | None = None  # None: never
+    play_hours: int | None = None  # after the first play; None: no limit
+    rules: int = 0  # the version of the studio rules that decided; 0: from before it was kept
+
+
+class LicenseRenewed(Event):
+    """A licence got another period."""
+
+    license_id: UUID
+    renewal_id: UUID
+    time: datetime
+    expires: datetime | None
+    play_hours: int | None
+    rules: int
+
+
+class PlaybackStarted(Event):
+    """The title was played in a period of the licence for the first time."""
+
+    license_id: UUID
+    period: UUID
+    time: datetime
+
+
+class LicenseExpired(Event):
+    """A period of the licence has ended; others may go on."""
+
+    license_id: UUID
+    period: UUID
+    time: datetime
+
+
+class LicenseReleased(Event):
+    """The title was deleted from the device."""
+
+    license_id: UUID
+    time: datetime
+
+
+class LicenseRevoked(Event):
+    """The licence was taken back; this wins over whatever else happens to it."""
+
+    license_id: UUID
+    time: datetime
+    reason: str
+
+
+class RenewalVoided(Event):
+    """A renewal was taken back as one too many; its period counts no more, whenever it is met."""
+
+    license_id: UUID
+    renewal_id: UUID
+
+
+class Period(msgspec.Struct, frozen=True):
+    """A time in which the title may be played."""
+
+    license_id: UUID
+    begins: datetime
+    expires: datetime | None
+    play_hours: int | None
+    rules: int
+
+
+class Status(NamedTuple):
+    """How a licence stands, and since when; only an active one is signed."""
+
+    state: Literal["active", "revoked", "released", "expired"]
+    since: datetime | None = None
+
+    def __str__(self) -> str:
+        return f"{self.state} since {self.since:%Y-%m-%d %H:%M} UTC" if self.since else self.state
 
 
 class License(Aggregate):
-    """The licences issued to a device for a title, by licence id."""
+    """The licences of a device for a title: their periods, and what ended them, by name and earliest time."""
 
-    issued: dict[UUID, datetime] = {}
+    fold_version = 2
 
-    def apply(self, event: LicenseIssued) -> None:
-        self.issued[event.license_id] = event.time
+    periods: dict[UUID, Period] = {}  # by the request that began it
+    played: dict[UUID, datetime] = {}  # by period
+    expired: dict[UUID, datetime] = {}  # by period
+    released: dict[UUID, datetime] = {}
+    revoked: dict[UUID, datetime] = {}
+    voided: set[UUID] = set()  # renewals
+
+    def apply(
+        self,
+        event: LicenseIssued
+        | LicenseRenewed
+        | PlaybackStarted
+        | LicenseExpired
+        | LicenseReleased
+        | LicenseRevoked
+        | RenewalVoided,
+    ) -> None:
+        match event:
+            case LicenseIssued():
+                self.periods[event.license_id] = _period(event)
+            case LicenseRenewed():
+                self.periods[event.renewal_id] = _period(event)
+            case PlaybackStarted():
+                _keep_earliest(self.played, event.period, event.time)
+            case LicenseExpired():
+                _keep_earliest(self.expired, event.period, event.time)
+            case LicenseReleased():
+                _keep_earliest(self.released, event.license_id, event.time)
+            case LicenseRevoked():
+                _keep_earliest(self.revoked, event.license_id, event.time)
+            case RenewalVoided():
+                self.voided.add(event.renewal_id)
+
+    def issued(self, license_id: UUID) -> bool:
+        """Is the issue of the licence known here?"""
+        return license_id in self.periods and self.periods[license_id].license_id == license_id
+
+    def names(self, license_id: UUID) -> list[UUID]:
+        """The names of the licence's periods, in order of their begin."""
+        named = [name for name, period in self.periods.items() if period.license_id == license_id]
+        return sorted((name for name in named if name not in self.voided), key=self._begin)
+
+    def renewals(self, license_id: UUID | None = None) -> list[UUID]:
+        """The renewals of a licence, or of all licences here, in order."""
+        renewals = [n for n, p in self.periods.items() if n != p.license_id and license_id in (None, p.license_id)]
+        return sorted((name for name in renewals if name not in self.voided), key=self._begin)
+
+    def before(self, license_id: UUID) -> list[UUID]:
+        """The licences that were issued here before this one, in order."""
+        begin = self._begin(license_id)
+        earlier = [name for name in self.periods if self.issued(name) and self._begin(name) < begin]
+        return sorted(earlier, key=self._begin)
+
+    def period_end(self, name: UUID) -> datetime | None:
+        """When a period ends: the earlier of its expiry and its first play plus the allowed hours; None is never."""
+        period, ends = self.periods[name], [self.expired.get(name)]
+        ends.append(period.expires)
+        if name in self.played and period.play_hours is not None:
+            ends.append(self.played[name] + timedelta(hours=period.play_hours))
+        return min((end for end in ends if end), default=None)
+
+    def end(self, license_id: UUID) -> datetime | None:
+        """When the last of the licence's periods ends; None is never."""
+        ends = [self.period_end(name) for name in self.names(license_id)]
+        return None if None in ends else max((end for end in ends if end), default=None)
+
+    def over(self, license_id: UUID) -> Status | None:
+        """Revoked or released, whenever that was; None if neither."""
+        if license_id in self.revoked:
+            return Status("revoked", self.revoked[license_id])
+        if license_id in self.released:
+            return Status("released", self.released[license_id])
+        return None
+
+    def status(self, license_id: UUID, now: datetime) -> Status:
+        """How the licence stands at a moment; revoked wins over released, and released over expired."""
+        end = self.end(license_id)
+        if over := self.over(license_id):
+            return over
+        return Status("expired", end) if end and end <= now else Status("active")
+
+    def _begin(self, name: UUID) -> tuple[datetime, UUID]:
+        return self.periods[name].begins, name
 
 
 def license_key(device: str, title: str) -> str:
@@ -29,3 +190,11 @@ def license_key(device: str, title: str) -> str:
     if not device or "/" in device:
         raise InvalidInput(f"Expected a device name without '/', got {device!r}.")
     return f"{device}/{title}"
+
+
+def _period(event: LicenseIssued | LicenseRenewed) -> Period:
+    return Period(event.license_id, event.time, event.expires, event.play_hours, event.rules)
+
+
+def _keep_earliest(times: dict[UUID, datetime], name: UUID, time: datetime) -> None:
+    times[name] = min(time, times.get(name, time))

@@ -1,96 +1,253 @@
-"""Studio rules: how often a title may be downloaded. They are data/studio_rules.toml, read once.
+"""The rules: small pure functions in one table, each with the sentence that people are shown.
 
-Rules come in versions, each in force from the start of its day in UTC until the next one starts. The version in
-force at the time of the request decides, however late the request arrives.
+A rule looks at an `Ask` and answers with a `Check`: passed or not, and its numbers. A limit is broken when the others
+that count are as many as it allows. The same functions decide wishes, explain themselves at the command desk, and
+find what overlapping decisions have overshot (reconcile.py).
 """
 
-import tomllib
-from datetime import UTC, date, datetime
-from functools import cache
-from itertools import pairwise
-from pathlib import Path
-from typing import Annotated, Any
+from collections.abc import Callable, Iterator, Sized
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
 
-import msgspec
+from eslab import Rejected, display
+from eslab.domains.downloads.catalogue import Title
+from eslab.domains.downloads.devices import Devices
+from eslab.domains.downloads.downloaded import Downloaded
+from eslab.domains.downloads.license import License
+from eslab.domains.downloads.plans import Plan
+from eslab.domains.downloads.studios import StudioRules
+from eslab.domains.downloads.wishes import DownloadWish, Expire, Release, Renew, RequestDownload, Revoke, StartPlayback
 
-from eslab.clock import to_ms
-from eslab.domains.downloads.files import checked, data_file, read
-from eslab.errors import InvalidInput
-
-
-class StudioRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one studio allows; None is no limit."""
-
-    downloads_per_title_per_year: Annotated[int, msgspec.Meta(ge=0)] | None = None
+NOBODY = UUID(int=0)
 
 
-class RuleSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One version of the rules: what each named studio allows, and what all others do."""
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A wish, and all that the rules may look at; they read neither a clock nor a file."""
 
-    version: Annotated[int, msgspec.Meta(ge=1)]
-    effective_from: date
-    default: StudioRules
-    studios: dict[str, StudioRules]
+    wish: DownloadWish
+    time: datetime  # the request's
+    title: Title | None  # None: not in the catalogue
+    studio: StudioRules
+    plan: Plan | None = None  # None: no such plan
+    seen: Downloaded = field(default_factory=Downloaded)
+    licence: License = field(default_factory=License)
+    devices: Devices = field(default_factory=Devices)
+    rules_version: int = 0  # those in force, which the deciding event carries
+    plans_version: int = 0
 
-    def for_studio(self, studio: str) -> StudioRules:
-        """What the studio allows; a studio that is not named here allows the default."""
-        return self.studios.get(studio, self.default)
-
-
-class Rules(msgspec.Struct, frozen=True):
-    """All versions of the rules, oldest first."""
-
-    versions: tuple[RuleSet, ...]
-    invented: bool = False  # are the figures made up, for teaching?
-
-    def at(self, time: datetime) -> RuleSet:
-        """The version in force at a time; `InvalidInput` before the first one, or for a time without a zone."""
-        to_ms(time)  # refuses a time without a zone
-        day = time.astimezone(UTC).date()
-        started = [rules for rules in self.versions if rules.effective_from <= day]
-        if not started:
-            first = self.versions[0].effective_from
-            raise InvalidInput(f"Expected a time from {first} on, when the first rules start, got {time}.")
-        return started[-1]
+    @property
+    def license_id(self) -> UUID:
+        """The licence that the wish names; a request for a download names none yet."""
+        return NOBODY if isinstance(self.wish, RequestDownload) else self.wish.license_id
 
 
-class _File(msgspec.Struct, forbid_unknown_fields=True):
-    versions: Annotated[list[dict[str, Any]], msgspec.Meta(min_length=1)]
-    invented: bool = False
+@dataclass(frozen=True)
+class Check:
+    """What a rule found; where it is broken, why, and when the wish would be allowed, if that is known."""
+
+    passed: bool = True
+    reason: str = ""
+    limit: int | None = None
+    count: int | None = None
+    allowed_at: datetime | None = None
 
 
-class _Studios(msgspec.Struct):
-    studios: dict[str, dict[str, Any]]
+class Refused(Rejected):
+    """A rejection with the rule's sentence, and the moment from which the wish would be allowed, if there is one."""
+
+    def __init__(self, rule: "Rule", check: Check) -> None:
+        super().__init__(rule.name, check.reason, limit=check.limit, count=check.count)
+        self.sentence, self.allowed_at = rule.sentence, check.allowed_at
+
+    def __str__(self) -> str:
+        when = f"; allowed from {self.allowed_at:%Y-%m-%d %H:%M} UTC" if self.allowed_at else ""
+        return f"{super().__str__()}{when}"
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        rows = {"rule": self.rule, "says": self.sentence, "reason": self.reason, "limit": self.limit}
+        return display.table("Rejected", {**rows, "count": self.count, "allowed from": self.allowed_at}, mark="✗")
 
 
-@cache
-def load_rules(path: Path | None = None) -> Rules:
-    """The rules of a TOML file (our own by default); read once per file.
+@dataclass(frozen=True)
+class Rule:
+    """One rule: its name, the sentence that explains it, the function that checks it, the wishes that it is for."""
 
-    Raises `InvalidInput` with file, key, what was expected and what was found.
-    """
-    path = path or data_file("studio_rules.toml")
-    try:
-        content = tomllib.loads(read(path))
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidInput(f"{path}: Expected TOML, found an error: {error}; mend it there.") from error
-    file = checked(content, _File, str(path))
-    versions = tuple(_rule_set(raw, f"{path}, versions[{at}]") for at, raw in enumerate(file.versions))
-    for earlier, later in pairwise(versions):
-        if not (earlier.version < later.version and earlier.effective_from < later.effective_from):
-            raise InvalidInput(
-                f"{path}, version {later.version}: Expected a number above {earlier.version} and a start after "
-                f"{earlier.effective_from}, found {later.version} and {later.effective_from}; "
-                "put versions in order, each with its own day."
-            )
-    return Rules(versions, file.invented)
+    name: str
+    sentence: str
+    check: Callable[[Ask], Check]
+    wishes: tuple[type, ...]
 
 
-def _rule_set(raw: dict[str, Any], where: str) -> RuleSet:
-    """One version; each studio is checked by itself, since msgspec does not name the key that is wrong in a dict."""
-    studios = {
-        name: checked(figures, StudioRules, f"{where}.studios.{name}")
-        for name, figures in checked(raw, _Studios, where).studios.items()
-    }
-    default = checked(raw.get("default", {}), StudioRules, f"{where}.default")
-    return checked({**raw, "default": default, "studios": studios}, RuleSet, where)
+def broken(ask: Ask) -> tuple[Rule, Check] | None:
+    """The first rule of the table that forbids the wish, and what it found; None if all allow it."""
+    return next(((rule, check) for rule, check in _checks(ask) if not check.passed), None)
+
+
+def allow(ask: Ask) -> None:
+    """Raises `Refused` by the first rule that forbids the wish."""
+    if found := broken(ask):
+        raise Refused(*found)
+
+
+def explain(ask: Ask) -> list[tuple[Rule, Check]]:
+    """Every rule that the wish must pass, in order, and what it found."""
+    return list(_checks(ask))
+
+
+def in_catalogue(ask: Ask) -> Check:
+    """Is there such a title?"""
+    return _unless(ask.title is not None, "there is no such title in the catalogue")
+
+
+def plan_known(ask: Ask) -> Check:
+    """Is there such a plan?"""
+    return _unless(ask.plan is not None, f"there is no plan {_field(ask, 'plan')!r}")
+
+
+def offered_here(ask: Ask) -> Check:
+    """Is the title offered in the customer's country?"""
+    countries = ask.title.countries if ask.title else frozenset()
+    return _unless(
+        not countries or _field(ask, "country") in countries,
+        f"it is offered in {', '.join(sorted(countries))}, not in {_field(ask, 'country')}",
+    )
+
+
+def not_blocked(ask: Ask) -> Check:
+    """Does the studio let its titles be kept in the customer's country?"""
+    allowed = _field(ask, "country") not in ask.studio.blocked_countries
+    return _unless(allowed, f"{_studio(ask)} allows no downloads in {_field(ask, 'country')}")
+
+
+def downloads_per_year(ask: Ask) -> Check:
+    """How often the title was downloaded in the year, on whatever device."""
+    limit, times = ask.studio.downloads_per_title_per_year, ask.seen.times
+    name = ask.title.title if ask.title else ask.wish.title
+    used = ask.studio.years.count(times, ask.time)
+    reason = f"{_studio(ask)} allows {limit} downloads of {name} a year, and {used} are used"
+    return _in_year(ask, limit, used, times, reason)
+
+
+def devices_per_title(ask: Ask) -> Check:
+    """On how many other devices the title is."""
+    others = {hold.device for hold in ask.devices.held if hold.title == ask.wish.title} - {ask.wish.device}
+    return _below(ask.studio.devices_per_title, others, "it is on {} other devices")
+
+
+def devices_with_downloads(ask: Ask) -> Check:
+    """How many other devices have downloads on them."""
+    others = {hold.device for hold in ask.devices.held} - {ask.wish.device}
+    return _below(_plan(ask).devices, others, "{} other devices have downloads on them")
+
+
+def downloads_per_device(ask: Ask) -> Check:
+    """How many other titles are on the device."""
+    others = {hold.title for hold in ask.devices.held if hold.device == ask.wish.device} - {ask.wish.title}
+    return _below(_plan(ask).downloads_per_device, others, "{} other titles are on the device")
+
+
+def downloads_in_total(ask: Ask) -> Check:
+    """How many other downloads are on all devices."""
+    others = {(hold.device, hold.title) for hold in ask.devices.held} - {(ask.wish.device, ask.wish.title)}
+    return _below(_plan(ask).downloads, others, "{} other downloads are on devices")
+
+
+def licence_known(ask: Ask) -> Check:
+    """Was the licence issued, to this device for this title?"""
+    return _unless(ask.licence.issued(ask.license_id), f"no licence {ask.license_id} was issued to this device")
+
+
+def not_given_back(ask: Ask) -> Check:
+    """Revoked and released are for good, whenever the wish was made."""
+    over = ask.licence.over(ask.license_id)
+    return _unless(over is None, f"the licence is {over}")
+
+
+def not_ended(ask: Ask) -> Check:
+    """Does the licence go on at the time of the request?"""
+    end = ask.licence.end(ask.license_id)
+    return _unless(end is None or end > ask.time, f"it ended at {_moment(end)}; it may be renewed")
+
+
+def has_ended(ask: Ask) -> Check:
+    """Is the licence's end past at the time of the request?"""
+    end = ask.licence.end(ask.license_id)
+    return _unless(end is not None and end <= ask.time, f"it ends at {_moment(end)}", allowed_at=end)
+
+
+def renewals_per_licence(ask: Ask) -> Check:
+    """How often the licence was renewed."""
+    return _below(ask.studio.renewals_per_licence, ask.licence.renewals(ask.license_id), "it was renewed {} times")
+
+
+def renewals_per_year(ask: Ask) -> Check:
+    """How often licences for the title on this device were renewed in the year."""
+    limit, times = ask.studio.renewals_per_year, [ask.licence.periods[name].begins for name in ask.licence.renewals()]
+    used = ask.studio.years.count(times, ask.time)
+    return _in_year(ask, limit, used, times, f"{_studio(ask)} allows {limit} renewals a year, and {used} are used")
+
+
+DOWNLOAD, KEEP, USE = (RequestDownload,), (RequestDownload, Renew), (StartPlayback, Renew)
+NAMED = (StartPlayback, Renew, Release, Revoke, Expire)
+
+RULES = (
+    Rule("catalogue", "Only a title of the catalogue can be downloaded.", in_catalogue, DOWNLOAD),
+    Rule("licence", "Only a licence that was issued can be used.", licence_known, NAMED),
+    Rule("given back", "What was released or revoked stays so.", not_given_back, USE),
+    Rule("plan", "Only a plan that is offered has downloads.", plan_known, KEEP),
+    Rule("countries", "A title may be kept only where it is offered.", offered_here, KEEP),
+    Rule("blocked countries", "A studio may allow no downloads in some countries.", not_blocked, KEEP),
+    Rule("downloads per title per year", "A studio may limit how often a title is downloaded in a year.",
+         downloads_per_year, DOWNLOAD),
+    Rule("renewals per licence", "A studio may limit how often a licence is renewed.", renewals_per_licence, (Renew,)),
+    Rule("renewals per year", "A studio may limit how often a title on a device is renewed in a year.",
+         renewals_per_year, (Renew,)),
+    Rule("devices per title", "A studio may limit how many devices hold a title at once.", devices_per_title, KEEP),
+    Rule("devices with downloads", "A plan limits how many devices have downloads.", devices_with_downloads, KEEP),
+    Rule("downloads per device", "A plan limits how many titles are on a device.", downloads_per_device, KEEP),
+    Rule("downloads in total", "A plan limits how many downloads are on all devices.", downloads_in_total, KEEP),
+    Rule("ended", "A licence plays until it ends.", not_ended, (StartPlayback,)),
+    Rule("not yet ended", "Only a licence whose end is past can expire.", has_ended, (Expire,)),
+)  # fmt: skip
+
+
+def _checks(ask: Ask) -> Iterator[tuple[Rule, Check]]:
+    return ((rule, rule.check(ask)) for rule in RULES if isinstance(ask.wish, rule.wishes))
+
+
+def _unless(passed: bool, reason: str, **numbers: Any) -> Check:
+    return Check(passed, "" if passed else reason, **numbers)
+
+
+def _below(limit: int | None, others: Sized, words: str) -> Check:
+    count = len(others)
+    return _unless(
+        limit is None or count < limit, f"{words.format(count)}, and {limit} is the limit", limit=limit, count=count
+    )
+
+
+def _in_year(ask: Ask, limit: int | None, used: int, times: list[datetime], reason: str) -> Check:
+    if limit is None or used < limit:
+        return Check(limit=limit, count=used)
+    return Check(False, reason, limit, used, ask.studio.years.free_at(times, limit, ask.time))
+
+
+def _plan(ask: Ask) -> Plan:
+    return ask.plan or Plan()
+
+
+def _field(ask: Ask, name: str) -> Any:
+    return getattr(ask.wish, name, None)
+
+
+def _studio(ask: Ask) -> str:
+    return ask.title.studio if ask.title else "the studio"
+
+
+def _moment(time: datetime | None) -> str:
+    return f"{time:%Y-%m-%d %H:%M} UTC" if time else "no time"

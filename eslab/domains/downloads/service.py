@@ -1,57 +1,49 @@
-"""The download service: a customer wishes to keep a title on a device; the studio's rules decide.
+"""The download service: one method for each wish; the studio's rules and the customer's plan decide.
 
-The path is the talk's: check `Downloaded`, make a new `License`, persist both as one atomic append.
+The path is the talk's: check `Downloaded`, make a new `License`, persist all as one atomic append, and then the DRM
+server signs. If it can't, the licence stands unsigned, and repeating the request signs the same one.
+
+Who makes a request keeps it with its wish through every retry: its id, and also plan and country as they were then.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from eslab import Clock, Command, EventStore, Rejected, Repository, Request, TimeBounds, display
-from eslab.domains.downloads.catalogue import Catalogue, Title, load_catalogue
-from eslab.domains.downloads.downloaded import DownloadCounted, Downloaded
-from eslab.domains.downloads.license import License, LicenseIssued, license_key
-from eslab.domains.downloads.rules import Rules, load_rules
+from eslab import Aggregate, Clock, Event, EventStore, Rejected, Repository, Request, TimeBounds
+from eslab.aggregate import Address, event_types
+from eslab.domains.downloads import decisions
+from eslab.domains.downloads.catalogue import Catalogue, load_catalogue
+from eslab.domains.downloads.devices import ALL, Devices
+from eslab.domains.downloads.downloaded import Downloaded
+from eslab.domains.downloads.drm import Claims, DrmServer, DrmUnavailable
+from eslab.domains.downloads.license import License, license_key
+from eslab.domains.downloads.outcome import Granted
+from eslab.domains.downloads.plans import Plans, load_plans
+from eslab.domains.downloads.rules import Ask, Check, Rule, allow, explain
+from eslab.domains.downloads.studios import Rules, load_rules
+from eslab.domains.downloads.wishes import (
+    DownloadWish,
+    Expire,
+    Release,
+    Renew,
+    RequestDownload,
+    Revoke,
+    StartPlayback,
+)
 
-YEAR = timedelta(days=365)  # a rolling year; calendar years and time zones are the studio's to ask for
-
-
-class RequestDownload(Command):
-    """Keep a title on a device, to watch it without a network."""
-
-    device: str
-    title: str
-
-
-@dataclass(frozen=True)
-class Granted:
-    """The download is granted: the licence, and how many of the year's downloads are used."""
-
-    license_id: UUID
-    title: str
-    device: str
-    used: int
-    limit: int | None  # None: the studio sets no limit
-    repeated: bool  # True if the same request had been granted before; nothing was written now
-
-    def __repr__(self) -> str:
-        how = "Granted before" if self.repeated else "Granted"
-        limit = "any number" if self.limit is None else self.limit
-        return f"{how}: {self.title} on {self.device}, {self.used} of {limit} this year, licence {self.license_id}"
-
-    def _repr_html_(self) -> str:
-        limit = "any number" if self.limit is None else self.limit
-        rows = {
-            "title": self.title,
-            "device": self.device,
-            "used this year": f"{self.used} of {limit}",
-            "licence": self.license_id,
-        }
-        return display.table("Granted before" if self.repeated else "Granted", rows, mark="✓")
+TOKEN_LIFETIME = timedelta(days=30)  # how long a device may go on playing what was revoked
+SIGNED = (RequestDownload, StartPlayback, Renew)  # the wishes that are answered with a token
 
 
 class DownloadService:
-    """Decides downloads; safe to share between threads, since it keeps no state."""
+    """Decides wishes about downloads; safe to share between threads, since it keeps no state.
+
+    Every method costs two waits on the store and, where something is to be noted, one append. A rejection writes
+    nothing (G7). A repeat of a request gets the same licence and counts once (G3). Each raises what
+    `AggregateService.send` raises; after `OutcomeUnknown` and `StoreError` send the same request again.
+    """
 
     def __init__(
         self,
@@ -60,32 +52,90 @@ class DownloadService:
         catalogue: Catalogue | None = None,
         rules: Rules | None = None,
         bounds: TimeBounds | None = None,
+        plans: Plans | None = None,
+        drm: DrmServer | None = None,
+        token_lifetime: timedelta = TOKEN_LIFETIME,
     ) -> None:
         self.repository = Repository(store, clock, bounds)
         self.catalogue = catalogue or load_catalogue()
-        self.rules = rules or load_rules()
+        self.rules, self.plans = rules or load_rules(), plans or load_plans()
+        self.drm, self.token_lifetime = drm, token_lifetime
 
-    def request_download(self, customer: str, device: str, title: str, request: Request) -> Granted | Rejected:
-        """Grant or reject a download; a repeat of the request gets the same licence and counts once (G3).
+    def request_download(
+        self, customer: str, device: str, title: str, request: Request, *, plan: str = "standard", country: str = "US"
+    ) -> Granted | Rejected:
+        """Keep a title on a device; plan and country are as the edge knew them when the request was made."""
+        command = RequestDownload(device, title, plan, country)
+        wish = self.repository.begin(customer, request, command)
+        seen, licence, devices = wish.load(
+            (Downloaded, title), (License, license_key(device, title)), (Devices, ALL)
+        )  # fmt: skip
+        if not wish.recorded:
+            ask = self._ask(command, request.time, seen, licence, devices)
+            try:
+                allow(ask)
+            except Rejected as rejected:
+                return rejected
+            wish.add(seen, decisions.counted(ask, request))
+            wish.add(licence, decisions.issued(ask, request))
+            wish.add(devices, decisions.held(ask, request))
+            wish.append()
+        used = self._used(title, seen, request, repeated=wish.recorded)
+        return self._signed(customer, command, request.id, licence, repeated=wish.recorded, **used)
 
-        Costs two waits and one append of two commits. A rejection writes nothing (G7). Raises what
-        `AggregateService.send` raises; `OutOfTime` only where no row of the request exists any more.
-        """
-        wish = self.repository.begin(customer, request, RequestDownload(device, title))
-        seen, licence = wish.load((Downloaded, title), (License, license_key(device, title)))
-        limit = self.limit(title, request.time)
-        if wish.recorded:
-            used_now = seen.count_since(self.repository.clock(), YEAR)
-            return Granted(request.id, title, device, used_now, limit, repeated=True)
-        used = seen.count_since(request.time, YEAR)
-        try:
-            allow(self.catalogue.get(title), used, limit)
-        except Rejected as rejected:
-            return rejected
-        wish.add(seen, DownloadCounted(request.id, device, request.time))
-        wish.add(licence, LicenseIssued(request.id, request.time))
-        wish.append()
-        return Granted(request.id, title, device, used + 1, limit, repeated=False)
+    def start_playback(
+        self, customer: str, device: str, title: str, license_id: UUID, request: Request
+    ) -> Granted | Rejected:
+        """Watch a title; the first play in a period of the licence lets its hours run."""
+        return self._decide(customer, StartPlayback(device, title, license_id), request, decisions.play)
+
+    def renew(
+        self,
+        customer: str,
+        device: str,
+        title: str,
+        license_id: UUID,
+        request: Request,
+        *,
+        plan: str = "standard",
+        country: str = "US",
+    ) -> Granted | Rejected:
+        """Keep a title longer: the licence gets another period, from the request on."""
+        command = Renew(device, title, license_id, plan, country)
+        return self._decide(customer, command, request, decisions.renew)
+
+    def release(self, customer: str, device: str, title: str, license_id: UUID, request: Request) -> Granted | Rejected:
+        """Delete a title from a device: the licence and those issued there before it end, and their place is free."""
+        return self._decide(customer, Release(device, title, license_id), request, decisions.release)
+
+    def revoke(
+        self,
+        customer: str,
+        device: str,
+        title: str,
+        license_id: UUID,
+        request: Request,
+        reason: str = "left the plan",
+    ) -> Granted | Rejected:
+        """Take a licence back for good. No renewal or new token follows; one that is out plays until it expires."""
+        return self._decide(customer, Revoke(device, title, license_id, reason), request, decisions.revoke)
+
+    def expire(self, customer: str, device: str, title: str, license_id: UUID, request: Request) -> Granted | Rejected:
+        """Note that a licence has ended by time, so that its place on the device is free."""
+        return self._decide(customer, Expire(device, title, license_id), request, decisions.expire)
+
+    def explain(self, customer: str, command: DownloadWish, request: Request) -> list[tuple[Rule, Check]]:
+        """Every rule that the wish must pass, in order, and what it finds; decides and writes nothing."""
+        loaded = self.repository.begin(customer, request, command).load(
+            (Downloaded, command.title), (License, license_key(command.device, command.title)), (Devices, ALL)
+        )  # fmt: skip
+        return explain(self._ask(command, request.time, *loaded))
+
+    def adopt(self, *, rules: Rules | None = None, plans: Plans | None = None) -> None:
+        """Go on with newer rules or plans, if they only add versions that start in the future."""
+        now = self.repository.clock()
+        self.rules = self.rules.grown_to(rules, now) if rules else self.rules
+        self.plans = self.plans.grown_to(plans, now) if plans else self.plans
 
     def limit(self, title: str, time: datetime) -> int | None:
         """How many downloads of the title its studio allows in a year, by the rules in force at `time`."""
@@ -93,11 +143,76 @@ class DownloadService:
             return None
         return self.rules.at(time).for_studio(self.catalogue[title].studio).downloads_per_title_per_year
 
+    def _decide(
+        self,
+        customer: str,
+        command: StartPlayback | Renew | Release | Revoke | Expire,
+        request: Request,
+        handle: Callable[[Ask, Request], Sequence[Event]],
+    ) -> Granted | Rejected:
+        """The same path for every wish that names a licence."""
+        wish = self.repository.begin(customer, request, command)
+        states = wish.load(*_touched(command))
+        if not wish.recorded:
+            try:
+                events = handle(self._ask(command, request.time, *states), request)
+            except Rejected as rejected:
+                return rejected
+            for state in states:
+                wish.add(state, *(event for event in events if type(event) in event_types(type(state))))
+            wish.append()
+        return self._signed(customer, command, command.license_id, states[0], repeated=wish.recorded)
 
-def allow(title: Title | None, used: int, limit: int | None) -> None:
-    """Only titles of the catalogue, and of each only as many in a year as its studio allows; raises `Rejected`."""
-    if title is None:
-        raise Rejected("catalogue", "there is no such title in the catalogue")
-    if limit is not None and used >= limit:
-        reason = f"{title.studio} allows {limit} downloads of {title.title} a year, and {used} are used"
-        raise Rejected("downloads per title per year", reason, limit=limit, count=used)
+    def _ask(self, command: DownloadWish, time: datetime, *states: Aggregate) -> Ask:
+        """The wish, what it touches, and the rules and plans in force at the time of the request."""
+        title = self.catalogue.get(command.title)
+        found: dict[type[Aggregate], Any] = {type(state): state for state in states}
+        rules, plans = self.rules.at(time), self.plans.at(time)
+        return Ask(
+            command,
+            time,
+            title,
+            rules.for_studio(title.studio if title else ""),
+            plans.plans.get(command.plan) if isinstance(command, RequestDownload | Renew) else None,
+            found.get(Downloaded) or Downloaded(),
+            found[License],
+            found.get(Devices) or Devices(),
+            rules.version,
+            plans.version,
+        )
+
+    def _used(self, title: str, seen: Downloaded, request: Request, *, repeated: bool) -> dict[str, int | None]:
+        """How many of the year's downloads are used; a repeat is told how many are by now."""
+        if title not in self.catalogue:  # a repeat, and the title has left the catalogue since
+            return {}
+        studio = self.rules.at(request.time).for_studio(self.catalogue[title].studio)
+        moment = self.repository.clock() if repeated else request.time
+        return {"used": studio.years.count(seen.times, moment), "limit": studio.downloads_per_title_per_year}
+
+    def _signed(
+        self, customer: str, command: DownloadWish, license_id: UUID, licence: License, *, repeated: bool, **used: Any
+    ) -> Granted:
+        """The answer, with a token if the wish wants one, the licence is active now, and the DRM server answers."""
+        now = self.repository.clock()
+        status, ends = licence.status(license_id, now), licence.end(license_id)
+        token = unsigned = None
+        if status.state != "active":
+            unsigned = f"the licence is {status}"
+        elif self.drm is None or not isinstance(command, SIGNED):
+            unsigned = "there is no DRM server here" if self.drm is None else "this wish needs none"
+        else:
+            until = min(ends or now + self.token_lifetime, now + self.token_lifetime)
+            begins = licence.periods[license_id].begins
+            try:
+                token = self.drm.sign(Claims(customer, command.device, command.title, license_id, begins, until))
+            except DrmUnavailable as error:
+                unsigned = f"{error}; send the same request again"
+        return Granted(
+            license_id, command.title, command.device, status, ends, token, unsigned, repeated=repeated, **used
+        )
+
+
+def _touched(command: DownloadWish) -> tuple[Address, ...]:
+    """The aggregates of a wish that names a licence; playing moves nothing between devices."""
+    licence = (License, license_key(command.device, command.title))
+    return (licence,) if isinstance(command, StartPlayback) else (licence, (Devices, ALL))

@@ -90,3 +90,34 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         data_file("nothing.csv")
     with pytest.raises(InvalidInput, match="Expected a readable file in UTF-8"):
         load_catalogue(tmp_path / "nothing.csv")
+
+
+def test_a_title_may_be_offered_in_some_countries_only(tmp_path: Path) -> None:
+    """The file of countries names them; a title that is not in it is offered everywhere."""
+    assert load_catalogue()["glow"].countries == frozenset()
+    assert "DE" in load_catalogue()["dark"].countries
+    assert "invented = true" in data_file("countries.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            'glow = ["us"]',
+            "line 3, titles.glow.countries: Expected `str` matching regex '^[A-Z]{2}$', found ['us']; mend it there.",
+        ),
+        (
+            "glow = []",
+            "line 3, titles.glow.countries: Expected `array` of length >= 1, found []; mend it there.",
+        ),
+        ('gloww = ["US"]', "line 3, titles.gloww: Expected a title of the catalogue, found 'gloww'; mend it."),
+    ],
+)
+def test_a_wrong_country_is_named(tmp_path: Path, line: str, message: str) -> None:
+    """With the file, the line and the title."""
+    titles, countries = tmp_path / "titles.csv", tmp_path / "countries.toml"
+    titles.write_text(HEAD + "glow,Glow,series,Netflix,2017\n")
+    countries.write_text(f"[titles]\n# a comment\n{line}\n")
+    with pytest.raises(InvalidInput) as error:
+        load_catalogue(titles, countries)
+    assert str(error.value) == f"{countries}, {message}"

@@ -1,0 +1,93 @@
+"""Which events fulfil a wish, given what was asked: pure functions that raise `Refused` where a rule forbids it."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from eslab import Event, Request
+from eslab.domains.downloads.devices import DownloadHeld, HoldEnded, HoldExpired, HoldRenewed
+from eslab.domains.downloads.downloaded import DownloadCounted
+from eslab.domains.downloads.license import (
+    LicenseExpired,
+    LicenseIssued,
+    LicenseReleased,
+    LicenseRenewed,
+    LicenseRevoked,
+    PlaybackStarted,
+)
+from eslab.domains.downloads.rules import Ask, allow
+from eslab.domains.downloads.wishes import Renew, RequestDownload, Revoke
+
+
+def counted(ask: Ask, request: Request) -> DownloadCounted:
+    """The download counts."""
+    return DownloadCounted(request.id, ask.wish.device, request.time, ask.rules_version)
+
+
+def issued(ask: Ask, request: Request) -> LicenseIssued:
+    """A new licence, named by the request."""
+    hours = ask.studio.hours_after_first_play
+    return LicenseIssued(request.id, request.time, _expiry(ask), hours, ask.rules_version)
+
+
+def held(ask: Ask, request: Request) -> DownloadHeld:
+    """The device holds the title."""
+    assert isinstance(ask.wish, RequestDownload)
+    wish = ask.wish
+    return DownloadHeld(
+        request.id, wish.device, wish.title, request.time, wish.plan, ask.plans_version, ask.rules_version
+    )
+
+
+def play(ask: Ask, request: Request) -> list[Event]:
+    """The first play in each of the licence's periods that go on; a later one needs no event."""
+    allow(ask)
+    started = []
+    for name in ask.licence.names(ask.license_id):
+        end, first = ask.licence.period_end(name), ask.licence.played.get(name)
+        if (end is None or end > request.time) and (first is None or first > request.time):
+            started.append(PlaybackStarted(ask.license_id, name, request.time))
+    return started
+
+
+def renew(ask: Ask, request: Request) -> list[Event]:
+    """Another period, named by the request; the device holds the title again if it no longer did."""
+    allow(ask)
+    assert isinstance(ask.wish, Renew)
+    hours, id = ask.studio.hours_after_first_play, ask.license_id
+    return [
+        LicenseRenewed(id, request.id, request.time, _expiry(ask), hours, ask.rules_version),
+        HoldRenewed(id, request.id, request.time, ask.wish.plan, ask.plans_version, ask.rules_version),
+    ]
+
+
+def release(ask: Ask, request: Request) -> list[Event]:
+    """The licence, and those issued before it on the device, are given back; what is over already needs no event."""
+    allow(ask)
+    going = [id for id in (*ask.licence.before(ask.license_id), ask.license_id) if not ask.licence.over(id)]
+    return [event for id in going for event in (LicenseReleased(id, request.time), HoldEnded(id))]
+
+
+def revoke(ask: Ask, request: Request) -> list[Event]:
+    """The licence is taken back, once."""
+    allow(ask)
+    assert isinstance(ask.wish, Revoke)
+    if ask.license_id in ask.licence.revoked:
+        return []
+    return [LicenseRevoked(ask.license_id, request.time, ask.wish.reason), HoldEnded(ask.license_id)]
+
+
+def expire(ask: Ask, request: Request) -> list[Event]:
+    """Each period of a licence whose end is past, unless noted already."""
+    allow(ask)
+    names = [name for name in ask.licence.names(ask.license_id) if name not in ask.licence.expired]
+    return [event for name in names for event in _expired(ask, name)]
+
+
+def _expired(ask: Ask, name: UUID) -> list[Event]:
+    end = ask.licence.period_end(name)
+    return [LicenseExpired(ask.license_id, name, end), HoldExpired(ask.license_id, name)] if end else []
+
+
+def _expiry(ask: Ask) -> datetime | None:
+    days = ask.studio.licence_days
+    return ask.time + timedelta(days=days) if days else None

@@ -1,0 +1,93 @@
+"""Rules in versions, each in force from the start of its day in UTC until the next one starts.
+
+The version in force at the time of the request decides, however late the request arrives. So a version that has been
+in force never changes, and a new one starts late enough that every service has it by then.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from eslab.clock import to_ms
+from eslab.domains.downloads.files import Toml, read_toml
+from eslab.errors import InvalidInput
+
+NOTICE = timedelta(days=1)  # from a version's arrival to its start; more than any request may be early
+Number = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Version(Protocol):
+    """What every version has."""
+
+    @property
+    def version(self) -> int: ...
+    @property
+    def effective_from(self) -> date: ...
+
+
+V = TypeVar("V", bound=Version)
+
+
+@dataclass(frozen=True)
+class Versions(Generic[V]):
+    """All versions of some rules, oldest first."""
+
+    versions: tuple[V, ...]
+    invented: bool = False  # are the figures made up, for teaching?
+
+    def at(self, time: datetime) -> V:
+        """The version in force at a time; `InvalidInput` before the first one, or for a time without a zone."""
+        to_ms(time)  # refuses a time without a zone
+        day = time.astimezone(UTC).date()
+        started = [version for version in self.versions if version.effective_from <= day]
+        if not started:
+            first = self.versions[0].effective_from
+            raise InvalidInput(f"Expected a time from {first} on, when the first rules start, got {time}.")
+        return started[-1]
+
+    def numbered(self, number: int, time: datetime) -> V:
+        """The version that an event names; an event from before versions were kept (0) means the one of its time."""
+        found = [version for version in self.versions if version.version == number]
+        return found[0] if found else self.at(time)
+
+    def grown_to(self, newer: "Versions[V]", now: datetime) -> "Versions[V]":
+        """`newer`, if it only adds versions that start more than a day after `now`; otherwise `InvalidInput`."""
+        for at, known in enumerate(self.versions):
+            if newer.versions[at : at + 1] != (known,):
+                raise InvalidInput(
+                    f"Expected version {known.version} as it is, since grants may have been decided by it, found it "
+                    "changed or gone. Put it back, and add a version that starts in the future."
+                )
+        for added in newer.versions[len(self.versions) :]:
+            start = datetime.combine(added.effective_from, time(), UTC)
+            if start <= now + NOTICE:
+                raise InvalidInput(
+                    f"Expected version {added.version} to start after {now + NOTICE:%Y-%m-%d %H:%M} UTC, a day from "
+                    f"now, found {added.effective_from}: services would decide differently. Give it a later day."
+                )
+        return newer
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    versions: Annotated[list[dict[str, Any]], msgspec.Meta(min_length=1)]
+    invented: bool = False
+
+
+def load_versions(path: Path, one: Callable[[Toml, dict[str, Any], int], V]) -> Versions[V]:
+    """The versions of a TOML file; `one` reads a version. `InvalidInput` names file, line and key."""
+    toml = read_toml(path)
+    file = toml.checked(toml.content, _File)
+    versions = tuple(one(toml, raw, at) for at, raw in enumerate(file.versions))
+    for at, (earlier, later) in enumerate(pairwise(versions), 1):
+        if not (earlier.version < later.version and earlier.effective_from < later.effective_from):
+            raise InvalidInput(
+                f"{toml.place('versions', at)}: Expected a number above {earlier.version} and a start after "
+                f"{earlier.effective_from}, found {later.version} and {later.effective_from}; "
+                "put versions in order, each with its own day."
+            )
+    return Versions(versions, file.invented)
