@@ -8,6 +8,7 @@ Orders are Cassandra's: aggregate ids by their UTF-8 bytes, event times as `esla
 """
 
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from enum import Enum
 from typing import NamedTuple, Protocol
 from uuid import UUID
@@ -54,7 +55,7 @@ class Head(NamedTuple):
 
 
 class EventStore(Protocol):
-    """Holds commits, snapshots and the directory; safe to share between threads.
+    """Holds commits, snapshots and the directory; safe to share between threads. A store inherits from this.
 
     Every method raises a `StoreError` if the store can't do it, and then has changed nothing.
     """
@@ -94,11 +95,23 @@ class EventStore(Protocol):
         """
         ...
 
+    def rows_many(
+        self,
+        customer_id: str,
+        after: Mapping[str, UUID | None],
+        up_to: UUID | None = None,
+        reach: Reach = Reach.LOCAL,
+    ) -> Generator[tuple[str, Sequence[Commit]], None, None]:
+        """The same commits with their keys, in as many waits: slower, for what is encrypted with its key (docs)."""
+        ...
+
     def rows(
         self, customer_id: str, aggregate_id: str, after: UUID | None = None, up_to: UUID | None = None
     ) -> Generator[Commit, None, None]:
-        """The same commits with their keys: slower, for people and for naming a broken row."""
-        ...
+        """The commits of one aggregate with their keys: for people, and for naming a broken row."""
+        with closing(self.rows_many(customer_id, {aggregate_id: after}, up_to)) as pages:
+            for _, page in pages:
+                yield from page
 
     def save_snapshot(self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> None:
         """Write one snapshot, replacing the one of the same `up_to` and `fold`."""

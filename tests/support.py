@@ -172,6 +172,12 @@ class Faulty:
         self._call("read_many", reach)
         return self.store.read_many(customer_id, after, up_to, reach)
 
+    def rows_many(
+        self, customer_id: str, after: Mapping[str, UUID | None], up_to: UUID | None = None, reach: Reach = Reach.LOCAL
+    ) -> Any:
+        self._call("rows_many", reach)
+        return self.store.rows_many(customer_id, after, up_to, reach)
+
     def delete_snapshots(self, customer_id: str, id: str, since: UUID, reach: Reach = Reach.LOCAL) -> None:
         self._call("delete_snapshots", reach)
         self.store.delete_snapshots(customer_id, id, since, reach)

@@ -3,13 +3,12 @@
 from bisect import bisect_right, insort
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from threading import RLock
 from uuid import UUID
 
 from eslab.errors import InvalidInput, StoreClosed
 from eslab.request import sort_key
-from eslab.store import Commit, Head, Reach, StoredSnapshot, check_append, check_floor, place
+from eslab.store import Commit, EventStore, Head, Reach, StoredSnapshot, check_append, check_floor, place
 
 PAGE = 1000  # commits in a page
 
@@ -45,7 +44,7 @@ class _Log:
         return [self.commits[key] for key in self.keys[start:stop]]
 
 
-class MemoryStore:
+class MemoryStore(EventStore):
     """An `EventStore` in dictionaries, behind one lock."""
 
     def __init__(self) -> None:
@@ -89,17 +88,21 @@ class MemoryStore:
         up_to: UUID | None = None,
         reach: Reach = Reach.LOCAL,
     ) -> Generator[tuple[str, Sequence[bytes]], None, None]:
-        for id, start in after.items():
-            commits = self.rows(customer_id, id, start, up_to)
-            while page := [commit.payload for commit in islice(commits, PAGE)]:
-                yield id, page
+        for id, page in self.rows_many(customer_id, after, up_to, reach):
+            yield id, [commit.payload for commit in page]
 
-    def rows(
-        self, customer_id: str, aggregate_id: str, after: UUID | None = None, up_to: UUID | None = None
-    ) -> Generator[Commit, None, None]:
-        with self._open():
-            commits = self._logs.get((customer_id, aggregate_id), _Log()).between(after, up_to)
-        yield from commits
+    def rows_many(
+        self,
+        customer_id: str,
+        after: Mapping[str, UUID | None],
+        up_to: UUID | None = None,
+        reach: Reach = Reach.LOCAL,
+    ) -> Generator[tuple[str, Sequence[Commit]], None, None]:
+        for id, start in after.items():
+            with self._open():
+                commits = self._logs.get((customer_id, id), _Log()).between(start, up_to)
+            for begin in range(0, len(commits), PAGE):
+                yield id, commits[begin : begin + PAGE]
 
     def save_snapshot(self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> None:
         with self._open():

@@ -25,7 +25,7 @@ from weakref import WeakSet
 
 from eslab.errors import InvalidInput, StoreClosed, StoreError, StoreFull, StoreReadOnly, StoreUnavailable
 from eslab.request import from_sort_key, sort_key
-from eslab.store import Commit, Head, Reach, StoredSnapshot, check_append, check_floor, place
+from eslab.store import Commit, EventStore, Head, Reach, StoredSnapshot, check_append, check_floor, place
 from eslab.stores import url_options
 
 PAGE = 1000  # commits in a page
@@ -78,7 +78,7 @@ class _Connection(sqlite3.Connection):
         self.lock = threading.RLock()
 
 
-class SqliteStore:
+class SqliteStore(EventStore):
     """An `EventStore` in one SQLite file; each thread has a connection of its own."""
 
     def __init__(self, path: Path, mode: str = "rwc", synchronous: str = "normal", timeout: float = 5) -> None:
@@ -148,18 +148,19 @@ class SqliteStore:
                 while rows := self._fetch(cursor):
                     yield id, [payload for (payload,) in rows]
 
-    def rows(
-        self, customer_id: str, aggregate_id: str, after: UUID | None = None, up_to: UUID | None = None
-    ) -> Generator[Commit, None, None]:
-        low, high = _between(after, up_to)
-        while True:
+    def rows_many(
+        self,
+        customer_id: str,
+        after: Mapping[str, UUID | None],
+        up_to: UUID | None = None,
+        reach: Reach = Reach.LOCAL,
+    ) -> Generator[tuple[str, Sequence[Commit]], None, None]:
+        for id, start in after.items():
+            low, high = _between(start, up_to)
             # A statement for each page: a reader that pauses, or appends in between, holds nobody up.
-            with self._using() as connection:
-                page = connection.execute(ROWS, (customer_id, aggregate_id, low, high, PAGE)).fetchall()
-            for low, *rest in page:
-                yield Commit(aggregate_id, from_sort_key(low), *rest)
-            if len(page) < PAGE:
-                return
+            while page := self._page(customer_id, id, low, high):
+                low = page[-1][0]
+                yield id, [Commit(id, from_sort_key(key), *rest) for key, *rest in page]
 
     def save_snapshot(self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> None:
         with self._write() as connection:
@@ -193,6 +194,10 @@ class SqliteStore:
                 connection.close()
         if self._folder:
             self._folder.cleanup()
+
+    def _page(self, customer_id: str, aggregate_id: str, low: bytes, high: bytes) -> list[tuple[Any, ...]]:
+        with self._using() as connection:
+            return connection.execute(ROWS, (customer_id, aggregate_id, low, high, PAGE)).fetchall()
 
     def _fetch(self, cursor: sqlite3.Cursor) -> list[tuple[bytes]]:
         with self._using():

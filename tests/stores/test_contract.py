@@ -186,6 +186,28 @@ def test_many_aggregates_are_read_at_once(store: EventStore) -> None:
     assert found["counter:none"] == []
 
 
+def test_many_aggregates_are_read_at_once_with_their_keys(store: EventStore) -> None:
+    """`rows_many` gives the commits whose payloads `read_many` gives, from the same places, in pages that hold some."""
+    a, b = fill(store, 3, "counter:a"), fill(store, 2500, "counter:b")
+    after = {"counter:b": b[0].event_time, "counter:a": None, "counter:none": None}
+    for up_to in (None, a[1].event_time):
+        found: dict[str, list[Commit]] = {id: [] for id in after}
+        for id, page in store.rows_many("ann", after, up_to):
+            assert page
+            found[id] += page
+        assert {id: [each.payload for each in page] for id, page in found.items()} == payloads(store, after, up_to)
+        assert found["counter:a"] == (a[:2] if up_to else a)
+        assert found["counter:b"] == b[1 : 2 if up_to else None]
+
+
+def test_a_log_is_read_with_its_keys_a_page_at_a_time(store: EventStore) -> None:
+    """Neither the whole log at once nor row by row, and a reader may stop after the first page."""
+    fill(store, 2500)
+    pages = store.rows_many("ann", {"counter:1": None})
+    assert 1 < len(next(pages)[1]) < 2500
+    pages.close()
+
+
 def test_an_aggregate_that_nobody_wrote_is_empty(store: EventStore) -> None:
     """Reading what isn't there is no error."""
     assert rows(store, "counter:none") == []
@@ -408,6 +430,7 @@ CALLS: dict[str, Callable[[EventStore], Any]] = {
     "heads": lambda store: store.heads("ann", ["counter:1"]),
     "heads_of_type": lambda store: store.heads_of_type("ann", "counter:"),
     "read_many": lambda store: list(store.read_many("ann", {"counter:1": None})),
+    "rows_many": lambda store: list(store.rows_many("ann", {"counter:1": None})),
     "rows": lambda store: rows(store),
     "save_snapshot": lambda store: keep(store, 1, 1),
     "delete_snapshot": lambda store: store.delete_snapshot("ann", "counter:1", at().event_time, 1),

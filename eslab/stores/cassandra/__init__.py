@@ -27,7 +27,7 @@ from cassandra.query import BatchStatement, BatchType, PreparedStatement
 from eslab.clock import Clock, system_clock, to_ms
 from eslab.errors import StoreClosed, StoreUnavailable
 from eslab.request import TICKS_AT_1970, time_of
-from eslab.store import MAX_ID_BYTES, Commit, Head, Reach, StoredSnapshot, check_append, check_floor, place
+from eslab.store import MAX_ID_BYTES, Commit, EventStore, Head, Reach, StoredSnapshot, check_append, check_floor, place
 from eslab.stores.cassandra.connection import Options, connect
 from eslab.stores.cassandra.meanings import plainly
 from eslab.stores.cassandra.schema import ensure_schema, patiently
@@ -70,7 +70,7 @@ STATEMENTS = {
 T = TypeVar("T")
 
 
-class CassandraStore:
+class CassandraStore(EventStore):
     """An `EventStore` in one keyspace; its session is shared by all threads."""
 
     def __init__(self, options: Options, clock: Clock = system_clock) -> None:
@@ -129,21 +129,18 @@ class CassandraStore:
         up_to: UUID | None = None,
         reach: Reach = Reach.LOCAL,
     ) -> Generator[tuple[str, Sequence[bytes]], None, None]:
-        def start(id: str) -> tuple[str, ResponseFuture]:
-            return id, self._send("payloads", (customer_id, id, after[id] or EARLIEST, up_to or LATEST), reach)
+        for id, rows in self._read("payloads", customer_id, after, up_to, reach):
+            yield id, [payload for (payload,) in rows]
 
-        with self._plainly():
-            for id, future in _ahead(after, start):
-                for rows in _pages(future):
-                    yield id, [payload for (payload,) in rows]
-
-    def rows(
-        self, customer_id: str, aggregate_id: str, after: UUID | None = None, up_to: UUID | None = None
-    ) -> Generator[Commit, None, None]:
-        with self._plainly():
-            key = (customer_id, aggregate_id, after or EARLIEST, up_to or LATEST)
-            for rows in _pages(self._send("rows", key, Reach.LOCAL)):
-                yield from (Commit(*row) for row in rows)
+    def rows_many(
+        self,
+        customer_id: str,
+        after: Mapping[str, UUID | None],
+        up_to: UUID | None = None,
+        reach: Reach = Reach.LOCAL,
+    ) -> Generator[tuple[str, Sequence[Commit]], None, None]:
+        for id, rows in self._read("rows", customer_id, after, up_to, reach):
+            yield id, [Commit(*row) for row in rows]
 
     def save_snapshot(self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> None:
         self._do("save_snapshot", (customer_id, aggregate_id, *snapshot))
@@ -179,6 +176,18 @@ class CassandraStore:
         if not self.options.lifetime:
             return 0
         return max(1, ms // 1000 + self.options.lifetime * 86_400 - to_ms(self._clock()) // 1000)
+
+    def _read(
+        self, name: str, customer_id: str, after: Mapping[str, UUID | None], up_to: UUID | None, reach: Reach
+    ) -> Generator[tuple[str, list[tuple[Any, ...]]], None, None]:
+        """The pages of a query over many aggregates, several of which are asked ahead."""
+
+        def start(id: str) -> tuple[str, ResponseFuture]:
+            return id, self._send(name, (customer_id, id, after[id] or EARLIEST, up_to or LATEST), reach)
+
+        with self._plainly():
+            for id, future in _ahead(after, start):
+                yield from ((id, rows) for rows in _pages(future) if rows)
 
     def _ask(self, asked: Iterable[tuple[str, tuple[Any, ...]]], reach: Reach) -> list[list[tuple[Any, ...]]]:
         """All rows of several queries, sent together: one wait."""
