@@ -8,11 +8,13 @@ from copy import deepcopy
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from eslab import Command, EventStore, Rejected, Request
+from eslab import Aggregate, Command, Event, EventStore, Rejected, Request, version
+from eslab.aggregate import serializer_of
 from eslab.domains.bakery import BOWL, ColorAdded, Frosting
 from eslab.domains.downloads.downloaded import DownloadCounted, Downloaded
 from eslab.lab.session import START
 from eslab.lab.verdict import Verdict
+from eslab.serializer import seal
 
 if TYPE_CHECKING:
     from eslab.stores.cassandra import CassandraStore
@@ -98,6 +100,74 @@ def check_primary_key(store: EventStore, key: str) -> Verdict:
         ("five downloads, one of them sent twice", 5, fill, "rows"),
         ("who downloaded glow in January, newest first", "ann, bob, ann", ask, ""),
         ("a partition for each title and month", 3, partitions, "partitions"),
+    ]
+    return Verdict([_line(case, expected, _outcome(run), unit) for case, expected, run, unit in cases])
+
+
+class FirstDelivered(Event, tag="Delivered:1"):
+    """A delivery as it was stored before it had a number and a street."""
+
+    address: str
+
+
+class Delivered(Event, tag=version(2)):
+    """A delivery, with a number where the house has one."""
+
+    number: int | None
+    street: str
+
+
+def check_upcaster(split_address: Callable[[dict[str, Any]], Any]) -> Verdict:
+    """Check exercise 5: a step from version 1 to version 2 that splits an address."""
+
+    class Deliveries(Aggregate):
+        upcasters = {"Delivered:1": split_address}
+
+        def apply(self, event: Delivered) -> None:
+            """Only read here."""
+
+    def load(address: str) -> Any:
+        payload = seal({"deliveries:1": [FirstDelivered(address)]}, bytes(8))["deliveries:1"]
+        (event,) = serializer_of(Deliveries).events(payload)
+        return event
+
+    def unchanged() -> str:
+        stored = {"type": "Delivered:1", "address": "12 Baker Street"}
+        split_address(stored)
+        return str(stored)
+
+    cases = [
+        ("12 Baker Street", Delivered(12, "Baker Street")),
+        ("Baker Street", Delivered(None, "Baker Street")),
+        ("221B Baker Street", Delivered(None, "221B Baker Street")),
+    ]
+    lines = [
+        _line(f"given {address}", str(expected), str(_outcome(lambda a=address: load(a))))
+        for address, expected in cases
+    ]
+    kept = str({"type": "Delivered:1", "address": "12 Baker Street"})
+    return Verdict([*lines, _line("the map that it got, afterwards", kept, _outcome(unchanged))])
+
+
+def check_partition(partition: Callable[[str, Request, int], tuple[str, str, int]]) -> Verdict:
+    """Check exercise 4: the partition of a download in "a studio's downloads in a month", spread over shards."""
+    requests = [Request.at(START + timedelta(minutes=n), f"download {n}") for n in range(2000)]
+
+    def shards() -> list[int]:
+        found = [partition("ACME", request, 4)[2] for request in requests]
+        return sorted({shard for shard in found if 400 <= found.count(shard) <= 600})
+
+    def named() -> str:
+        studio, month, _ = partition("ACME", requests[0], 4)
+        return f"{studio}, {month}"
+
+    def repeated() -> int:
+        return len({partition("ACME", requests[0], 4) for _ in range(100)})
+
+    cases = [
+        ("a download on the fifth of January 2026", "ACME, 2026-01", named, ""),
+        ("the same request a hundred times", 1, repeated, "partition"),
+        ("two thousand requests, shards that hold a quarter or so", "[0, 1, 2, 3]", lambda: str(shards()), ""),
     ]
     return Verdict([_line(case, expected, _outcome(run), unit) for case, expected, run, unit in cases])
 

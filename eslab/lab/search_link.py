@@ -1,0 +1,115 @@
+"""Why a search index beside the database, on the same network, goes wrong: a simulation from stated assumptions."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+from random import Random
+from statistics import quantiles
+from typing import Any
+
+import altair
+import pandas
+
+from eslab.lab import charts
+
+
+@dataclass(frozen=True)
+class Link:
+    """What goes over a node's network link; all of it assumptions, for the reader to change."""
+
+    writes: int = 2000  # a second, that reach this node
+    row: int = 500  # bytes
+    replicas: int = 3  # of the database, and of the index: each row goes to so many
+    index: float = 1.5  # bytes of index for each byte of row
+    merges: float = 4.0  # how often the index files are written anew and copied again, as segments merge
+    mbit: int = 100  # the link's megabits a second that replication may have
+
+    @property
+    def data(self) -> float:
+        """Megabits a second of the rows themselves."""
+        return self.writes * self.row * self.replicas * 8 / 1e6
+
+    @property
+    def files(self) -> float:
+        """Megabits a second of index files."""
+        return self.data * self.index * self.merges
+
+    def delays(self, indexed: bool, seed: int, messages: int = 4000) -> list[float]:
+        """How many milliseconds each write waits for the link: one queue, arrivals at random, seeded.
+
+        Index files go in pieces of 64 KB, in one line with the rows.
+        """
+        random = Random(seed)  # noqa: S311 - repeatable on purpose
+        per_row = self.row * self.replicas * 8 / (self.mbit * 1e3)  # ms on the link
+        piece = 65_536 * 8 / (self.mbit * 1e3)
+        chance = self.files * 1e6 / 8 / 65_536 / self.writes if indexed else 0.0  # pieces for each write
+        free_at, waited = 0.0, []
+        for now in accumulate(random.expovariate(self.writes / 1000) for _ in range(messages)):
+            waited.append(max(0.0, free_at - now))
+            pieces = int(chance) + (random.random() < chance % 1)
+            free_at = max(free_at, now) + per_row + pieces * piece
+        return waited
+
+
+def link_costs(link: Link, seed: int) -> pandas.DataFrame:
+    """The median and p99 wait of a write, with and without index files, as writes grow up to the assumed rate."""
+    return pandas.DataFrame(_costs(link, seed))
+
+
+def _costs(link: Link, seed: int) -> Iterator[dict[str, Any]]:
+    for part in range(1, 11):
+        writes = link.writes * part // 10
+        at = Link(writes, link.row, link.replicas, link.index, link.merges, link.mbit)
+        for kind, indexed in ("rows alone", False), ("rows and index files", True):
+            waits = at.delays(indexed, seed)
+            load = (at.data + (at.files if indexed else 0)) / at.mbit
+            p99 = quantiles(waits, n=100)[98]
+            yield {"writes a second": writes, "on the link": kind, "load": round(load, 2), "p99 ms": round(p99, 2)}
+
+
+def link_chart(costs: pandas.DataFrame) -> charts.Figure:
+    """How long a write waits for the link, by writes a second, with and without index files beside it."""
+    chart = (
+        altair.Chart(costs)
+        .mark_line(point=True)
+        .encode(
+            x="writes a second:Q",
+            y=altair.Y("p99 ms:Q", title="p99 wait, milliseconds").scale(type="log"),
+            **charts.by(costs["on the link"], "on the link"),
+        )
+    )
+    ends = costs[costs["writes a second"] == costs["writes a second"].max()].set_index("on the link")
+    words = ", ".join(f"{kind} {row['p99 ms']:,.1f} ms at a load of {row['load']}" for kind, row in ends.iterrows())
+    return charts.show(chart, alt=f"How long one write in a hundred waits for the link at the full rate: {words}.")
+
+
+def link_desk(seed: int, link: Link | None = None) -> Any:
+    """Sliders for each assumption, and the chart that follows from them."""
+    import ipywidgets
+    from IPython.display import display
+
+    link = link or Link()
+    sliders = {
+        "writes": ipywidgets.IntSlider(value=link.writes, min=100, max=5000, step=100, description="writes/s"),
+        "row": ipywidgets.IntSlider(value=link.row, min=50, max=4000, step=50, description="row, bytes"),
+        "replicas": ipywidgets.IntSlider(value=link.replicas, min=1, max=5, description="replicas"),
+        "index": ipywidgets.FloatSlider(value=link.index, min=0, max=4, step=0.25, description="index/row"),
+        "merges": ipywidgets.FloatSlider(value=link.merges, min=1, max=10, step=0.5, description="merges"),
+        "mbit": ipywidgets.IntSlider(value=link.mbit, min=10, max=1000, step=10, description="link, Mbit/s"),
+    }
+    words, picture = ipywidgets.HTML(), ipywidgets.Output()
+
+    def show(_: object = None) -> None:
+        chosen = Link(**{name: slider.value for name, slider in sliders.items()})
+        costs = link_costs(chosen, seed)
+        words.value = f"Rows {chosen.data:,.0f} Mbit/s, index files {chosen.files:,.0f}, of {chosen.mbit:,} there are."
+        picture.clear_output(wait=True)
+        with picture:
+            display(link_chart(costs))
+
+    for slider in sliders.values():
+        slider.continuous_update = False
+        slider.observe(show, names="value")
+    show()
+    controls = list(sliders.values())
+    return ipywidgets.VBox([ipywidgets.HBox(controls[:3]), ipywidgets.HBox(controls[3:]), words, picture])
