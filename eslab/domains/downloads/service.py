@@ -21,6 +21,7 @@ from eslab.domains.downloads.drm import Claims, DrmServer, DrmUnavailable
 from eslab.domains.downloads.license import License, license_key
 from eslab.domains.downloads.outcome import Granted
 from eslab.domains.downloads.plans import Plans, load_plans
+from eslab.domains.downloads.reconcile import Policy, Reconciled, reconcile
 from eslab.domains.downloads.rules import Ask, Check, Rule, allow, explain
 from eslab.domains.downloads.studios import Rules, load_rules
 from eslab.domains.downloads.wishes import (
@@ -55,11 +56,13 @@ class DownloadService:
         plans: Plans | None = None,
         drm: DrmServer | None = None,
         token_lifetime: timedelta = TOKEN_LIFETIME,
+        policy: Policy = "revoke the newest",
     ) -> None:
         self.repository = Repository(store, clock, bounds)
         self.catalogue = catalogue or load_catalogue()
         self.rules, self.plans = rules or load_rules(), plans or load_plans()
         self.drm, self.token_lifetime = drm, token_lifetime
+        self.policy: Policy = policy
 
     def request_download(
         self, customer: str, device: str, title: str, request: Request, *, plan: str = "standard", country: str = "US"
@@ -123,6 +126,10 @@ class DownloadService:
     def expire(self, customer: str, device: str, title: str, license_id: UUID, request: Request) -> Granted | Rejected:
         """Note that a licence has ended by time, so that its place on the device is free."""
         return self._decide(customer, Expire(device, title, license_id), request, decisions.expire)
+
+    def reconcile(self, customer: str) -> Reconciled:
+        """Find what overlapping decisions granted too much, and do with it what the policy says (reconcile.py)."""
+        return reconcile(self, customer, self.policy)
 
     def explain(self, customer: str, command: DownloadWish, request: Request) -> list[tuple[Rule, Check]]:
         """Every rule that the wish must pass, in order, and what it finds; decides and writes nothing."""

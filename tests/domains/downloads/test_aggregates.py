@@ -1,0 +1,143 @@
+"""The aggregates: any order of the same commits folds to the same state, and what ends a licence, when."""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eslab import Event
+from eslab.domains.downloads.devices import Devices, DownloadHeld, HoldEnded, HoldExpired, HoldRenewed
+from eslab.domains.downloads.downloaded import DownloadCounted, Downloaded, DownloadVoided
+from eslab.domains.downloads.license import (
+    License,
+    LicenseExpired,
+    LicenseIssued,
+    LicenseReleased,
+    LicenseRenewed,
+    LicenseRevoked,
+    PlaybackStarted,
+    RenewalVoided,
+    Status,
+)
+from eslab.encoding import encode
+from tests.domains.downloads.support import folded, id_at, time_at
+
+DAYS = st.integers(0, 400)
+NAMES = st.integers(0, 3).map(id_at)  # few, so that events meet
+TIMES = DAYS.map(time_at)
+ENDS = st.none() | TIMES
+HOURS = st.none() | st.integers(1, 100)
+
+
+def issue(day: int, ends: int | None, hours: int | None) -> LicenseIssued:
+    """What a request is granted follows from it: the same name never has two terms in one log."""
+    return LicenseIssued(id_at(day), time_at(day), None if ends is None else time_at(ends), hours)
+
+
+def renewal(day: int, of: int) -> LicenseRenewed:
+    return LicenseRenewed(id_at(of), id_at(day, "renewal"), time_at(day), time_at(day + 30), 48, 1)
+
+
+PERIODS = st.integers(0, 3).map(id_at) | st.integers(0, 3).map(lambda day: id_at(day, "renewal"))
+EVENTS = {
+    Downloaded: st.one_of(
+        st.integers(0, 3).map(lambda day: DownloadCounted(id_at(day), "phone", time_at(day), 1)),
+        st.builds(DownloadVoided, NAMES),
+    ),
+    License: st.one_of(
+        st.integers(0, 3).map(lambda day: issue(day, 10 * day, day)),
+        st.integers(0, 3).map(lambda day: renewal(day, 3 - day)),
+        st.builds(PlaybackStarted, NAMES, PERIODS, TIMES),
+        st.builds(LicenseExpired, NAMES, PERIODS, TIMES),
+        st.builds(LicenseReleased, NAMES, TIMES),
+        st.builds(LicenseRevoked, NAMES, TIMES, st.just("left the plan")),
+        st.builds(RenewalVoided, NAMES, PERIODS),
+    ),
+    Devices: st.one_of(
+        st.integers(0, 3).map(lambda day: DownloadHeld(id_at(day), "phone", "glow", time_at(day), "standard", 1, 1)),
+        st.integers(0, 3).map(
+            lambda day: HoldRenewed(id_at(3 - day), id_at(day, "renewal"), time_at(day), "standard", 1, 1)
+        ),
+        st.builds(HoldExpired, NAMES, PERIODS),
+        st.builds(HoldEnded, NAMES),
+    ),
+}
+
+
+@pytest.mark.parametrize("aggregate_type", EVENTS, ids=lambda each: each.__name__)
+@given(data=st.data())
+def test_G4_any_order_of_the_same_events_folds_to_the_same_state(aggregate_type: type, data: st.DataObject) -> None:
+    """Also where names are met before what they name, and where an event is met twice; to the last byte."""
+    events = data.draw(st.lists(EVENTS[aggregate_type], max_size=12))
+    other = data.draw(st.permutations([*events, *events[:2]]))
+    assert encode(folded(aggregate_type, other)) == encode(folded(aggregate_type, events))
+
+
+L, R = id_at(0), id_at(20, "renewal")
+ISSUED, RENEWED = issue(0, 30, 48), renewal(20, 0)
+
+
+@pytest.mark.parametrize(
+    ("events", "ends"),
+    [
+        ([ISSUED], 30),
+        ([issue(0, None, None)], None),
+        ([issue(0, None, 48), PlaybackStarted(L, L, time_at(3))], 5),
+        ([ISSUED, PlaybackStarted(L, L, time_at(3))], 5),
+        ([ISSUED, PlaybackStarted(L, L, time_at(29))], 30),
+        ([ISSUED, PlaybackStarted(L, L, time_at(9)), PlaybackStarted(L, L, time_at(3))], 5),
+        ([ISSUED, RENEWED], 50),
+        ([ISSUED, PlaybackStarted(L, L, time_at(3)), RENEWED], 50),
+        ([ISSUED, RENEWED, PlaybackStarted(L, R, time_at(21))], 30),
+        ([ISSUED, PlaybackStarted(L, L, time_at(3)), RENEWED, PlaybackStarted(L, R, time_at(22))], 24),
+        ([ISSUED, LicenseExpired(L, L, time_at(30)), RENEWED], 50),
+        ([ISSUED, RENEWED, LicenseExpired(L, R, time_at(50))], 50),
+        ([ISSUED, RENEWED, RenewalVoided(L, R)], 30),
+    ],
+)
+def test_a_licence_ends_with_the_latest_of_its_periods(events: list[Event], ends: int | None) -> None:
+    """Each at its expiry or so many hours after the first play that names it; an expiry never outweighs another."""
+    assert folded(License, events).end(L) == (None if ends is None else time_at(ends))
+
+
+REVOKED, RELEASED = LicenseRevoked(L, time_at(9), "left the plan"), LicenseReleased(L, time_at(8))
+
+
+@pytest.mark.parametrize(
+    ("events", "day", "status"),
+    [
+        ([ISSUED], 29, Status("active")),
+        ([ISSUED], 30, Status("expired", time_at(30))),
+        ([ISSUED, RELEASED], 10, Status("released", time_at(8))),
+        ([ISSUED, RELEASED], 40, Status("released", time_at(8))),
+        ([RELEASED, ISSUED], 5, Status("released", time_at(8))),
+        ([ISSUED, RELEASED, REVOKED], 10, Status("revoked", time_at(9))),
+        ([REVOKED, ISSUED, RENEWED], 10, Status("revoked", time_at(9))),
+    ],
+)
+def test_revoked_wins_then_released_then_time(events: list[Event], day: int, status: Status) -> None:
+    """Whatever else happens, and in whatever order it is met."""
+    licence = folded(License, events)
+    assert licence.status(L, time_at(day)) == status
+
+
+def test_a_status_says_since_when() -> None:
+    """In one line."""
+    assert str(Status("revoked", datetime(2026, 1, 5, 9, 0))) == "revoked since 2026-01-05 09:00 UTC"
+    assert str(Status("active")) == "active"
+
+
+def test_G9_a_licence_from_before_there_were_terms_never_ends() -> None:
+    """The first events had a licence id and a time; the rest has its defaults."""
+    licence = folded(License, [LicenseIssued(L, time_at(0))])
+    assert licence.end(L) is None and licence.status(L, time_at(3000)).state == "active"
+
+
+def test_what_devices_hold_is_counted_by_licence() -> None:
+    """A device that asked twice holds a title under two licences, until both have ended."""
+    holds: list[Any] = [DownloadHeld(id_at(d), "phone", "glow", time_at(d), "standard", 1, 1) for d in (0, 1)]
+    assert len(folded(Devices, holds).held) == 2
+    assert len(folded(Devices, [*holds, HoldEnded(L)]).held) == 1
+    assert folded(Devices, [*holds, HoldEnded(L), HoldExpired(id_at(1), id_at(1))]).held == []
