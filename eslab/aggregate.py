@@ -12,6 +12,7 @@ Log order is the order of wishes, not of decisions: a retry arrives late and rep
 commute: sets and maps rather than lists, an event that undoes another names it, and `apply` never refuses.
 """
 
+from collections.abc import Callable, Mapping
 from functools import cache
 from types import UnionType
 from typing import Any, ClassVar, Union, get_args, get_origin, get_type_hints
@@ -21,7 +22,7 @@ import msgspec
 from eslab import display
 from eslab.errors import InvalidInput
 from eslab.event import Event
-from eslab.serializer import VersionedSerializer
+from eslab.serializer import Upcaster, VersionedSerializer
 from eslab.store import check_id
 
 Address = tuple[type["Aggregate"], str]  # (License, "phone/glow") lives under the id "license:phone/glow"
@@ -31,9 +32,12 @@ class Aggregate(msgspec.Struct):
     """State folded from events; every field needs a default, the state before the first event."""
 
     stored_as: ClassVar[str] = ""  # the prefix of its ids; part of the log for ever; "" is the class name in lower case
-    fold_version: ClassVar[int] = (
-        1  # raise it when the same events fold into another state: old snapshots are passed over
-    )
+    # Raise it when the same events fold into another state: old snapshots are passed over, or upcast.
+    fold_version: ClassVar[int] = 1
+    # By the tag that is stored, such as "Priced:1", or by the tags of neighbours in one commit that are merged.
+    upcasters: ClassVar[Mapping[str | tuple[str, ...], Upcaster]] = {}
+    # By the fold that is stored: from its state, as a map, to that of the next fold.
+    fold_upcasters: ClassVar[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
 
     def apply(self, event: Any) -> None:
         """Change the state by one event; never refuses, never reads a clock, commutes."""
@@ -86,4 +90,4 @@ def event_types(aggregate_type: type[Aggregate]) -> tuple[type[Event], ...]:
 @cache
 def serializer_of(aggregate_type: type[Aggregate]) -> VersionedSerializer:
     """The one serializer of an aggregate type."""
-    return VersionedSerializer(event_types(aggregate_type))
+    return VersionedSerializer(event_types(aggregate_type), aggregate_type.upcasters)

@@ -21,11 +21,18 @@ from eslab.encoding import encode
 from eslab.errors import InvalidInput
 
 
-def version(number: int) -> Callable[[str], str]:
-    """The tag of an event type in its `number`th shape: `class Priced(Event, tag=version(2))`."""
+def version(number: int, since: int | None = None) -> Callable[[str], str]:
+    """The tag of an event type in its `number`th shape: `class Priced(Event, tag=version(2))`.
+
+    `since` declares the oldest reader that may leave out what it doesn't know: `version(3, since=2)` is stored as
+    "Priced:3/2", and code that knows version 2 reads it as far as it can. With `since=0` even code that has never
+    heard of the type may pass the event over. Without it an older reader refuses the event (G8).
+    """
     if number < 1:
         raise InvalidInput(f"Expected an event version of 1 or more, got {number}.")
-    return lambda class_name: f"{class_name}:{number}"
+    if since is not None and not 0 <= since < number:
+        raise InvalidInput(f"Expected since below the version {number} and 0 or more, got {since}.")
+    return lambda class_name: f"{class_name}:{number}" + ("" if since is None else f"/{since}")
 
 
 MAX_VERSION_DIGITS = 9
@@ -92,13 +99,24 @@ def tag_of(event_type: type[Event]) -> str:
 def split_tag(tag: str) -> tuple[str, int]:
     """The stored name and the version: "ColorAdded:1" gives ("ColorAdded", 1)."""
     name, _, number = tag.rpartition(":")
-    return name, int(number)
+    return name, int(number.partition("/")[0])
+
+
+def oldest_reader(tag: str) -> int | None:
+    """The oldest version whose reader may leave out what it doesn't know: 2 of "Priced:3/2", None of "Priced:3"."""
+    _, slash, since = tag.rpartition("/")
+    return int(since) if slash else None
 
 
 def is_tag(tag: str) -> bool:
-    """Is `tag` a stored name, a colon and a version?"""
-    name, _, number = tag.rpartition(":")
-    return bool(name) and number.isascii() and number.isdigit() and len(number) <= MAX_VERSION_DIGITS
+    """Is `tag` a stored name, a colon and a version, and perhaps a slash and the oldest reader?"""
+    name, _, numbers = tag.rpartition(":")
+    number, slash, since = numbers.partition("/")
+    return bool(name) and "/" not in name and all(map(_is_number, (number, since) if slash else (number,)))
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= MAX_VERSION_DIGITS
 
 
 def wish_hash(command: Command) -> bytes:

@@ -13,12 +13,13 @@ The payload of a commit is one msgpack array; one cell of the store carries ever
     events   the events in order, each a map with its type and version: {"type": "ColorAdded:1", "color": "red"}
     crc32    4 bytes, last: over all bytes before, little-endian
 
-Missing fields take their defaults and fields that are gone are ignored (G9). What can't be trusted or
-understood is an `Unreadable`, never a state (G8).
+Missing fields take their defaults, fields that are gone are ignored, and upcasters do the rest (G9). What can't be
+trusted or understood is an `Unreadable`, never a state (G8).
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from operator import or_
 from typing import Any, Generic, Literal, TypeVar
@@ -28,16 +29,18 @@ import msgspec
 
 from eslab.encoding import encode
 from eslab.errors import InvalidInput, Unreadable
-from eslab.event import Event, is_tag, split_tag, tag_of
+from eslab.event import Event, oldest_reader, split_tag, tag_of
+from eslab.upcast import FoldStep, Steps, Upcaster, checked_tag, run_step
 
 FORMAT = 1
 RESIDUE = 0x2144DF1C  # the CRC-32 of any message followed by its own CRC-32 in little-endian order
 BRIDGE = b"\x81\xd5\x9d\x4c"  # leads the CRC-32 from where a whole payload leaves it back to where it begins
 PLACEHOLDER = b"\0\0\0\0"
-NIL = msgspec.Raw(b"\xc0")
 UNPARSABLE = (msgspec.MsgspecError, ValueError, RecursionError)  # a string that is no UTF-8 is a ValueError
+NIL = msgspec.Raw(b"\xc0")
 Body = TypeVar("Body")
 Struct = TypeVar("Struct", bound=msgspec.Struct)
+log = logging.getLogger(__name__)
 
 
 class Envelope(msgspec.Struct, Generic[Body], frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
@@ -65,18 +68,22 @@ class _Untyped(msgspec.Struct, tag_field="type", tag=""):
 
 
 class VersionedSerializer:
-    """Reads and writes the events of one aggregate type.
+    """Reads the events of one aggregate type, whatever version they were stored in.
 
-    Reading takes the fast path a page at a time: all checksums, then one typed decode in C. Only a page
-    that fails it is read commit by commit, which also knows older versions.
+    Reading takes the fast path a page at a time: all checksums, then one typed decode in C. Only a page that fails
+    it is read commit by commit, and only a commit that holds older versions is read as plain maps and upcast.
     """
 
-    def __init__(self, event_types: Sequence[type[Event]]) -> None:
+    def __init__(
+        self, event_types: Sequence[type[Event]], upcasters: Mapping[str | tuple[str, ...], Upcaster] | None = None
+    ) -> None:
         self.current = {split_tag(tag_of(t))[0]: t for t in event_types}
         if len(self.current) < len(event_types):
             raise InvalidInput(f"Expected event types with different names, got {[tag_of(t) for t in event_types]}.")
+        self._steps = Steps(upcasters or {}, {tag_of(t) for t in event_types})
         union: Any = reduce(or_, event_types, _Untyped)
         self._page = msgspec.msgpack.Decoder(list[_Known[tuple[union, ...]]])
+        self._commit = msgspec.msgpack.Decoder(list[union])
 
     def page(self, payloads: Sequence[bytes]) -> Sequence[Sequence[Event]]:
         """The events of many commits, in order; `Unreadable` says which payload failed, not where it stood."""
@@ -91,21 +98,31 @@ class VersionedSerializer:
 
     def events(self, payload: bytes) -> list[Event]:
         """The events of one commit, older versions included."""
-        return [self._event(raw) for raw in _decode(open_envelope(payload).events, list[dict[str, msgspec.Raw]])]
+        stored = open_envelope(payload).events
+        try:
+            return self._commit.decode(stored)
+        except UNPARSABLE:
+            # Values stay raw until a step asks for them: a field that is gone may hold what Python can't.
+            raws = _decode(stored, list[dict[str, msgspec.Raw]])
+            typed = [{**raw, "type": _decode(raw.get("type", NIL), Any)} for raw in raws]
+            upcast = self._steps.upcast(typed)
+            return [event for raw in upcast if (event := self._event(raw)) is not None]
 
-    def _event(self, raw: dict[str, msgspec.Raw]) -> Event:
-        tag = _decode(raw.get("type", NIL), Any)
-        if not isinstance(tag, str) or not is_tag(tag):
-            raise Unreadable(f'expected an event with a type such as "ColorAdded:1", found type {str(tag)[:40]!r}')
-        name, version = split_tag(tag)
+    def _event(self, raw: dict[str, Any]) -> Event | None:
+        """The event of a plain map; None for one that its writer allowed every reader to pass over."""
+        tag = checked_tag(raw)
+        (name, version), since = split_tag(tag), oldest_reader(tag)
         event_type = self.current.get(name)
+        if event_type is None and since == 0:
+            log.debug("Passed over an event of type %s: its writer declared that any reader may", tag)
+            return None
         if event_type is None:
             raise Unreadable(
                 f"found event type {name} in version {version}, expected one of {', '.join(self.current)}; "
                 "name it in the annotation of apply, or run the version of the code that knows it"
             )
         known = tag_of(event_type)
-        if version > split_tag(known)[1]:
+        if version > split_tag(known)[1] and (since is None or since > split_tag(known)[1]):
             raise Unreadable(
                 f"found event type {name} in version {version}, newer than {known}, the newest known here; "
                 "run the newer code"
@@ -113,7 +130,10 @@ class VersionedSerializer:
         try:
             return msgspec.msgpack.decode(encode({**raw, "type": known}), type=event_type)
         except UNPARSABLE as error:
-            raise Unreadable(f"event type {name} in version {version} does not fit {known}: {error}") from None
+            raise Unreadable(
+                f"event type {name} in version {version} does not fit {known}: {error}; "
+                f'give the field a default, or write an upcaster for "{name}:{version}"'
+            ) from None
 
 
 def seal(appended: Mapping[str, Sequence[Event]], wish: bytes) -> dict[str, bytes]:
@@ -154,13 +174,18 @@ def seal_snapshot(type: str, commits: int, state: msgspec.Struct) -> bytes:
     return _close(encode(SnapshotEnvelope(FORMAT, type, commits, msgspec.Raw(encode(state)))))
 
 
-def open_snapshot(payload: bytes, type: str, state_type: type[Struct]) -> tuple[Struct, int]:
-    """The state and the number of commits of a snapshot of `type`."""
+def open_snapshot(
+    payload: bytes, type: str, state_type: type[Struct], steps: Iterable[FoldStep] = ()
+) -> tuple[Struct, int]:
+    """The state and the number of commits of a snapshot of `type`, upcast by `steps` from the fold that saved it."""
     envelope = _open(payload, SnapshotEnvelope)
     if (envelope.format, envelope.type) != (FORMAT, type):
         raise Unreadable(f"expected a snapshot of {type}, format {FORMAT}; found {envelope.type}, {envelope.format}")
     try:
-        return msgspec.msgpack.decode(envelope.state, type=state_type), envelope.commits
+        state = bytes(envelope.state)
+        for step in steps:
+            state = encode(run_step(step, msgspec.msgpack.decode(state)))
+        return msgspec.msgpack.decode(state, type=state_type), envelope.commits
     except UNPARSABLE as error:
         raise Unreadable(f"the state can't be parsed: {error}") from None
 

@@ -1,7 +1,8 @@
 """A snapshot is a cache of what events add up to; while its events exist, deleting it only costs time (G6).
 
-A base is usable when this version of the code folded it, it does not lie behind the moment asked for, it
-does not lie below the floor, and its bytes are whole. A broken one is passed over with a warning.
+A base is usable when this version of the code folded it, or `fold_upcasters` lead from its fold to this one; when it
+does not lie behind the moment asked for, nor below the floor; and when its bytes are whole. A broken one is passed
+over with a warning. The fold is part of a snapshot's key, so old and new code never overwrite each other's.
 """
 
 import logging
@@ -15,6 +16,7 @@ from eslab.errors import HistoryGone, InvalidInput, Unreadable
 from eslab.request import sort_key, time_of
 from eslab.serializer import open_snapshot, seal_snapshot
 from eslab.store import Head, StoredSnapshot
+from eslab.upcast import FoldStep
 
 State = TypeVar("State", bound=Aggregate)
 log = logging.getLogger(__name__)
@@ -61,7 +63,8 @@ def newest_base(aggregate_type: type[State], head: Head, up_to: UUID | None, pla
     tried = []
     for snapshot in _usable(aggregate_type, head, up_to):
         try:
-            state, commits = open_snapshot(snapshot.payload, type_name(aggregate_type), aggregate_type)
+            steps = _steps(aggregate_type, snapshot.fold) or ()
+            state, commits = open_snapshot(snapshot.payload, type_name(aggregate_type), aggregate_type, steps)
             return Hydration(state, snapshot.up_to, commits)
         except Unreadable as error:
             tried.append(snapshot.up_to)
@@ -75,8 +78,16 @@ def _usable(aggregate_type: type[Aggregate], head: Head, up_to: UUID | None) -> 
     for snapshot in head.snapshots:
         too_new = up_to is not None and sort_key(snapshot.up_to) > sort_key(up_to)
         too_old = head.floor is not None and sort_key(snapshot.up_to) < sort_key(head.floor)
-        if snapshot.fold == aggregate_type.fold_version and not too_new and not too_old:
+        if _steps(aggregate_type, snapshot.fold) is not None and not too_new and not too_old:
             yield snapshot
+
+
+def _steps(aggregate_type: type[Aggregate], fold: int) -> list[FoldStep] | None:
+    """What leads from a fold to this one; nothing for this one itself, None where a step is missing."""
+    folds = range(fold, aggregate_type.fold_version)
+    if fold > aggregate_type.fold_version or any(fold not in aggregate_type.fold_upcasters for fold in folds):
+        return None
+    return [aggregate_type.fold_upcasters[fold] for fold in folds]
 
 
 def _gone(aggregate_type: type[Aggregate], head: Head, up_to: UUID | None, place: str, broken: list[UUID]) -> str:
