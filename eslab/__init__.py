@@ -9,6 +9,7 @@ from eslab.bounds import TimeBounds
 from eslab.clock import Clock, ManualClock, system_clock
 from eslab.errors import (
     EslabError,
+    Forgotten,
     HistoryGone,
     InvalidInput,
     OutcomeUnknown,
@@ -39,6 +40,7 @@ __all__ = [
     "EslabError",
     "Event",
     "EventStore",
+    "Forgotten",
     "HistoryGone",
     "Hydration",
     "InvalidInput",

@@ -7,6 +7,7 @@
     ├── OutcomeUnknown        it may have happened; send the same request again
     ├── TooLarge              one command's append is above the limit
     ├── HistoryGone           the events are below the floor and no usable snapshot stands on it
+    ├── Forgotten             the customer's key was destroyed, and with it what was encrypted
     ├── Unreadable            stored bytes that can't be trusted or understood
     └── StoreError            the store did not do what was asked
         ├── StoreClosed       used after close()
@@ -53,6 +54,10 @@ class TooLarge(EslabError):
 
 class HistoryGone(EslabError):
     """Events at or below the floor may be deleted, and no usable snapshot stands on the floor."""
+
+
+class Forgotten(EslabError):
+    """The customer was forgotten: what was encrypted for them can't be read any more, nor added to."""
 
 
 class Unreadable(EslabError):

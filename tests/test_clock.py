@@ -39,7 +39,7 @@ def test_a_clock_without_a_zone_is_refused() -> None:
 
 
 def test_G10_only_the_edge_reads_the_clock_or_chance() -> None:
-    """In the core and the domains no line but that of `system_clock` asks the machine for time or chance."""
+    """In the core and the domains one line asks the machine for time, and one for chance: keys can't be repeatable."""
     asking = ("datetime.now", "utcnow", "time.time()", "monotonic", "perf_counter", "uuid4(", "uuid1(", "urandom",
               "import secrets", "import random", "date.today", "Random()")  # fmt: skip
     core = [path for folder in ("", "stores", "domains") for path in (ROOT / "eslab" / folder).glob("*.py")]
@@ -49,4 +49,7 @@ def test_G10_only_the_edge_reads_the_clock_or_chance() -> None:
         for line in path.read_text(encoding="utf-8").splitlines()
         if any(word in line for word in asking)
     ]
-    assert found == [("clock.py", "return datetime.now(UTC)")]
+    assert found == [
+        ("clock.py", "return datetime.now(UTC)"),
+        ("keys.py", "CHANCE: Chance = os.urandom  # a key is the one thing that must not be repeatable"),
+    ]

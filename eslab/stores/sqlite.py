@@ -206,7 +206,7 @@ class SqliteStore(EventStore):
     @contextmanager
     def _using(self) -> Generator[sqlite3.Connection, None, None]:
         """This thread's connection, which nobody closes meanwhile; SQLite's errors become ours."""
-        with self._errors():
+        with plainly(self.path):
             connection = self._connection()
             with connection.lock:
                 yield connection
@@ -259,17 +259,18 @@ class SqliteStore(EventStore):
                     connection.execute("ROLLBACK")
                 raise
 
-    @contextmanager
-    def _errors(self) -> Generator[None, None, None]:
-        """Say what an SQLite error means here, and what to do."""
-        try:
-            yield
-        except sqlite3.ProgrammingError as error:
-            raise StoreClosed(f"Expected an open store, but {self.path} was closed: {error}.") from error
-        except sqlite3.DatabaseError as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind, the rest the detail
-            kind, advice = MEANINGS.get(code, (StoreError, "Check the file and the disk."))
-            raise kind(f"{self.path}: {error}. {advice}") from error
+
+@contextmanager
+def plainly(path: Path) -> Generator[None, None, None]:
+    """Say what an SQLite error in this file means, and what to do."""
+    try:
+        yield
+    except sqlite3.ProgrammingError as error:
+        raise StoreClosed(f"Expected an open store, but {path} was closed: {error}.") from error
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind, the rest the detail
+        kind, advice = MEANINGS.get(code, (StoreError, "Check the file and the disk."))
+        raise kind(f"{path}: {error}. {advice}") from error
 
 
 MEANINGS = {

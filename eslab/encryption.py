@@ -1,0 +1,173 @@
+"""Encrypts the aggregates of a customer, so that destroying the customer's key forgets them (docs/encryption.md).
+
+    class Vault(Aggregate):
+        encrypted: ClassVar[bool] = True
+
+    vaults = AggregateService(store, Vault, handle, clock, keys=FileKeys("keys.db", "master.key"))
+    vaults.repository.forget("ann")         # what was stored for Ann can't be read by anybody any more
+
+A commit is encrypted as it goes to the store and decrypted as it comes back; what lies between is the same as ever.
+Only the events become ciphertext: the digest stays first, so of two decisions the same one wins everywhere (G1), and
+the bytes follow from row, header and events alone, so a retry writes the same ones. Row and header are bound to it:
+a payload that was moved to another row, or got another header, is `Unreadable` (G8).
+
+Ids, times, sizes and the number of commits stay in clear.
+"""
+
+from typing import Any, Protocol, TypeVar
+
+from msgspec import MsgspecError, Raw, msgpack
+from msgspec.structs import replace
+
+from eslab.cipher import Cipher, derived, nonce_of
+from eslab.encoding import encode
+from eslab.errors import Forgotten, Unreadable
+from eslab.serializer import Envelope, SnapshotEnvelope, _close
+from eslab.serializer import _open as open_any
+from eslab.store import Commit, StoredSnapshot
+
+ENCRYPTED = {1: 3, 2: 4}
+
+
+def close_envelope(envelope):
+    return _close(encode(envelope))
+
+
+IN_CLEAR = {encrypted: plain for plain, encrypted in ENCRYPTED.items()}
+HIDDEN = "(encrypted)", 0  # type and version in the columns for people, since what happened is content
+Sealed = TypeVar("Sealed", Envelope[Raw], SnapshotEnvelope)
+
+
+class KeyProvider(Protocol):
+    """Keeps a data key of 32 random bytes for each customer; safe to share between threads and processes.
+
+    A key is made once and destroyed once; a destroyed one is never made anew. All who write aggregates of one customer,
+    in whatever region, must get the same key.
+    """
+
+    def key(self, customer_id: str) -> bytes | None:
+        """The customer's key, or None if none was ever made; raises `Forgotten` if it was destroyed."""
+        ...
+
+    def make(self, customer_id: str) -> bytes:
+        """The customer's key, made now if there is none: two who make it at once get the same.
+
+        Raises `Forgotten` if it was destroyed.
+        """
+        ...
+
+    def destroy(self, customer_id: str) -> None:
+        """Destroy the key, for ever and even before it is made; once more changes nothing."""
+        ...
+
+
+def forgotten(customer_id: str) -> Forgotten:
+    """The error of whoever asks for a destroyed key."""
+    return Forgotten(
+        f"Expected the key of customer {customer_id!r}, found that it was destroyed: the customer was forgotten, and "
+        "what was encrypted for them can't be read any more. Nothing was written. If they come back, use a new "
+        "customer id."
+    )
+
+
+class CustomerCipher:
+    """Locks and unlocks the rows of one customer, for the time of one hydration or one wish.
+
+    Making one raises `Forgotten`, so that nothing is read or written for a forgotten customer. A customer's key is
+    made when the first row is locked.
+    """
+
+    def __init__(self, keys: KeyProvider, customer_id: str) -> None:
+        self.customer_id, self._keys = customer_id, keys
+        self._secrets: _Secrets | None = None
+        self._look()
+
+    def mark_key(self, make: bool = False) -> bytes:
+        """What keys the digest and the wish hash of an append, so that they say nothing once it is destroyed.
+
+        Empty if the customer has no key and none is to be made.
+        """
+        secrets = self._make() if make else self._look()
+        return secrets.marks if secrets else b""
+
+    def lock(self, commit: Commit) -> Commit:
+        """The commit as the store may see it: its events encrypted, their type hidden."""
+        payload = self._locked(self._row(commit), open_any(commit.payload, Envelope[Raw]), "events")
+        return Commit(commit.aggregate_id, commit.event_time, *HIDDEN, payload)
+
+    def unlock(self, commit: Commit) -> Commit:
+        """The commit with its events in clear; one that was never encrypted stays as it is."""
+        envelope = open_any(commit.payload, Envelope[Raw])
+        if not is_encrypted(envelope):
+            return commit
+        return commit._replace(payload=self._unlocked(self._row(commit), envelope, "events"))
+
+    def lock_snapshot(self, aggregate_id: str, snapshot: StoredSnapshot) -> StoredSnapshot:
+        """The snapshot as the store may see it: its state encrypted."""
+        envelope = open_any(snapshot.payload, SnapshotEnvelope)
+        return snapshot._replace(payload=self._locked(self._base(aggregate_id, snapshot), envelope, "state"))
+
+    def unlock_snapshot(self, aggregate_id: str, snapshot: StoredSnapshot) -> StoredSnapshot:
+        """The snapshot with its state in clear; one that was never encrypted stays as it is."""
+        envelope = open_any(snapshot.payload, SnapshotEnvelope)
+        if not is_encrypted(envelope):
+            return snapshot
+        return snapshot._replace(payload=self._unlocked(self._base(aggregate_id, snapshot), envelope, "state"))
+
+    def _row(self, commit: Commit) -> bytes:
+        return encode(("commit", self.customer_id, commit.aggregate_id, commit.event_time.bytes))
+
+    def _base(self, aggregate_id: str, snapshot: StoredSnapshot) -> bytes:
+        return encode(("snapshot", self.customer_id, aggregate_id, snapshot.up_to.bytes, snapshot.fold))
+
+    def _locked(self, row: bytes, envelope: Sealed, body: str) -> bytes:
+        locked, secrets = replace(envelope, format=ENCRYPTED[envelope.format]), self._make()
+        bound = row + _header(locked, body)
+        ciphertext = secrets.cipher.encrypt(nonce_of(row, secrets.nonces), bytes(getattr(envelope, body)), bound)
+        return close_envelope(replace(locked, **{body: Raw(encode(ciphertext))}))
+
+    def _unlocked(self, row: bytes, envelope: Sealed, body: str) -> bytes:
+        secrets, bound = self._look(), row + _header(envelope, body)
+        if secrets is None:
+            raise Unreadable(
+                f"it is encrypted, but customer {self.customer_id!r} has no key; use the keys that it was written with"
+            )
+        ciphertext = _ciphertext(getattr(envelope, body))
+        plain = secrets.cipher.decrypt(nonce_of(row, secrets.nonces), ciphertext, bound)
+        return close_envelope(replace(envelope, format=IN_CLEAR[envelope.format], **{body: Raw(plain)}))
+
+    def _look(self) -> "_Secrets | None":
+        """The secrets if the customer has a key by now: somebody else may have made it meanwhile."""
+        if self._secrets is None and (key := self._keys.key(self.customer_id)):
+            self._secrets = _Secrets(key)
+        return self._secrets
+
+    def _make(self) -> "_Secrets":
+        if self._secrets is None:
+            self._secrets = _Secrets(self._keys.make(self.customer_id))
+        return self._secrets
+
+
+def is_encrypted(envelope: Envelope[Any] | SnapshotEnvelope) -> bool:
+    """Is the body of this commit or snapshot encrypted?"""
+    return envelope.format in IN_CLEAR
+
+
+class _Secrets:
+    """What follows from a customer's key: the cipher, the key of its nonces, and that of digests and wish hashes."""
+
+    def __init__(self, key: bytes) -> None:
+        cipher_key, self.nonces, self.marks = derived(key, 3)
+        self.cipher = Cipher(cipher_key)
+
+
+def _header(envelope: Sealed, body: str) -> bytes:
+    """What stands in clear around the body."""
+    return encode(tuple(getattr(envelope, name) for name in envelope.__struct_fields__ if name not in (body, "crc32")))
+
+
+def _ciphertext(body: Raw) -> bytes:
+    try:
+        return msgpack.decode(body, type=bytes)
+    except MsgspecError as error:
+        raise Unreadable(f"expected ciphertext, found something else: {error}") from None
