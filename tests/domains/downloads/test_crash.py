@@ -1,0 +1,143 @@
+"""A process that dies between any two steps: repeating the request ends in the same one licence."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eslab import EventStore, ManualClock, Repository, open_store
+from eslab.domains.downloads.devices import ALL, Devices
+from eslab.domains.downloads.downloaded import Downloaded
+from eslab.domains.downloads.drm import Claims, LocalSigner
+from eslab.domains.downloads.keys import lab_key
+from eslab.domains.downloads.license import License
+from eslab.domains.downloads.outcome import Granted
+from eslab.domains.downloads.service import DownloadService
+from tests.domains.downloads.support import at, service, stored
+from tests.support import START
+
+STEPS = ["look up", "looked up", "read", "append", "appended", "sign", "signed"]
+FIRST = at(0, "Ann wants Glow")
+SIGNER = LocalSigner([lab_key(7)])
+
+
+class Died(BaseException):
+    """The end of the process, which no code may catch."""
+
+
+class Mortal:
+    """A store and a DRM server whose process ends at a step; `die` ends it."""
+
+    def __init__(self, store: EventStore, step: str, die: Callable[[], Any]) -> None:
+        self.store, self.step, self.die = store, step, die
+
+    def heads(self, *arguments: Any) -> Any:
+        self.reach("look up")
+        heads = self.store.heads(*arguments)
+        self.reach("looked up")
+        return heads
+
+    def read_many(self, *arguments: Any) -> Any:
+        yield from self.store.read_many(*arguments)
+        self.reach("read")
+
+    def append(self, *arguments: Any) -> None:
+        self.reach("append")
+        self.store.append(*arguments)
+        self.reach("appended")
+
+    def sign(self, claims: Claims) -> str:
+        self.reach("sign")
+        token = SIGNER.sign(claims)
+        self.reach("signed")
+        return token
+
+    def reach(self, step: str) -> None:
+        if step == self.step:
+            self.die()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+
+def raise_died() -> None:
+    raise Died
+
+
+def ask(desk: DownloadService) -> Granted:
+    answer = desk.request_download("ann", "phone", "glow", FIRST)
+    assert isinstance(answer, Granted)
+    return answer
+
+
+def dying(store: EventStore, step: str, die: Callable[[], Any]) -> DownloadService:
+    mortal: Any = Mortal(store, step, die)
+    return service(mortal, ManualClock(START), drm=mortal)
+
+
+def check_one_licence(store: EventStore, answer: Granted) -> None:
+    """The same licence, issued once, counted once, held once, and signed."""
+    repository = Repository(store, ManualClock(START))
+    assert answer.token and SIGNER.verify(answer.token, START).license_id == FIRST.id
+    assert list(repository.load("ann", License, "phone/glow").periods) == [FIRST.id]
+    assert list(repository.load("ann", Downloaded, "glow").downloads) == [FIRST.id]
+    assert [hold.license_id for hold in repository.load("ann", Devices, ALL).held] == [FIRST.id]
+    assert len(stored(store)) == 3
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_G3_dead_between_two_steps_the_repeat_ends_in_the_same_licence(step: str) -> None:
+    """Before the append nothing is there, after it everything; never a half."""
+    store = open_store("memory:")
+    with pytest.raises(Died):
+        ask(dying(store, step, raise_died))
+    assert len(stored(store)) == (3 if STEPS.index(step) >= STEPS.index("appended") else 0)
+    answer = ask(dying(store, "never", raise_died))
+    assert answer.repeated == (STEPS.index(step) >= STEPS.index("appended"))
+    check_one_licence(store, answer)
+
+
+def test_G3_dead_at_every_step_one_after_the_other() -> None:
+    """An unlucky request that gets a step further each time."""
+    store = open_store("memory:")
+    for step in STEPS:
+        with pytest.raises(Died):
+            ask(dying(store, step, raise_died))
+    check_one_licence(store, ask(dying(store, "never", raise_died)))
+
+
+@pytest.mark.parametrize("name", ["start_playback", "renew", "release", "revoke"])
+@pytest.mark.parametrize("step", STEPS[:5])
+def test_G3_every_other_wish_is_as_safe(name: str, step: str) -> None:
+    """After the repeat the rows are those of a life without a death."""
+    clean, broken = open_store("memory:"), open_store("memory:")
+    for store in (clean, broken):
+        ask(service(store, ManualClock(START)))
+        if store is broken:
+            with pytest.raises(Died):
+                getattr(dying(store, step, raise_died), name)("ann", "phone", "glow", FIRST.id, at(0, name))
+        getattr(service(store, ManualClock(START)), name)("ann", "phone", "glow", FIRST.id, at(0, name))
+    assert stored(broken) == stored(clean)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_G2_killed_for_real(step: str, tmp_path: Path) -> None:
+    """kill -9 of a process on SQLite at each step; another process repeats the request."""
+    url = f"sqlite:///{tmp_path}/lab.db"
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.domains.downloads.test_crash", url, step], timeout=60, check=False
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL
+    with closing(open_store(url)) as store:
+        check_one_licence(store, ask(dying(store, "never", raise_died)))
+
+
+if __name__ == "__main__":
+    with closing(open_store(sys.argv[1])) as opened:
+        ask(dying(opened, sys.argv[2], lambda: os.kill(os.getpid(), signal.SIGKILL)))
