@@ -1,0 +1,295 @@
+"""Reconcile: limits that two parted regions overshot together are found, and what is too many is the same for both."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from threading import Barrier
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eslab import EventStore, ManualClock, Repository, Request, open_store
+from eslab.domains.downloads.devices import ALL, Devices
+from eslab.domains.downloads.downloaded import DownloadCounted, Downloaded
+from eslab.domains.downloads.license import License, LicenseIssued
+from eslab.domains.downloads.outcome import Granted
+from eslab.domains.downloads.plans import Plan
+from eslab.domains.downloads.rules import Refused
+from eslab.domains.downloads.service import DownloadService
+from eslab.domains.downloads.studios import StudioRules
+from eslab.domains.downloads.versions import Versions
+from eslab.domains.downloads.wishes import RequestDownload
+from eslab.encoding import encode
+from eslab.event import wish_hash
+from tests.domains.downloads.support import at, rules, service, stored
+from tests.support import DAY, HOUR, MINUTE, START, Faulty, commits
+
+THREE = StudioRules(downloads_per_title_per_year=3)
+LATER = START + 10 * HOUR
+
+
+class Region:
+    """A store of its own, and a service on it, whose clock is a little off."""
+
+    def __init__(self, studio: StudioRules = THREE, plan: Plan | None = None, off: int = 0, **more: Any) -> None:
+        self.store, self.clock = open_store("memory:"), ManualClock(START + off * MINUTE)
+        self.service: DownloadService = service(self.store, self.clock, studio, plan, **more)
+
+    def ask(self, request: Request, device: str = "phone", title: str = "glow") -> Granted | Any:
+        return self.service.request_download("ann", device, title, request)
+
+    def revoked(self, device: str = "phone", title: str = "glow") -> set:
+        return set(self.service.repository.load("ann", License, f"{device}/{title}").revoked)
+
+
+def meet(*regions: Region) -> None:
+    """The links are up again: all rows reach every region."""
+    rows = [row for region in regions for row in stored(region.store)]
+    for region in regions:
+        region.store.append("ann", rows)
+
+
+def states(store: EventStore) -> bytes:
+    """All that the rows of a store add up to."""
+    repository = Repository(store, ManualClock(START))
+    return encode([repository.load_all("ann", each) for each in (Downloaded, License, Devices)])
+
+
+def wish(hours: float) -> Request:
+    return at(hours / 24, f"wish of {float(hours)}")
+
+
+@pytest.fixture
+def parted() -> tuple[Region, Region]:
+    """Ann asked four times, of which two in Europe while the regions were parted; then they met."""
+    us, europe = Region(), Region(off=1)
+    for region, hours in ((us, 1), (us, 2), (us, 4), (europe, 3), (europe, 5)):
+        region.clock.now = START + 6 * HOUR
+        assert isinstance(region.ask(wish(hours)), Granted)
+    meet(us, europe)
+    us.clock.now, europe.clock.now = LATER, LATER + MINUTE
+    return us, europe
+
+
+def test_what_is_too_many_is_taken_back(parted: tuple[Region, Region]) -> None:
+    """Five were granted, three are allowed; the two newest by their requests go, with rule, limit and count."""
+    us, _ = parted
+    found = us.service.reconcile("ann")
+    assert [each.name for each in found.overshoots] == [wish(4).id, wish(5).id]
+    assert {(each.rule, each.limit, each.count) for each in found.overshoots} == {
+        ("downloads per title per year", 3, 3)
+    }
+    assert (us.revoked(), found.commits) == ({wish(4).id, wish(5).id}, 2)
+    assert "2 too many" in repr(found)
+
+
+def test_both_regions_take_back_the_same(parted: tuple[Region, Region]) -> None:
+    """Each on its own, at another time; after they meet again there is nothing more to do."""
+    us, europe = parted
+    assert us.service.reconcile("ann").overshoots == europe.service.reconcile("ann").overshoots
+    meet(us, europe)
+    assert us.revoked() == europe.revoked() == {wish(4).id, wish(5).id}
+    assert states(us.store) == states(europe.store)
+    for region in parted:
+        again = region.service.reconcile("ann")
+        assert (again.overshoots, again.commits) == ([], 0)
+
+
+def test_at_the_same_moment_it_is_the_same_row(parted: tuple[Region, Region]) -> None:
+    """The request of a taking back follows from the grant and the time, so both regions write the same bytes."""
+    us, europe = parted
+    europe.clock.now = us.clock.now
+    us.service.reconcile("ann")
+    europe.service.reconcile("ann")
+    assert stored(us.store) == stored(europe.store)
+
+
+def test_what_was_taken_back_gives_the_year_its_place(parted: tuple[Region, Region]) -> None:
+    """Three count, so a fourth is rejected with that count, and a year later there is room."""
+    us, _ = parted
+    us.service.reconcile("ann")
+    rejected = us.ask(Request.at(us.clock(), "once more"))
+    assert isinstance(rejected, Refused) and (rejected.count, rejected.allowed_at) == (3, wish(1).time + 365 * DAY)
+    us.clock.now = wish(1).time + 365 * DAY
+    assert isinstance(us.ask(Request.at(us.clock(), "a year later")), Granted)
+    assert us.service.reconcile("ann").overshoots == []
+
+
+def test_a_region_that_has_not_all_rows_takes_back_nothing_that_may_stay() -> None:
+    """It finds less; the other finds the rest."""
+    us, europe = Region(), Region()
+    for hours in (1, 2, 4, 5):
+        granted = service(open_store("memory:"), us.clock, THREE)
+        us.clock.now = START + 6 * HOUR
+        granted.request_download("ann", "phone", "glow", wish(hours))
+        us.store.append("ann", stored(granted.repository.store))
+    assert [each.name for each in us.service.reconcile("ann").overshoots] == [wish(5).id]
+    europe.clock.now = us.clock.now
+    europe.ask(wish(3))
+    meet(us, europe)
+    assert [each.name for each in europe.service.reconcile("ann").overshoots] == [wish(4).id]
+    assert [each.name for each in us.service.reconcile("ann").overshoots] == [wish(4).id]
+
+
+def test_the_policy_may_let_it_stand() -> None:
+    """Found and told, nothing is written."""
+    us, europe = Region(StudioRules(1), policy="let it stand"), Region(StudioRules(1))
+    us.ask(wish(0))
+    europe.ask(wish(0.01), "tablet")
+    meet(us, europe)
+    before = stored(us.store)
+    found = us.service.reconcile("ann")
+    assert [(each.name, each.device) for each in found.overshoots] == [(wish(0.01).id, "tablet")]
+    assert found.commits == 0 and stored(us.store) == before
+
+
+@pytest.mark.parametrize(
+    ("plan", "studio", "asked", "rule"),
+    [
+        (Plan(devices=1), StudioRules(), [("phone", "glow"), ("tv", "mad-max")], "devices with downloads"),
+        (
+            Plan(downloads_per_device=1),
+            StudioRules(),
+            [("phone", "glow"), ("phone", "mad-max")],
+            "downloads per device",
+        ),
+        (Plan(downloads=1), StudioRules(), [("phone", "glow"), ("tv", "glow")], "downloads in total"),
+        (Plan(), StudioRules(devices_per_title=1), [("phone", "glow"), ("tv", "glow")], "devices per title"),
+    ],
+)
+def test_every_limit_can_be_overshot_and_found(plan: Plan, studio: StudioRules, asked: list, rule: str) -> None:
+    """Two wishes, each fine in its region; the newer one goes, and its place is free."""
+    regions = [Region(studio, plan), Region(studio, plan)]
+    for hours, (region, where) in enumerate(zip(regions, asked, strict=True)):
+        assert isinstance(region.ask(wish(hours / 100), *where), Granted)
+    meet(*regions)
+    found = [region.service.reconcile("ann") for region in regions]
+    assert [[(each.rule, each.name) for each in each.overshoots] for each in found] == [[(rule, wish(0.01).id)]] * 2
+    devices = regions[0].service.repository.load("ann", Devices, ALL)
+    assert [hold.license_id for hold in devices.held] == [wish(0).id]
+
+
+def test_renewals_too_many_are_taken_back_and_the_licence_stays() -> None:
+    """The newer renewal's period counts no more."""
+    studio = StudioRules(licence_days=1, renewals_per_licence=1)
+    us, europe = Region(studio), Region(studio)
+    us.ask(wish(0))
+    meet(us, europe)
+    for hours, region in ((0.001, us), (0.002, europe)):
+        region.clock.now = START + 0.002 * HOUR
+        region.service.renew("ann", "phone", "glow", wish(0).id, wish(hours))
+    meet(us, europe)
+    for region in (us, europe):
+        (found,) = region.service.reconcile("ann").overshoots
+        assert (found.rule, found.name, found.renewal) == ("renewals per licence", wish(0.002).id, True)
+    licence = us.service.repository.load("ann", License, "phone/glow")
+    assert licence.end(wish(0).id) == wish(0.001).time + DAY
+    assert us.revoked() == set()
+
+
+def test_a_newer_version_of_the_rules_makes_no_old_grant_too_many() -> None:
+    """A late wish from before the limit fell, decided after a newer one: both were right."""
+    versions = Versions((rules(StudioRules(3)), rules(StudioRules(2), 2, date(2026, 1, 6))))
+    us = Region(rules=versions)
+    us.ask(wish(0))
+    us.clock.now = START + 20 * HOUR
+    assert isinstance(us.ask(wish(19)), Granted)
+    assert isinstance(us.ask(wish(14)), Granted)  # of the fifth, when three were allowed
+    assert us.service.reconcile("ann").overshoots == []
+
+
+STEP = st.tuples(st.integers(0, 1), st.integers(0, 1300), st.sampled_from(["phone", "tv"]), st.booleans())
+
+
+@given(st.lists(STEP, max_size=14))
+def test_G4_two_regions_reconcile_alike_and_no_limit_stays_overshot(steps: list[tuple[int, int, str, bool]]) -> None:
+    """Whatever was asked where, and whenever they met: afterwards each limit holds, and nothing more is found."""
+    studio, plan = StudioRules(downloads_per_title_per_year=2), Plan(devices=1)
+    regions = [Region(studio, plan), Region(studio, plan)]
+    for region in regions:
+        region.clock.now = START + 23 * HOUR
+    for number, (where, minutes, device, meeting) in enumerate(steps):
+        request = Request.at(START + minutes * MINUTE, f"step {number}")
+        regions[where].ask(request, device)
+        if meeting:
+            meet(*regions)
+    meet(*regions)
+    found = [region.service.reconcile("ann").overshoots for region in regions]
+    assert found[0] == found[1]
+    meet(*regions)
+    assert states(regions[0].store) == states(regions[1].store)
+    repository = regions[0].service.repository
+    assert len(repository.load("ann", Downloaded, "glow").counted) <= 2
+    assert len({hold.device for hold in repository.load("ann", Devices, ALL).held}) <= 1
+    assert regions[0].service.reconcile("ann").overshoots == []
+
+
+def older_decision(request: Request) -> dict[str, list]:
+    """What a service from before there were devices and terms decides for the same wish: two commits."""
+    return {
+        "downloaded:glow": [DownloadCounted(request.id, "phone", request.time)],
+        "license:phone/glow": [LicenseIssued(request.id, request.time)],
+    }
+
+
+def test_rows_that_only_a_losing_decision_wrote_are_undone() -> None:
+    """Decided twice, by two versions of the service; where the greater digest wrote nothing, nothing stays."""
+    us = Region()
+    for request in (wish(hours / 100) for hours in range(40)):
+        us.clock.now = START + HOUR
+        region = Region()
+        region.clock.now = us.clock.now
+        region.ask(request)
+        mine = stored(region.store)
+        old = commits(request, older_decision(request), wish_hash(RequestDownload("phone", "glow")))
+        if max(mine[1].payload, old[0].payload) == old[0].payload:
+            break
+    else:
+        raise AssertionError("Expected one of 40 requests whose older decision wins.")
+    us.store.append("ann", [*mine, *old])
+    found = us.service.reconcile("ann")
+    assert [(stray.aggregate_id, stray.request) for stray in found.strays] == [("devices:all", request)]
+    assert us.service.repository.load("ann", Devices, ALL).held == []
+    assert us.revoked() == set()
+    again = us.service.reconcile("ann")
+    assert (again.strays, again.commits) == ([], 0)
+
+
+def test_a_losing_row_is_no_stray_while_the_winners_are_not_all_seen() -> None:
+    """One of those on their way may yet replace it."""
+    us, request = Region(), wish(0)
+    us.ask(request)
+    mine = stored(us.store)
+    old = commits(request, older_decision(request), wish_hash(RequestDownload("phone", "glow")))
+    top, low = (mine, old) if mine[1].payload > old[0].payload else (old, mine)
+    part = open_store("memory:")
+    part.append("ann", [top[-1], *[row for row in low if row.aggregate_id != top[-1].aggregate_id]])
+    desk = service(part, us.clock, THREE)
+    assert desk.reconcile("ann").strays == []
+
+
+def test_the_overshoot_is_bounded_by_the_regions() -> None:
+    """Three regions that never hear of each other grant three times the limit, and not one more."""
+    regions = [Region(), Region(), Region()]
+    for region in regions:
+        region.clock.now = START + HOUR
+    answers = [region.ask(wish(n / 100 + r / 1000)) for r, region in enumerate(regions) for n in range(5)]
+    meet(*regions)
+    assert sum(isinstance(answer, Granted) for answer in answers) == 3 * 3
+    assert len(regions[0].service.reconcile("ann").overshoots) == 2 * 3
+
+
+def test_the_overshoot_is_bounded_by_the_decisions_that_overlap() -> None:
+    """Eight wishes are decided before any is written: all are granted; the ninth comes after and is not."""
+    us = Region()
+    us.clock.now = START + HOUR
+    slow: Any = Faulty(us.store)
+    slow.before = Barrier(8).wait  # nobody writes until all have read
+    desk = service(slow, us.clock, THREE)
+    with ThreadPoolExecutor(8) as threads:
+        wishes = [wish(n / 100) for n in range(8)]
+        answers = list(threads.map(lambda request: desk.request_download("ann", "phone", "glow", request), wishes))
+    assert [type(answer) for answer in answers] == [Granted] * 8
+    assert us.ask(wish(0.5)).count == 8
+    assert [each.name for each in us.service.reconcile("ann").overshoots] == [wish(n / 100).id for n in range(3, 8)]
