@@ -2,12 +2,13 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eslab import Event
+from eslab import Event, ManualClock, Repository, open_store
 from eslab.domains.downloads.devices import Devices, DownloadHeld, HoldEnded, HoldExpired, HoldRenewed
 from eslab.domains.downloads.downloaded import DownloadCounted, Downloaded, DownloadVoided
 from eslab.domains.downloads.license import (
@@ -22,7 +23,8 @@ from eslab.domains.downloads.license import (
     Status,
 )
 from eslab.encoding import encode
-from tests.domains.downloads.support import folded, id_at, time_at
+from tests.domains.downloads.support import at, folded, id_at, time_at
+from tests.support import START, commits
 
 DAYS = st.integers(0, 400)
 NAMES = st.integers(0, 3).map(id_at)  # few, so that events meet
@@ -129,10 +131,30 @@ def test_a_status_says_since_when() -> None:
     assert str(Status("active")) == "active"
 
 
-def test_G9_a_licence_from_before_there_were_terms_never_ends() -> None:
-    """The first events had a licence id and a time; the rest has its defaults."""
-    licence = folded(License, [LicenseIssued(L, time_at(0))])
+class FirstLicenseIssued(Event, tag="LicenseIssued:1"):
+    """As the first release wrote it."""
+
+    license_id: UUID
+    time: datetime
+
+
+class FirstDownloadCounted(Event, tag="DownloadCounted:1"):
+    """As the first release wrote it."""
+
+    request_id: UUID
+    device: str
+    time: datetime
+
+
+def test_G9_the_first_events_load_with_defaults() -> None:
+    """A licence from before there were terms never ends; versions that were not kept are 0."""
+    store = open_store("memory:")
+    counted, issued = FirstDownloadCounted(L, "phone", time_at(0)), FirstLicenseIssued(L, time_at(0))
+    store.append("ann", commits(at(0), {"downloaded:glow": [counted], "license:phone/glow": [issued]}))
+    repository = Repository(store, ManualClock(START))
+    licence = repository.load("ann", License, "phone/glow")
     assert licence.end(L) is None and licence.status(L, time_at(3000)).state == "active"
+    assert repository.load("ann", Downloaded, "glow").downloads[L] == DownloadCounted(L, "phone", time_at(0), 0)
 
 
 def test_what_devices_hold_is_counted_by_licence() -> None:

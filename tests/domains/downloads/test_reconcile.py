@@ -116,8 +116,8 @@ def test_what_was_taken_back_gives_the_year_its_place(parted: tuple[Region, Regi
     assert us.service.reconcile("ann").overshoots == []
 
 
-def test_a_region_that_has_not_all_rows_takes_back_nothing_that_may_stay() -> None:
-    """It finds less; the other finds the rest."""
+def test_a_region_that_has_not_all_rows_finds_less() -> None:
+    """The rest is found when they have met."""
     us, europe = Region(), Region()
     for hours in (1, 2, 4, 5):
         granted = service(open_store("memory:"), us.clock, THREE)
