@@ -121,6 +121,20 @@ def _opened(store: str | None) -> Iterator[str | None]:
         yield cluster.url("lab_{notebook}")
 
 
+@app.command("schema-lock")
+def schema_lock(
+    modules: Annotated[list[str] | None, typer.Argument(help="Where aggregates live; eslab.domains if none.")] = None,
+    file: Annotated[Path, typer.Option(help="The lock.", dir_okay=False)] = Path("schema.lock.json"),
+    check: Annotated[bool, typer.Option("--check", help="Only compare; exit code 1 if old rows won't fit.")] = False,
+) -> None:
+    """Keep the shape of every stored event and snapshot, and say which change would strand old rows."""
+    from eslab import schema_lock as lock
+
+    found = lock.aggregates_in(modules or ["eslab.domains"])
+    (lock.check if check else lock.write_lock)(file, found)
+    typer.echo(f"{file} holds {len(lock.read_lock(file))} shapes; {len(found)} aggregate types fit them.")
+
+
 @app.command()
 def doctor() -> None:
     """Look whether everything is here for the lessons and for a Cassandra, and say what mends it."""

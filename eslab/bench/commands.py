@@ -81,6 +81,14 @@ def append(
     _show(measure_appends(store, appends, peer or (), batch), json)
 
 
+@app.command()
+def serializer(json: JsonFile = None, runs: Runs = 9) -> None:
+    """Read events in memory, current ones and older ones: checksums, defaults, upcasters."""
+    from eslab.bench.serializer import measure_serializer
+
+    _show(measure_serializer(runs), json)
+
+
 @app.command("import")
 def import_(json: JsonFile = None, runs: Runs = 21) -> None:
     """Import eslab in fresh interpreters, its bytecode compiled already."""

@@ -1,0 +1,94 @@
+"""What reading stored events costs, by how old they are, from the bare decode upwards.
+
+floor        msgspec's typed decode of a page, without any checksum
+page         `VersionedSerializer.page`: checksums, then the same decode
+commit       `VersionedSerializer.events`, one commit at a time
+default      each event of an older version, whose new field takes its default
+step, steps  each event of an older version, through one upcaster, and through five
+one in 1000  a page of current events in which one in a thousand takes one step
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from eslab import Event
+from eslab.bench.measure import RUNS, Measure, Report, Row, row, time_in_turn, versions_of
+from eslab.event import version
+from eslab.serializer import Envelope, VersionedSerializer, seal
+
+EVENTS = 10_000
+PAGE = 1000
+STEPS = 5
+WISH = bytes(8)
+NOTE = (
+    "Payloads in memory, one event of four fields a commit; this can't show large events, or slow upcasters of yours."
+)
+
+
+class Priced(Event, tag=version(STEPS + 1)):
+    """The newest shape."""
+
+    cake: str
+    cents: int
+    order: str
+    currency: str = "EUR"
+
+
+class Unpriced(Event, tag="Priced:1"):
+    """The first shape."""
+
+    cake: str
+    cents: int
+    order: str
+
+
+def measure_serializer(runs: int = RUNS) -> Report:
+    """Measure reading by age of the events; needs no store and takes some seconds."""
+    current = [_sealed(Priced(f"cake {n % 9}", n, f"order {n}")) for n in range(EVENTS)]
+    older = [_sealed(Unpriced(f"cake {n % 9}", n, f"order {n}")) for n in range(EVENTS)]
+    mixed = [older[n] if n % PAGE == 0 else payload for n, payload in enumerate(current)]
+    plain, one, five = (VersionedSerializer([Priced], _steps(count)) for count in (0, 1, STEPS))
+    measures = [
+        _measure("floor", _bare, current),
+        _measure("page", plain.page, current),
+        _measure("commit", partial(_each, plain), current),
+        _measure("default", plain.page, older),
+        _measure("step", one.page, older),
+        _measure("steps", five.page, older),
+        _measure("one in 1000", one.page, mixed),
+    ]
+    timed = time_in_turn(measures, runs)
+    rows: list[Row] = [row(name, "memory", EVENTS, seconds) for name, seconds in timed.items()]
+    return Report(rows, NOTE, versions_of())
+
+
+def _sealed(event: Event) -> bytes:
+    return seal({"x:1": [event]}, WISH)["x:1"]
+
+
+def _steps(count: int) -> dict[Any, Any]:
+    """So many steps, each from one version to the next."""
+
+    def step(old: dict[str, Any], to: int) -> dict[str, Any]:
+        return {**old, "type": f"Priced:{to}"}
+
+    return {f"Priced:{n}": partial(step, to=n + 1 if n < count else STEPS + 1) for n in range(1, count + 1)}
+
+
+_bare_page = msgspec.msgpack.Decoder(list[Envelope[tuple[Priced, ...]]])
+
+
+def _bare(payloads: Sequence[bytes]) -> Sequence[Any]:
+    return [each.events for each in _bare_page.decode(b"\xdd" + len(payloads).to_bytes(4) + b"".join(payloads))]
+
+
+def _each(serializer: VersionedSerializer, payloads: Sequence[bytes]) -> Sequence[Any]:
+    return [serializer.events(payload) for payload in payloads]
+
+
+def _measure(name: str, read: Callable[[Sequence[bytes]], Sequence[Any]], payloads: Sequence[bytes]) -> Measure:
+    pages = [payloads[start : start + PAGE] for start in range(0, len(payloads), PAGE)]
+    return Measure(name, lambda: sum(len(read(page)) for page in pages), EVENTS)
