@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from eslab import HistoryGone, Hydration, InvalidInput, SnapshotPolicy
-from eslab.serializer import open_snapshot
+from eslab import Aggregate, HistoryGone, Hydration, InvalidInput, SnapshotPolicy
+from eslab.serializer import open_snapshot, seal_snapshot
 from eslab.snapshot import newest_base, snapshot_of
 from eslab.store import Head, StoredSnapshot
-from tests.support import Counter, at, snapshot
+from tests.support import Counted, Counter, at, snapshot
 
 STATES = {minutes: Counter({"tea": minutes}) for minutes in range(1, 6)}
 
@@ -59,6 +59,46 @@ def test_G6_a_base_may_stand_on_the_floor_but_not_below() -> None:
     assert base(head(1, 2, floor=2), up_to=2) == folded(2)
     with pytest.raises(HistoryGone):
         base(head(1, 2, floor=3))
+
+
+class Tally(Aggregate):
+    """The third fold of a counter: its counts have another name, and a number beside them."""
+
+    stored_as = "counter"
+    fold_version = 3
+    fold_upcasters = {
+        1: lambda state: {"numbers": state["counts"]},
+        2: lambda state: {**state, "kinds": len(state["numbers"])},
+    }
+    numbers: dict[str, int] = {}
+    kinds: int = 0
+
+    def apply(self, event: Counted) -> None:
+        """Only snapshots are looked at."""
+
+
+def tally(*snapshots: StoredSnapshot, floor: int | None = None) -> Hydration[Tally]:
+    """The base that the third fold begins from."""
+    return newest_base(Tally, head(floor=floor, more=snapshots), None, "the place")
+
+
+def test_G9_an_old_fold_is_upcast_step_by_step() -> None:
+    """Through all folds between; the snapshot's bytes stay what they were."""
+    old = snapshot(at(2), STATES[2], 2)
+    assert tally(old) == Hydration(Tally({"tea": 2}, 1), at(2).event_time, commits=2, tail=0)
+    assert tally(old, floor=2).state == Tally({"tea": 2}, 1)
+
+
+def test_G6_a_fold_from_which_no_steps_lead_is_passed_over(caplog: pytest.LogCaptureFixture) -> None:
+    """One of the future, one before the first step, one whose step fails; where history is gone, that is said."""
+    future = snapshot(at(2), STATES[2], 2)._replace(fold=4)
+    ancient = snapshot(at(2), STATES[2], 2)._replace(fold=0)
+    failing = StoredSnapshot(at(2).event_time, 1, seal_snapshot("counter", 2, Tally({"tea": 2})))
+    for unusable in future, ancient, failing:
+        assert tally(unusable) == Hydration(Tally())
+        with pytest.raises(HistoryGone, match="folded by version 3; found"):
+            tally(unusable, floor=1)
+    assert "the upcaster <lambda> failed with KeyError: 'counts'; mend it" in caplog.text
 
 
 def test_G6_another_fold_is_passed_over() -> None:

@@ -279,5 +279,5 @@ def _outcome(read: Callable[[bytes], object], data: bytes) -> str:
     try:
         found = f"loads: {read(data)!r}"
     except Exception as error:  # whatever a reader does is what is shown
-        found = f"{type(error).__name__}: {str(error)[:90]}"
+        found = f"{type(error).__name__}: {str(error)[:120]}"
     return f"RAN THEIR CODE: ring({rung[0]!r})" if rung else found
