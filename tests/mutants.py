@@ -40,6 +40,7 @@ class Mutant(NamedTuple):
 CONTRACT, SQLITE, WISH = "tests/stores/test_contract.py", "tests/stores/test_sqlite.py", "tests/test_wish.py"
 REPOSITORY, SNAPSHOT, SERVICE = "tests/test_repository.py", "tests/test_snapshot.py", "tests/test_service.py"
 SERIALIZER, REQUEST, BOUNDS = "tests/test_serializer.py", "tests/test_request.py", "tests/test_bounds.py"
+DOWNLOADS, IN_DOWNLOADS = "domains/downloads/", "tests/domains/downloads/test_"
 DELETE_SINCE = "aggregate_id = ? AND up_to >= ?"
 
 MUTANTS = [
@@ -135,6 +136,25 @@ MUTANTS = [
     Mutant("G10", "request.py", "random.getrandbits(74)", "Random().getrandbits(74)", REQUEST),
     Mutant("G10", "service.py", "import display\n", "import display\nfrom datetime import datetime; datetime.now()\n",
            "tests/test_clock.py"),
+    # Downloads: a domain that keeps the promises.
+    Mutant("G1", DOWNLOADS + "reconcile.py", 'f"reconcile:{kind}{name}"', 'f"reconcile:{kind}{name}{id(service)}"',
+           IN_DOWNLOADS + "reconcile.py"),
+    Mutant("G3", DOWNLOADS + "decisions.py", " and (first is None or first > request.time)", "",
+           IN_DOWNLOADS + "wishes.py"),
+    Mutant("G3", DOWNLOADS + "years.py", "time > moment - ROLLING for", "moment - ROLLING < time <= moment for",
+           IN_DOWNLOADS + "rules.py"),
+    Mutant("G4", DOWNLOADS + "license.py", "times[name] = min(time, times.get(name, time))", "times[name] = time",
+           IN_DOWNLOADS + "aggregates.py"),
+    Mutant("G4", DOWNLOADS + "license.py", "return None if None in ends else max(", "return None if None in ends else min(",
+           IN_DOWNLOADS + "aggregates.py"),
+    Mutant("G4", DOWNLOADS + "overshoot.py", "    return any(\n", "    return all(\n", IN_DOWNLOADS + "reconcile.py"),
+    Mutant("G4", DOWNLOADS + "reconcile.py", "return lost if len(decided) - len(lost) == greatest.commits else []",
+           "return lost", IN_DOWNLOADS + "reconcile.py"),
+    Mutant("G7", DOWNLOADS + "rules.py", "check.reason, limit=check.limit, count=check.count)", "check.reason)",
+           IN_DOWNLOADS + "rules.py"),
+    Mutant("G9", DOWNLOADS + "license.py", "expires: datetime | None = None  # None: never", "expires: datetime",
+           IN_DOWNLOADS + "aggregates.py"),
+    Mutant("G10", DOWNLOADS + "drm.py", "options=NO_CLOCK", "options={}", IN_DOWNLOADS + "drm.py"),
 ]  # fmt: skip
 
 
