@@ -70,12 +70,13 @@ def apply(session: Session, options: Options, regions: Mapping[str, int] | None 
 
 def ensure_schema(session: Session, options: Options) -> None:
     """Use the keyspace; make it if it is missing and a lab's, refuse it if its schema is another version's."""
-    if not _comment(session, options) and options.keyspace.startswith("lab"):
+    comment = _comment(session, options)
+    if not comment and options.keyspace.startswith("lab"):
         apply(session, options)
         end = monotonic() + options.timeout
-        while not _comment(session, options) and monotonic() < end:  # another node may not list it yet
+        # The next node that is asked may not list it yet, though the one before did.
+        while not (comment := _comment(session, options)) and monotonic() < end:
             sleep(0.05)
-    comment = _comment(session, options)
     if not comment:
         raise StoreUnavailable(f"{options} has no tables of eslab; make them with `eslab schema apply`.")
     if not comment.startswith(f"{MARK}:"):
