@@ -28,6 +28,8 @@ class DownloadVoided(Event):
 class Downloaded(Aggregate):
     """The granted downloads of a title, by request."""
 
+    fold_version = 2
+
     downloads: dict[UUID, DownloadCounted] = {}
     voided: set[UUID] = set()
 

@@ -76,15 +76,15 @@ class DownloadService:
         if not wish.recorded:
             ask = self._ask(command, request.time, seen, licence, devices)
             try:
-                allow(ask)
+                allow(ask)  # check Downloaded, and every other rule
             except Rejected as rejected:
                 return rejected
             wish.add(seen, decisions.counted(ask, request))
-            wish.add(licence, decisions.issued(ask, request))
+            wish.add(licence, decisions.issued(ask, request))  # a new License
             wish.add(devices, decisions.held(ask, request))
-            wish.append()
+            wish.append()  # persist: one batch, one digest
         used = self._used(title, seen, request, repeated=wish.recorded)
-        return self._signed(customer, command, request.id, licence, repeated=wish.recorded, **used)
+        return self._signed(customer, command, request.id, licence, repeated=wish.recorded, **used)  # DRM signs
 
     def start_playback(
         self, customer: str, device: str, title: str, license_id: UUID, request: Request
@@ -205,11 +205,13 @@ class DownloadService:
         token = unsigned = None
         if status.state != "active":
             unsigned = f"the licence is {status}"
-        elif self.drm is None or not isinstance(command, SIGNED):
-            unsigned = "there is no DRM server here" if self.drm is None else "this wish needs none"
+        elif not isinstance(command, SIGNED):
+            unsigned = "this wish needs none"
+        elif self.drm is None:
+            unsigned = "there is no DRM server here"
         else:
-            until = min(ends or now + self.token_lifetime, now + self.token_lifetime)
-            begins = licence.periods[license_id].begins
+            latest = now + self.token_lifetime
+            begins, until = licence.periods[license_id].begins, min(ends or latest, latest)
             try:
                 token = self.drm.sign(Claims(customer, command.device, command.title, license_id, begins, until))
             except DrmUnavailable as error:

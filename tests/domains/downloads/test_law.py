@@ -3,14 +3,14 @@
 Random wishes at random times of their requests arrive in a random order at the real service on the memory store.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eslab import EventStore, ManualClock, Rejected, Repository, Request, open_store
+from eslab import EventStore, ManualClock, Rejected, Repository, Request, SnapshotPolicy, open_store
 from eslab.domains.downloads.devices import ALL, Devices
 from eslab.domains.downloads.downloaded import Downloaded
 from eslab.domains.downloads.license import License, license_key
@@ -24,6 +24,7 @@ from tests.support import START
 
 DEVICES, TITLES = ["phone", "tablet"], ["glow", "dark", "mad-max"]
 OFTEN = ["request_download"] * 4 + ["start_playback", "renew", "expire"] * 3 + ["release", "revoke"]
+KINDS = (Downloaded, License, Devices)
 NAMED = ["start_playback", "renew", "release", "revoke", "expire"]
 TERMS = StudioRules(
     downloads_per_title_per_year=5,
@@ -49,13 +50,17 @@ ARRIVALS = st.lists(
 )
 
 
-def play(store: EventStore, arrivals: list[Any]) -> tuple[DownloadService, list[tuple[Request, Any, Any]]]:
+def play(
+    store: EventStore, arrivals: list[Any], start: datetime = START
+) -> tuple[DownloadService, list[tuple[Request, Any, Any]]]:
     """Let the wishes arrive; each answer is compared with what a fresh reader sees."""
-    clock = ManualClock(START)
+    clock = ManualClock(start)
     desk = service(store, clock, TERMS, PLAN)
     answers, granted = [], {}
     for number, (passed, age, name, device, title, which) in enumerate(arrivals):
-        request = Request.at(clock.advance(passed * timedelta(minutes=1)) - timedelta(minutes=age), f"wish {number}")
+        request = Request.at(
+            clock.advance(passed * timedelta(minutes=1)) - timedelta(minutes=age), f"wish {start} {number}"
+        )
         known = granted.setdefault((device, title), [])
         licence = [known[which % len(known)] if known else Request.at(START, "unknown").id] if name in NAMED else []
         call = (name, ("ann", device, title, *licence, request))
@@ -107,9 +112,26 @@ def test_G4_the_same_rows_in_any_order_are_the_same_state(arrivals: list[Any], r
     rows = stored(here)
     for row in random.sample(rows, len(rows)) + rows[:3]:
         there.append("ann", [row])
-    for aggregate_type in (Downloaded, License, Devices):
+    for aggregate_type in KINDS:
         mine = desk.repository.load_all("ann", aggregate_type)
         assert encode(mine) == encode(Repository(there, desk.repository.clock).load_all("ann", aggregate_type))
+
+
+@given(ARRIVALS)
+def test_G5_snapshot_plus_tail_equals_full_replay(arrivals: list[Any]) -> None:
+    """For each aggregate, half-way through and a day later."""
+    store, half = open_store("memory:"), len(arrivals) // 2
+    desk, _ = play(store, arrivals[:half])
+    clock = ManualClock(desk.repository.clock() + timedelta(hours=27))
+    for aggregate_type in KINDS:
+        for key in desk.repository.load_all("ann", aggregate_type):
+            Repository(store, clock).build_snapshot("ann", aggregate_type, key, SnapshotPolicy(every=1))
+    rest, _ = play(store, [(*arrival[:1], 0, *arrival[2:]) for arrival in arrivals[half:]], clock.now)
+    bare = open_store("memory:")
+    bare.append("ann", stored(store))
+    for aggregate_type in KINDS:
+        mine = rest.repository.load_all("ann", aggregate_type)
+        assert encode(mine) == encode(Repository(bare, clock).load_all("ann", aggregate_type))
 
 
 @given(ARRIVALS)
