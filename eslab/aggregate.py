@@ -32,6 +32,9 @@ class Aggregate(msgspec.Struct):
     """State folded from events; every field needs a default, the state before the first event."""
 
     stored_as: ClassVar[str] = ""  # the prefix of its ids; part of the log for ever; "" is the class name in lower case
+    # True: events and snapshots are encrypted with a key for each customer, so that the customer can be forgotten.
+    # Not their ids: let no key of an aggregate, nor the customer's id, say what must be forgotten (docs/encryption.md).
+    encrypted: ClassVar[bool] = False
     # Raise it when the same events fold into another state: old snapshots are passed over, or upcast.
     fold_version: ClassVar[int] = 1
     # By the tag that is stored, such as "Priced:1", or by the tags of neighbours in one commit that are merged.

@@ -22,16 +22,8 @@ from msgspec.structs import replace
 from eslab.cipher import Cipher, derived, nonce_of
 from eslab.encoding import encode
 from eslab.errors import Forgotten, Unreadable
-from eslab.serializer import Envelope, SnapshotEnvelope, _close
-from eslab.serializer import _open as open_any
+from eslab.serializer import ENCRYPTED, Envelope, SnapshotEnvelope, close_envelope, open_any
 from eslab.store import Commit, StoredSnapshot
-
-ENCRYPTED = {1: 3, 2: 4}
-
-
-def close_envelope(envelope):
-    return _close(encode(envelope))
-
 
 IN_CLEAR = {encrypted: plain for plain, encrypted in ENCRYPTED.items()}
 HIDDEN = "(encrypted)", 0  # type and version in the columns for people, since what happened is content
@@ -146,6 +138,14 @@ class CustomerCipher:
         if self._secrets is None:
             self._secrets = _Secrets(self._keys.make(self.customer_id))
         return self._secrets
+
+
+def is_locked(snapshot: StoredSnapshot) -> bool:
+    """Is this a whole snapshot that is encrypted?"""
+    try:
+        return is_encrypted(open_any(snapshot.payload, SnapshotEnvelope))
+    except Unreadable:
+        return False
 
 
 def is_encrypted(envelope: Envelope[Any] | SnapshotEnvelope) -> bool:

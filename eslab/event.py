@@ -119,9 +119,9 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= MAX_VERSION_DIGITS
 
 
-def wish_hash(command: Command) -> bytes:
-    """Eight bytes that tell one wish from another: a hash of the command's type and fields."""
-    return hashlib.blake2b(encode(as_stored(command)), digest_size=8).digest()
+def wish_hash(command: Command, key: bytes = b"") -> bytes:
+    """Eight bytes that tell one wish from another: a hash of the command's type and fields; under a key, if given."""
+    return hashlib.blake2b(encode(as_stored(command)), digest_size=8, key=key).digest()
 
 
 def as_stored(thing: Stored) -> Stored:

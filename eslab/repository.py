@@ -5,9 +5,10 @@ Hydration is two waits on the store, for one aggregate or for all of a type of o
 a page at a time. Memory holds the state and a page or two.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
@@ -15,11 +16,12 @@ from eslab import display
 from eslab.aggregate import Address, Aggregate, address, aggregate_id, serializer_of, type_name
 from eslab.bounds import TimeBounds
 from eslab.clock import Clock
+from eslab.encryption import CustomerCipher, KeyProvider, is_locked
 from eslab.errors import HistoryGone, InvalidInput, Unreadable
-from eslab.event import Command
+from eslab.event import Command, Event
 from eslab.request import Request, latest_at, time_of
 from eslab.snapshot import Hydration, SnapshotPolicy, newest_base, snapshot_of
-from eslab.store import EventStore, Head, Reach, StoredSnapshot, check_id, place, unreadable
+from eslab.store import Commit, EventStore, Head, Reach, StoredSnapshot, check_id, place, unreadable
 from eslab.wish import Wish
 
 if TYPE_CHECKING:
@@ -31,13 +33,16 @@ State = TypeVar("State", bound=Aggregate)
 class Repository:
     """Loads aggregates from a store, and begins wishes that append to it."""
 
-    def __init__(self, store: EventStore, clock: Clock, bounds: TimeBounds | None = None) -> None:
-        self.store, self.clock, self.bounds = store, clock, bounds or TimeBounds()
+    def __init__(
+        self, store: EventStore, clock: Clock, bounds: TimeBounds | None = None, keys: KeyProvider | None = None
+    ) -> None:
+        self.store, self.clock, self.bounds, self.keys = store, clock, bounds or TimeBounds(), keys
 
     def load(self, customer_id: str, aggregate_type: type[State], key: str, as_of: datetime | None = None) -> State:
         """The state of one aggregate, now or as of a past moment; the empty state if nothing happened yet.
 
-        Raises `Unreadable` naming the row that can't be trusted, `HistoryGone` below the floor.
+        Raises `Unreadable` naming the row that can't be trusted, `HistoryGone` below the floor, `Forgotten` if the
+        type is encrypted and the customer was forgotten.
         """
         return self.hydrate(customer_id, aggregate_type, key, as_of).state
 
@@ -45,18 +50,19 @@ class Repository:
         self, customer_id: str, aggregate_type: type[State], key: str, as_of: datetime | None = None
     ) -> Hydration[State]:
         """Like `load`, and says what it cost."""
-        where = (aggregate_type, key)
+        where, cipher = (aggregate_type, key), self.cipher(customer_id, [aggregate_type])
         heads = self.heads(customer_id, [where])
-        return self.fold(customer_id, heads, latest_at(as_of) if as_of else None)[where]
+        return self.fold(customer_id, heads, latest_at(as_of) if as_of else None, cipher=cipher)[where]
 
     def load_all(
         self, customer_id: str, aggregate_type: type[State], as_of: datetime | None = None
     ) -> dict[str, State]:
         """The states of all of the customer's aggregates of a type, by key, in order of their ids."""
         check_id("customer id", customer_id)
+        cipher = self.cipher(customer_id, [aggregate_type])
         heads = self.store.heads_of_type(customer_id, f"{type_name(aggregate_type)}:")
         by_address = {address(aggregate_type, id): head for id, head in heads.items()}
-        folded = self.fold(customer_id, by_address, latest_at(as_of) if as_of else None)
+        folded = self.fold(customer_id, by_address, latest_at(as_of) if as_of else None, cipher=cipher)
         return {key: hydration.state for (_, key), hydration in folded.items()}
 
     def begin(self, customer_id: str, request: Request, command: Command) -> Wish:
@@ -77,13 +83,15 @@ class Repository:
         reached this raises `StoreUnavailable` and nothing is built.
         """
         policy = policy or SnapshotPolicy()
-        where = (aggregate_type, key)
+        where, cipher = (aggregate_type, key), self.cipher(customer_id, [aggregate_type])
         up_to = latest_at(self.clock() - self.bounds.fold_after)
         heads = self.heads(customer_id, [where], reach=Reach.EVERYWHERE)
-        hydration = self.fold(customer_id, heads, up_to, Reach.EVERYWHERE)[where]
+        hydration = self.fold(customer_id, heads, up_to, Reach.EVERYWHERE, cipher)[where]
         if hydration.tail < policy.every:
             return None
         snapshot = snapshot_of(hydration, up_to)
+        if cipher:
+            snapshot = cipher.lock_snapshot(aggregate_id(where), snapshot)
         self.store.save_snapshot(customer_id, aggregate_id(where), snapshot)
         kept = (up_to, heads[where].floor)  # what stands on the floor is the base of last resort
         older = [s for s in heads[where].snapshots if s.fold == snapshot.fold and s.up_to not in kept]
@@ -99,7 +107,7 @@ class Repository:
         """
         import pandas
 
-        where = (aggregate_type, key)
+        where, cipher = (aggregate_type, key), self.cipher(customer_id, [aggregate_type])
         first = self.heads(customer_id, [where])[where].first
         commits = list(self.store.rows(customer_id, aggregate_id(where)))
         if first and (not commits or commits[0].event_time.time > first.time):
@@ -109,10 +117,7 @@ class Repository:
             )
         rows = []
         for commit in commits:
-            try:
-                events = serializer_of(aggregate_type).events(commit.payload)
-            except Unreadable as error:
-                raise unreadable(customer_id, commit, error) from error
+            events = self.events_of(customer_id, aggregate_type, commit, cipher)
             request = Request.from_event_time(commit.event_time)
             for event in events:
                 name = type(event).__name__
@@ -120,6 +125,38 @@ class Repository:
                 fields = {f"{name}.{key}" if key in head else key: it for key, it in display.fields(event).items()}
                 rows.append({**head, **fields})
         return pandas.DataFrame(rows, columns=None if rows else ["time", "request", "event"])
+
+    def forget(self, customer_id: str, also: Iterable[Callable[[str], None]] = ()) -> None:
+        """Destroy the customer's key, then delete their encrypted snapshots; commits stay as rows that nobody can read.
+
+        `also` are called last, with the customer's id: for what holds decrypted fields elsewhere, such as read tables.
+        Repeat it when it was interrupted: once the key is destroyed, the rest can only be late. What was never
+        encrypted stays.
+        """
+        check_id("customer id", customer_id)
+        self._keys().destroy(customer_id)
+        for id, head in self.store.heads_of_type(customer_id, "").items():
+            for snapshot in filter(is_locked, head.snapshots):
+                self.store.delete_snapshot(customer_id, id, snapshot.up_to, snapshot.fold)
+        for forget in also:
+            forget(customer_id)
+
+    def cipher(self, customer_id: str, aggregate_types: Iterable[type[Aggregate]]) -> CustomerCipher | None:
+        """What unlocks the customer's rows if one of the types is encrypted; raises `Forgotten` if it can't be had."""
+        if not any(each.encrypted for each in aggregate_types):
+            return None
+        return CustomerCipher(self._keys(), customer_id)
+
+    def events_of(
+        self, customer_id: str, aggregate_type: type[Aggregate], commit: Commit, cipher: CustomerCipher | None
+    ) -> Sequence[Event]:
+        """The events of one row; `Unreadable` names it."""
+        if cipher and aggregate_type.encrypted:
+            commit = _unlocked(customer_id, commit, cipher)
+        try:
+            return serializer_of(aggregate_type).events(commit.payload)
+        except Unreadable as error:
+            raise unreadable(customer_id, commit, error) from error
 
     def heads(
         self,
@@ -144,22 +181,48 @@ class Repository:
         heads: Mapping[Address, Head],
         up_to: UUID | None = None,
         reach: Reach = Reach.LOCAL,
+        cipher: CustomerCipher | None = None,
     ) -> dict[Address, Hydration[Any]]:
         """Fold the commits after each newest usable base: the second wait."""
-        found = {
-            where: newest_base(where[0], head, up_to, place(customer_id, aggregate_id(where)))
-            for where, head in heads.items()
-        }
+        cipher = cipher or self.cipher(customer_id, [aggregate_type for aggregate_type, _ in heads])
+        found = {where: _base(customer_id, where, head, up_to, cipher) for where, head in heads.items()}
         by_id = {aggregate_id(where): hydration for where, hydration in found.items()}
         after = {id: hydration.base for id, hydration in by_id.items()}
-        with closing(self.store.read_many(customer_id, after, up_to, reach)) as pages:
+        with closing(self._pages(customer_id, by_id, up_to, reach, cipher)) as pages:
             for id, payloads in pages:
                 try:
                     _apply_page(by_id[id], payloads)
                 except Unreadable:
-                    self._name_the_row(customer_id, id, type(by_id[id].state), after[id], up_to)
+                    self._name_the_row(customer_id, id, type(by_id[id].state), after[id], up_to, cipher)
                     raise
         return found
+
+    def _keys(self) -> KeyProvider:
+        if self.keys is None:
+            raise InvalidInput(
+                "Expected keys for what is encrypted, got none; give them to the repository or the service, such as "
+                "keys=FileKeys(...). Nothing was read or written."
+            )
+        return self.keys
+
+    def _pages(
+        self,
+        customer_id: str,
+        found: Mapping[str, Hydration[Any]],
+        up_to: UUID | None,
+        reach: Reach,
+        cipher: CustomerCipher | None,
+    ) -> Generator[tuple[str, Sequence[bytes]], None, None]:
+        """The plain payloads after each base, in one wait: if a type is encrypted all are read with their keys."""
+        after = {id: hydration.base for id, hydration in found.items()}
+        if cipher is None:
+            yield from self.store.read_many(customer_id, after, up_to, reach)
+            return
+        with closing(self.store.rows_many(customer_id, after, up_to, reach)) as pages:
+            for id, commits in pages:
+                if found[id].state.encrypted:
+                    commits = [_unlocked(customer_id, commit, cipher) for commit in commits]
+                yield id, [commit.payload for commit in commits]
 
     def _name_the_row(
         self,
@@ -168,12 +231,25 @@ class Repository:
         aggregate_type: type[Aggregate],
         after: UUID | None,
         up_to: UUID | None,
+        cipher: CustomerCipher | None,
     ) -> None:
         for commit in self.store.rows(customer_id, id, after, up_to):
-            try:
-                serializer_of(aggregate_type).events(commit.payload)
-            except Unreadable as error:
-                raise unreadable(customer_id, commit, error) from error
+            self.events_of(customer_id, aggregate_type, commit, cipher)
+
+
+def _base(
+    customer_id: str, where: Address, head: Head, up_to: UUID | None, cipher: CustomerCipher | None
+) -> Hydration[Any]:
+    id = aggregate_id(where)
+    unlock = partial(cipher.unlock_snapshot, id) if cipher and where[0].encrypted else None
+    return newest_base(where[0], head, up_to, place(customer_id, id), unlock)
+
+
+def _unlocked(customer_id: str, commit: Commit, cipher: CustomerCipher) -> Commit:
+    try:
+        return cipher.unlock(commit)
+    except Unreadable as error:
+        raise unreadable(customer_id, commit, error) from error
 
 
 def _apply_page(hydration: Hydration, payloads: Sequence[bytes]) -> None:

@@ -7,7 +7,7 @@ The payload of a commit is one msgpack array; one cell of the store carries ever
     digest   16 bytes, first: a hash over the plain commits of the whole append, in order of aggregate id.
              Two decisions of one request differ here first, so the bytewise greater payload is the same
              decision's in every aggregate that both touched (G1).
-    format   1: events in plain msgpack
+    format   1: events in plain msgpack; 3: the same encrypted (eslab.encryption)
     commits  how many commits the append wrote
     wish     8 bytes: a hash over the command's type and fields
     events   the events in order, each a map with its type and version: {"type": "ColorAdded:1", "color": "red"}
@@ -33,6 +33,7 @@ from eslab.event import Event, oldest_reader, split_tag, tag_of
 from eslab.upcast import FoldStep, Steps, Upcaster, checked_tag, run_step
 
 FORMAT = 1
+ENCRYPTED = {FORMAT: 3}  # by the format of what is encrypted
 RESIDUE = 0x2144DF1C  # the CRC-32 of any message followed by its own CRC-32 in little-endian order
 BRIDGE = b"\x81\xd5\x9d\x4c"  # leads the CRC-32 from where a whole payload leaves it back to where it begins
 PLACEHOLDER = b"\0\0\0\0"
@@ -98,7 +99,7 @@ class VersionedSerializer:
 
     def events(self, payload: bytes) -> list[Event]:
         """The events of one commit, older versions included."""
-        stored = open_envelope(payload).events
+        stored = _plain_events(payload)
         try:
             return self._commit.decode(stored)
         except UNPARSABLE:
@@ -136,27 +137,38 @@ class VersionedSerializer:
             ) from None
 
 
-def seal(appended: Mapping[str, Sequence[Event]], wish: bytes) -> dict[str, bytes]:
-    """The payloads of one append, by aggregate id: the same events and wish give the same bytes everywhere."""
+def seal(appended: Mapping[str, Sequence[Event]], wish: bytes, key: bytes = b"") -> dict[str, bytes]:
+    """The payloads of one append, by aggregate id: the same events and wish give the same bytes everywhere.
+
+    The digest is under `key` if one is given: then it says nothing to who doesn't have it.
+    """
     plain = {id: encode(appended[id]) for id in sorted(appended)}
-    digest = hashlib.blake2b(encode([[id, msgspec.Raw(events)] for id, events in plain.items()]), digest_size=16)
+    whole = encode([[id, msgspec.Raw(events)] for id, events in plain.items()])
+    digest = hashlib.blake2b(whole, digest_size=16, key=key).digest()
     return {
-        id: _close(encode(Envelope(digest.digest(), FORMAT, len(plain), wish, msgspec.Raw(events))))
+        id: close_envelope(Envelope(digest, FORMAT, len(plain), wish, msgspec.Raw(events)))
         for id, events in plain.items()
     }
 
 
 def open_envelope(payload: bytes) -> Envelope[msgspec.Raw]:
-    """The envelope of a commit, its checksum proved and its format known."""
-    envelope = _open(payload, Envelope[msgspec.Raw])
-    if envelope.format != FORMAT:
+    """The envelope of a commit, its checksum proved and its format known; its events may be encrypted."""
+    envelope = open_any(payload, Envelope[msgspec.Raw])
+    if envelope.format not in (FORMAT, *ENCRYPTED.values()):
         raise Unreadable(f"found payload format {envelope.format}, expected {FORMAT}; run the newer code")
     return envelope
 
 
+def _plain_events(payload: bytes) -> msgspec.Raw:
+    envelope = open_envelope(payload)
+    if envelope.format in ENCRYPTED.values():
+        raise Unreadable("its events are encrypted; declare `encrypted = True` in the aggregate type to read them")
+    return envelope.events
+
+
 def raw_events(payload: bytes) -> list[dict[str, Any]]:
     """The events of one commit as plain maps, whatever their types: for people, and for older versions."""
-    return _decode(open_envelope(payload).events, list[dict[str, Any]])
+    return _decode(_plain_events(payload), list[dict[str, Any]])
 
 
 class SnapshotEnvelope(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
@@ -171,14 +183,14 @@ class SnapshotEnvelope(msgspec.Struct, frozen=True, array_like=True, gc=False, f
 
 def seal_snapshot(type: str, commits: int, state: msgspec.Struct) -> bytes:
     """The payload of a snapshot; sets and maps are written in one order, so equal states give equal bytes."""
-    return _close(encode(SnapshotEnvelope(FORMAT, type, commits, msgspec.Raw(encode(state)))))
+    return close_envelope(SnapshotEnvelope(FORMAT, type, commits, msgspec.Raw(encode(state))))
 
 
 def open_snapshot(
     payload: bytes, type: str, state_type: type[Struct], steps: Iterable[FoldStep] = ()
 ) -> tuple[Struct, int]:
     """The state and the number of commits of a snapshot of `type`, upcast by `steps` from the fold that saved it."""
-    envelope = _open(payload, SnapshotEnvelope)
+    envelope = open_any(payload, SnapshotEnvelope)
     if (envelope.format, envelope.type) != (FORMAT, type):
         raise Unreadable(f"expected a snapshot of {type}, format {FORMAT}; found {envelope.type}, {envelope.format}")
     try:
@@ -190,7 +202,8 @@ def open_snapshot(
         raise Unreadable(f"the state can't be parsed: {error}") from None
 
 
-def _open(payload: bytes, envelope_type: type[Struct]) -> Struct:
+def open_any(payload: bytes, envelope_type: type[Struct]) -> Struct:
+    """The envelope of a commit or a snapshot, its checksum proved, whatever its format."""
     if crc32(payload) != RESIDUE:
         raise Unreadable(f"the checksum of {len(payload)} bytes does not match: a bit flipped or bytes were cut")
     try:
@@ -206,8 +219,9 @@ def _decode(events: msgspec.Raw, type: Any) -> Any:
         raise Unreadable(f"the events can't be parsed: {error}") from None
 
 
-def _close(with_placeholder: bytes) -> bytes:
-    body = with_placeholder[:-4]
+def close_envelope(envelope: Envelope[Any] | SnapshotEnvelope) -> bytes:
+    """The payload of a commit or a snapshot, with its checksum."""
+    body = encode(envelope)[:-4]
     return body + crc32(body).to_bytes(4, "little")
 
 

@@ -16,6 +16,7 @@ from eslab import display
 from eslab.aggregate import Aggregate, address
 from eslab.bounds import TimeBounds
 from eslab.clock import Clock
+from eslab.encryption import KeyProvider
 from eslab.event import Command, Event, Rejected
 from eslab.repository import Repository
 from eslab.request import Request
@@ -53,8 +54,9 @@ class AggregateService(Generic[State]):
         handle: Handler[State],
         clock: Clock,
         bounds: TimeBounds | None = None,
+        keys: KeyProvider | None = None,
     ) -> None:
-        self.repository = Repository(store, clock, bounds)
+        self.repository = Repository(store, clock, bounds, keys)
         self.aggregate_type, self.handle = aggregate_type, handle
 
     def send(
@@ -63,8 +65,8 @@ class AggregateService(Generic[State]):
         """Decide a wish once; a repeat of the same request gets the recorded answer (G3).
 
         Costs two waits to hydrate and one append. A rejection writes nothing (G7), and neither does a wish
-        that needs no event. Raises `OutOfTime`, `RequestConflict`, `OutcomeUnknown` and `StoreError`; after
-        the last two, send the same request again.
+        that needs no event. Raises `OutOfTime`, `RequestConflict`, `Forgotten`, `OutcomeUnknown` and
+        `StoreError`; after the last two, send the same request again.
         """
         wish = self.repository.begin(customer_id, request, command)
         (state,) = wish.load(address(self.aggregate_type, aggregate_id))

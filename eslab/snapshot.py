@@ -6,7 +6,7 @@ over with a warning. The fold is part of a snapshot's key, so old and new code n
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 from uuid import UUID
@@ -55,16 +55,24 @@ def snapshot_of(hydration: Hydration, up_to: UUID) -> StoredSnapshot:
     return StoredSnapshot(up_to, state.fold_version, payload)
 
 
-def newest_base(aggregate_type: type[State], head: Head, up_to: UUID | None, place: str) -> Hydration[State]:
+def newest_base(
+    aggregate_type: type[State],
+    head: Head,
+    up_to: UUID | None,
+    place: str,
+    unlock: Callable[[StoredSnapshot], StoredSnapshot] | None = None,
+) -> Hydration[State]:
     """The newest usable snapshot, opened; an empty state if there is none and history is whole.
 
-    Raises `HistoryGone` with the floor and the snapshots tried where history below the floor would be needed.
+    `unlock` decrypts a snapshot whose type is encrypted. Raises `HistoryGone` with the floor and the snapshots tried
+    where history below the floor would be needed.
     """
     tried = []
     for snapshot in _usable(aggregate_type, head, up_to):
         try:
             steps = _steps(aggregate_type, snapshot.fold) or ()
-            state, commits = open_snapshot(snapshot.payload, type_name(aggregate_type), aggregate_type, steps)
+            payload = (unlock(snapshot) if unlock else snapshot).payload
+            state, commits = open_snapshot(payload, type_name(aggregate_type), aggregate_type, steps)
             return Hydration(state, snapshot.up_to, commits)
         except Unreadable as error:
             tried.append(snapshot.up_to)

@@ -18,7 +18,8 @@ from uuid import UUID
 
 from msgspec import Raw
 
-from eslab.aggregate import Address, Aggregate, aggregate_id, event_types, serializer_of
+from eslab.aggregate import Address, Aggregate, aggregate_id, event_types
+from eslab.encryption import CustomerCipher
 from eslab.errors import InvalidInput, OutcomeUnknown, RequestConflict, TooLarge, Unreadable
 from eslab.event import Command, Event, as_stored, split_tag, tag_of, wish_hash
 from eslab.request import Request, sort_key
@@ -37,7 +38,8 @@ class Wish:
     def __init__(self, repository: "Repository", customer_id: str, request: Request, command: Command) -> None:
         self.repository, self.customer_id, self.request = repository, customer_id, request
         self.recorded = False  # has the request been decided before?
-        self._wish = wish_hash(command)
+        self._command, self._wish = command, wish_hash(command)
+        self._cipher: CustomerCipher | None = None  # where a loaded type is encrypted
         self._loaded: list[tuple[Address, Any]] = []
         self._events: dict[str, list[Event]] = {}
         self._decided = False  # has append been tried?
@@ -46,10 +48,12 @@ class Wish:
         """The states of all aggregates that the wish touches, in one call: two waits on the store.
 
         Raises `OutOfTime` for a first request outside the time bounds, `RequestConflict` if its id was used
-        for another wish, `OutcomeUnknown` if only a part of what it wrote can be seen.
+        for another wish, `OutcomeUnknown` if only a part of what it wrote can be seen, `Forgotten` if a type is
+        encrypted and the customer was forgotten.
         """
         if self._loaded:
             raise InvalidInput("Expected one load for a wish, got a second; load all its aggregates in one call.")
+        self._cipher = self.repository.cipher(self.customer_id, [where[0] for where in addresses])
         self._checked_at = self.repository.clock()
         reach, heads = Reach.LOCAL, self._heads(addresses, Reach.LOCAL)
         found = self._decision(heads)
@@ -62,7 +66,7 @@ class Wish:
             heads = self._recall(found, heads, reach)
         else:
             self.repository.bounds.check(self.request, self._checked_at, [head.floor for head in heads.values()])
-        folded = self.repository.fold(self.customer_id, heads, reach=reach)
+        folded = self.repository.fold(self.customer_id, heads, reach=reach, cipher=self._cipher)
         self._loaded = [(where, folded[where].state) for where in addresses]
         return tuple(state for _, state in self._loaded)
 
@@ -111,9 +115,17 @@ class Wish:
         recorded = [head.recorded for head in heads.values() if head.recorded]
         digests = [self._envelope(commit).digest for commit in recorded]
         found = [commit for commit, digest in zip(recorded, digests, strict=True) if digest == max(digests)]
-        if any(self._envelope(commit).wish != self._wish for commit in found):
+        if not all(self._is_mine(self._envelope(commit).wish) for commit in found):
             raise self._conflict(found[0])
         return found
+
+    def _is_mine(self, wish: bytes) -> bool:
+        """Is it the hash of this wish, or the one under the customer's key, where an append encrypted something?"""
+        keys = self.repository.keys
+        if wish == self._wish or keys is None:
+            return wish == self._wish
+        cipher = self._cipher or CustomerCipher(keys, self.customer_id)
+        return wish == wish_hash(self._command, cipher.mark_key())
 
     def _envelope(self, commit: Commit) -> Envelope[Raw]:
         try:
@@ -126,17 +138,13 @@ class Wish:
         self.recorded = True
         types = {aggregate_id(where): where[0] for where in heads}
         for commit in found:
-            self._events[commit.aggregate_id] = self._stored_events(types[commit.aggregate_id], commit)
+            aggregate_type = types[commit.aggregate_id]
+            stored = self.repository.events_of(self.customer_id, aggregate_type, commit, self._cipher)
+            self._events[commit.aggregate_id] = list(stored)
         if self.request.time >= self._checked_at - self.repository.bounds.late:
             return heads
         self._make_safe(found, heads)
         return self._heads(heads, reach)
-
-    def _stored_events(self, aggregate_type: type[Aggregate], commit: Commit) -> list[Event]:
-        try:
-            return serializer_of(aggregate_type).events(commit.payload)
-        except Unreadable as error:
-            raise unreadable(self.customer_id, commit, error) from error
 
     def _make_safe(self, commits: Sequence[Commit], heads: dict[Address, Head]) -> None:
         """Write commits again everywhere and delete the snapshots that may have missed them (G5).
@@ -150,17 +158,21 @@ class Wish:
             store.delete_snapshots(self.customer_id, commit.aggregate_id, commit.event_time, Reach.EVERYWHERE)
 
     def _commits(self) -> list[Commit]:
-        payloads = seal(self._events, self._wish)
+        encrypted = {aggregate_id(where) for where, _ in self._loaded if where[0].encrypted} & self._events.keys()
+        cipher = self._cipher if encrypted else None
+        key = cipher.mark_key(make=True) if cipher else b""
+        payloads = seal(self._events, wish_hash(self._command, key), key)
         size = sum(map(len, payloads.values()))
         if size > MAX_APPEND_BYTES:
             raise TooLarge(
                 f"Expected an append of at most {MAX_APPEND_BYTES:,} bytes, got {size:,} for {self.request} of "
                 f"customer {self.customer_id!r}. Nothing was written; make the wish smaller or its events leaner."
             )
-        return [
+        commits = [
             Commit(id, self.request.event_time, *split_tag(tag_of(type(self._events[id][0]))), payload)
             for id, payload in payloads.items()
         ]
+        return [cipher.lock(each) if cipher and each.aggregate_id in encrypted else each for each in commits]
 
     def _address(self, state: Aggregate) -> Address:
         for where, loaded in self._loaded:

@@ -41,6 +41,7 @@ CONTRACT, SQLITE, WISH = "tests/stores/test_contract.py", "tests/stores/test_sql
 REPOSITORY, SNAPSHOT, SERVICE = "tests/test_repository.py", "tests/test_snapshot.py", "tests/test_service.py"
 SERIALIZER, REQUEST, BOUNDS = "tests/test_serializer.py", "tests/test_request.py", "tests/test_bounds.py"
 DOWNLOADS, IN_DOWNLOADS = "domains/downloads/", "tests/domains/downloads/test_"
+ENCRYPTION, KEYS = "tests/test_encryption.py", "tests/stores/test_keys.py"
 DELETE_SINCE = "aggregate_id = ? AND up_to >= ?"
 
 MUTANTS = [
@@ -59,20 +60,24 @@ MUTANTS = [
            "return cls._of(to_ms(time), Random().getrandbits(74))", REQUEST),
     Mutant("G1", "wish.py", "if digest == max(digests)", "if digest == min(digests)", WISH),
     Mutant("G1", "wish.py", "if self.recorded or self._decided:", "if self.recorded:", WISH),
+    Mutant("G1", "wish.py", "seal(self._events, wish_hash(self._command, key), key)",
+           "seal(self._events, wish_hash(self._command, key))", ENCRYPTION),
+    Mutant("G1", "wish.py", "key = cipher.mark_key(make=True) if cipher else", "key =", ENCRYPTION),
     # What was acknowledged survives.
     Mutant("G2", "stores/sqlite.py", 'connection.execute("COMMIT")', "pass", SQLITE),
     Mutant("G2", "stores/sqlite.py", "synchronous = {self._synchronous}", "synchronous = OFF", SQLITE),
     Mutant("G2", "stores/sqlite.py", "            _use_wal(connection)\n", "", SQLITE),
     # A repeat is the same row, however late; nothing is decided on half a truth.
     Mutant("G3", "wish.py", "        if found:\n", "        if False:\n", WISH),
-    Mutant("G3", "wish.py", "if any(self._envelope(commit).wish != self._wish", "if any(False", WISH),
+    Mutant("G3", "wish.py", "if not all(self._is_mine(", "if not all((", WISH),
     Mutant("G3", "wish.py", "Reach.QUORUM, self._heads(addresses, Reach.QUORUM)",
            "Reach.LOCAL, self._heads(addresses, Reach.LOCAL)", WISH),
     Mutant("G3", "wish.py", "return len(found) + len(below) >= envelope.commits", "return True", WISH),
-    Mutant("G3", "wish.py", "folded = self.repository.fold(self.customer_id, heads, reach=reach)",
-           "folded = self.repository.fold(self.customer_id, heads)", WISH),
-    Mutant("G3", "wish.py", "self._events[commit.aggregate_id] = self._stored", "self._stored", WISH),
+    Mutant("G3", "wish.py", "heads, reach=reach, cipher=self._cipher)", "heads, cipher=self._cipher)", WISH),
+    Mutant("G3", "wish.py", "self._events[commit.aggregate_id] = list(stored)", "pass", WISH),
     Mutant("G3", "event.py", "encode(as_stored(command))", "encode(type(command).__name__)", "tests/test_event.py"),
+    Mutant("G3", "wish.py", "return wish == wish_hash(self._command, cipher.mark_key())", "return True", ENCRYPTION),
+    Mutant("G3", "wish.py", "return wish == wish_hash(self._command, cipher.mark_key())", "return False", ENCRYPTION),
     # The same rows, the same state.
     Mutant("G4", "request.py", "(event_time.int & LOW_HALF) ^ SIGN_BITS", "event_time.int & LOW_HALF", REQUEST),
     Mutant("G4", "request.py", "TICKS_PER_MS + TICKS_PER_MS - 1 + TICKS_AT_1970", "TICKS_PER_MS + TICKS_AT_1970", REQUEST),
@@ -87,7 +92,7 @@ MUTANTS = [
     Mutant("G5", "bounds.py", "if request.time > now + self.early:", "if request.time >= now + self.early:", BOUNDS),
     Mutant("G5", "repository.py", "self.clock() - self.bounds.fold_after", "self.clock()", REPOSITORY),
     Mutant("G5", "repository.py", "[where], reach=Reach.EVERYWHERE)", "[where])", REPOSITORY),
-    Mutant("G5", "repository.py", "heads, up_to, Reach.EVERYWHERE)", "heads, up_to)", REPOSITORY),
+    Mutant("G5", "repository.py", "heads, up_to, Reach.EVERYWHERE, cipher)", "heads, up_to, cipher=cipher)", REPOSITORY),
     Mutant("G5", "wish.py", "> self.repository.bounds.append:", "> self.repository.bounds.late:", WISH),
     Mutant("G5", "wish.py", "        self._make_safe(found, heads)\n", "", WISH),
     Mutant("G5", "wish.py", "store.append(self.customer_id, unsafe, Reach.EVERYWHERE)", "pass", WISH),
@@ -109,6 +114,8 @@ MUTANTS = [
     Mutant("G6", "stores/sqlite.py", "WHERE floor IS NULL OR excluded.floor > floor", "WHERE true", CONTRACT),
     Mutant("G6", "stores/sqlite.py", "WHERE first IS NULL OR excluded.first < first", "WHERE first IS NULL", CONTRACT),
     Mutant("G6", "store.py", "sort_key(floor) < sort_key(up_to)", "False", CONTRACT),
+    Mutant("G6", "repository.py", "in filter(is_locked, head.snapshots)", "in head.snapshots", ENCRYPTION),
+    Mutant("G6", "repository.py", "in filter(is_locked, head.snapshots)", "in ()", ENCRYPTION),
     # A rejection writes nothing.
     Mutant("G7", "service.py", "                return rejected\n", "                events = []\n", SERVICE),
     Mutant("G7", "event.py", "(limit {self.limit}, count {self.count})", "", "tests/test_event.py"),
@@ -117,14 +124,22 @@ MUTANTS = [
     Mutant("G8", "serializer.py", "if crc32(BRIDGE.join(payloads)) == RESIDUE:", "if True:", SERIALIZER),
     Mutant("G8", "serializer.py", "_Known[tuple[union, ...]]", "Envelope[tuple[union, ...]]", SERIALIZER),
     Mutant("G8", "serializer.py", "reduce(or_, event_types, _Untyped)", "reduce(or_, event_types)", SERIALIZER),
-    Mutant("G8", "serializer.py", "if envelope.format != FORMAT:", "if False:", SERIALIZER),
+    Mutant("G8", "serializer.py", "if envelope.format not in (FORMAT, *ENCRYPTED.values()):", "if False:", SERIALIZER),
     Mutant("G8", "serializer.py", "if version > split_tag(known)[1] and", "if False and", SERIALIZER),
     Mutant("G8", "serializer.py", "(msgspec.MsgspecError, ValueError, RecursionError)",
            "(msgspec.MsgspecError, RecursionError)", SERIALIZER),
     Mutant("G8", "event.py", " and len(text) <= MAX_VERSION_DIGITS", "", SERIALIZER),
-    Mutant("G8", "repository.py", "self._name_the_row(customer_id, id, type(by_id[id].state), after[id], up_to)",
+    Mutant("G8", "repository.py", "self._name_the_row(customer_id, id, type(by_id[id].state), after[id], up_to, cipher)",
            "pass", REPOSITORY),
     Mutant("G8", "snapshot.py", "except Unreadable as error:", "except ZeroDivisionError as error:", SNAPSHOT),
+    Mutant("G8", "encryption.py", '("commit", self.customer_id,', '("commit",', ENCRYPTION),
+    Mutant("G8", "encryption.py", "commit.aggregate_id, commit.event_time.bytes", "commit.event_time.bytes", ENCRYPTION),
+    Mutant("G8", "encryption.py", "commit.aggregate_id, commit.event_time.bytes", "commit.aggregate_id", ENCRYPTION),
+    Mutant("G8", "encryption.py", '("snapshot", self.customer_id, aggregate_id,', '("snapshot",', ENCRYPTION),
+    Mutant("G8", "encryption.py", 'not in (body, "crc32")', 'not in (body, "crc32", "commits")', ENCRYPTION),
+    Mutant("G8", "stores/keys.py", "return self._masters[master].decrypt(nonce_of(place), wrapped, place)",
+           "return self._masters[master].decrypt(nonce_of(b''), wrapped, b'')", KEYS),
+    Mutant("G8", "stores/keys.py", '"secure_delete = ON"', '"secure_delete = OFF"', KEYS),
     # Old events load for ever.
     Mutant("G9", "serializer.py", '"type": known}', '"type": tag}', SERIALIZER),
     Mutant("G9", "serializer.py", "list[dict[str, msgspec.Raw]])", "list[dict[str, Any]])", SERIALIZER),
