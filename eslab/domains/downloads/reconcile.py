@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
@@ -93,9 +94,9 @@ def find_overshoots(service: "DownloadService", customer: str) -> list[Overshoot
 def find_strays(service: "DownloadService", customer: str) -> list[Stray]:
     """The rows of a losing decision where the greater one wrote none, unless they are undone already."""
     store, by_request = service.repository.store, defaultdict(list)
-    for id in store.heads_of_type(customer, ""):
-        for row in store.rows(customer, id):
-            by_request[row.event_time].append((row, open_envelope(row.payload)))
+    ids = [id for each in TYPES for id in store.heads_of_type(customer, f"{type_name(each)}:")]
+    for row in chain.from_iterable(store.rows(customer, id) for id in ids):
+        by_request[row.event_time].append((row, open_envelope(row.payload)))
     found = [_stray(row) for decided in by_request.values() for row in _lost(decided)]
     return [stray for stray in found if _changing(service, customer, stray)]
 

@@ -144,17 +144,32 @@ def test_limits_hold_where_decisions_do_not_overlap(arrivals: list[Any]) -> None
     assert desk.reconcile("ann").commits == 0
 
 
-def test_the_arrivals_meet_every_answer() -> None:
-    """So that the laws above are about something: a year of Ann's evenings, of which some come late."""
+def year(number: int) -> list[Any]:
+    """Ann's evenings, of which some come late."""
     random = Random(7)
-    arrivals = [
+    return [
         (random.randint(0, 400), random.choice([0, 0, 900]), random.choice(OFTEN),
          random.choice(DEVICES), random.choice(TITLES), random.randint(0, 2))
-        for _ in range(400)
+        for _ in range(number)
     ]  # fmt: skip
-    _, answers = play(open_store("memory:"), arrivals)
+
+
+def test_the_arrivals_meet_every_answer() -> None:
+    """So that the laws above are about something."""
+    _, answers = play(open_store("memory:"), year(400))
     rejected = {answer.rule for _, _, answer in answers if isinstance(answer, Rejected)}
     states = {answer.status.state for _, _, answer in answers if isinstance(answer, Granted)}
     assert states == {"active", "released", "revoked", "expired"}
     assert {"licence", "given back", "ended", "not yet ended", "downloads per title per year"} <= rejected
     assert {"devices per title", "renewals per licence"} <= rejected
+
+
+def test_G4_every_store_ends_in_the_same_state(store: EventStore) -> None:
+    """The same wishes, on whatever keeps them."""
+    here, _ = play(store, year(80))
+    there, _ = play(open_store("memory:"), year(80))
+    for aggregate_type in KINDS:
+        assert encode(here.repository.load_all("ann", aggregate_type)) == encode(
+            there.repository.load_all("ann", aggregate_type)
+        )
+    assert stored(store) == stored(there.repository.store)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eslab import EventStore, ManualClock, Repository, Request, open_store
+from eslab.domains.bakery import ColorAdded
 from eslab.domains.downloads.devices import ALL, Devices
 from eslab.domains.downloads.downloaded import DownloadCounted, Downloaded
 from eslab.domains.downloads.license import License, LicenseIssued
@@ -247,7 +248,7 @@ def test_rows_that_only_a_losing_decision_wrote_are_undone() -> None:
             break
     else:
         raise AssertionError("Expected one of 40 requests whose older decision wins.")
-    us.store.append("ann", [*mine, *old])
+    us.store.append("ann", [*mine, *old, *commits(request, {"frosting:1": [ColorAdded("red")]})])  # another domain's
     found = us.service.reconcile("ann")
     assert [(stray.aggregate_id, stray.request) for stray in found.strays] == [("devices:all", request)]
     assert us.service.repository.load("ann", Devices, ALL).held == []

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from datetime import date, timedelta
 
+import msgspec
 import pytest
 
-from eslab import EventStore, InvalidInput, ManualClock, Rejected, Request, RequestConflict, open_store
+from eslab import Command, EventStore, InvalidInput, ManualClock, Rejected, Request, RequestConflict, open_store
 from eslab.domains.downloads.devices import ALL, Devices
 from eslab.domains.downloads.license import License
 from eslab.domains.downloads.outcome import Granted
@@ -14,6 +15,7 @@ from eslab.domains.downloads.service import DownloadService
 from eslab.domains.downloads.studios import StudioRules
 from eslab.domains.downloads.versions import Versions
 from eslab.domains.downloads.wishes import RequestDownload
+from eslab.event import wish_hash
 from tests.domains.downloads.support import Edge, plans, rules, service, stored
 from tests.support import DAY, HOUR, MINUTE, START
 
@@ -166,6 +168,15 @@ def test_a_request_id_stands_for_one_wish(desk: Desk) -> None:
     with pytest.raises(RequestConflict):
         desk.service.request_download(*TO_GLOW, desk.first, plan="small")
     assert stored(desk.store) == before
+
+
+def test_G9_a_repeat_of_the_first_releases_request_is_no_conflict() -> None:
+    """Its wish knew neither plan nor country; with their defaults it is the same wish."""
+    first = msgspec.defstruct(
+        "RequestDownload", [("device", str), ("title", str)], bases=(Command,), tag=True, omit_defaults=True
+    )
+    assert wish_hash(first("phone", "glow")) == wish_hash(RequestDownload("phone", "glow", "standard", "US"))
+    assert wish_hash(first("phone", "glow")) != wish_hash(RequestDownload("phone", "glow", "standard", "DE"))
 
 
 def test_G7_no_rejection_of_any_wish_writes(desk: Desk) -> None:
