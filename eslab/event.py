@@ -12,6 +12,7 @@ The stored name is part of the log for ever: renaming a class without keeping it
 
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -36,6 +37,7 @@ def version(number: int, since: int | None = None) -> Callable[[str], str]:
 
 
 MAX_VERSION_DIGITS = 9
+MAX_TAG = 200  # characters
 
 Stored = TypeVar("Stored", bound=msgspec.Struct)
 
@@ -98,25 +100,39 @@ def tag_of(event_type: type[Event]) -> str:
 
 def split_tag(tag: str) -> tuple[str, int]:
     """The stored name and the version: "ColorAdded:1" gives ("ColorAdded", 1)."""
-    name, _, number = tag.rpartition(":")
-    return name, int(number.partition("/")[0])
+    name, number, _ = _parts(tag)
+    return name, number
 
 
 def oldest_reader(tag: str) -> int | None:
     """The oldest version whose reader may leave out what it doesn't know: 2 of "Priced:3/2", None of "Priced:3"."""
-    _, slash, since = tag.rpartition("/")
-    return int(since) if slash else None
+    return _parts(tag)[2]
 
 
 def is_tag(tag: str) -> bool:
     """Is `tag` a stored name, a colon and a version, and perhaps a slash and the oldest reader?"""
+    if len(tag) > MAX_TAG:
+        return False
+    try:
+        return bool(_parts(tag))
+    except ValueError:
+        return False
+
+
+@lru_cache(1024)
+def _parts(tag: str) -> tuple[str, int, int | None]:
+    """Name, version and oldest reader; `ValueError` for what is no tag. Every stored event of an older version asks."""
     name, _, numbers = tag.rpartition(":")
     number, slash, since = numbers.partition("/")
-    return bool(name) and "/" not in name and all(map(_is_number, (number, since) if slash else (number,)))
+    if not name or "/" in name:
+        raise ValueError(tag)
+    return name, _number(number), _number(since) if slash else None
 
 
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= MAX_VERSION_DIGITS
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_VERSION_DIGITS):
+        raise ValueError(text)
+    return int(text)
 
 
 def wish_hash(command: Command, key: bytes = b"") -> bytes:

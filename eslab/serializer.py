@@ -39,6 +39,9 @@ BRIDGE = b"\x81\xd5\x9d\x4c"  # leads the CRC-32 from where a whole payload leav
 PLACEHOLDER = b"\0\0\0\0"
 UNPARSABLE = (msgspec.MsgspecError, ValueError, RecursionError)  # a string that is no UTF-8 is a ValueError
 NIL = msgspec.Raw(b"\xc0")
+ANYTHING = msgspec.msgpack.Decoder()
+PLAIN_EVENTS = msgspec.msgpack.Decoder(list[dict[str, Any]])
+RAW_EVENTS = msgspec.msgpack.Decoder(list[dict[str, msgspec.Raw]])
 Body = TypeVar("Body")
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 log = logging.getLogger(__name__)
@@ -104,8 +107,8 @@ class VersionedSerializer:
             return self._commit.decode(stored)
         except UNPARSABLE:
             # Values stay raw until a step asks for them: a field that is gone may hold what Python can't.
-            raws = _decode(stored, list[dict[str, msgspec.Raw]])
-            typed = [{**raw, "type": _decode(raw.get("type", NIL), Any)} for raw in raws]
+            raws = _decode(stored, RAW_EVENTS)
+            typed = [{**raw, "type": _decode(raw.get("type", NIL), ANYTHING)} for raw in raws]
             upcast = self._steps.upcast(typed)
             return [event for raw in upcast if (event := self._event(raw)) is not None]
 
@@ -168,7 +171,7 @@ def _plain_events(payload: bytes) -> msgspec.Raw:
 
 def raw_events(payload: bytes) -> list[dict[str, Any]]:
     """The events of one commit as plain maps, whatever their types: for people, and for older versions."""
-    return _decode(_plain_events(payload), list[dict[str, Any]])
+    return _decode(_plain_events(payload), PLAIN_EVENTS)
 
 
 class SnapshotEnvelope(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
@@ -212,9 +215,9 @@ def open_any(payload: bytes, envelope_type: type[Struct]) -> Struct:
         raise Unreadable(f"the envelope can't be parsed: {error}") from None
 
 
-def _decode(events: msgspec.Raw, type: Any) -> Any:
+def _decode(events: msgspec.Raw, decoder: msgspec.msgpack.Decoder[Any]) -> Any:
     try:
-        return msgspec.msgpack.decode(events, type=type)
+        return decoder.decode(events)
     except UNPARSABLE as error:
         raise Unreadable(f"the events can't be parsed: {error}") from None
 

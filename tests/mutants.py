@@ -142,7 +142,7 @@ MUTANTS = [
     Mutant("G8", "stores/keys.py", '"secure_delete = ON"', '"secure_delete = OFF"', KEYS),
     # Old events load for ever.
     Mutant("G9", "serializer.py", '"type": known}', '"type": tag}', SERIALIZER),
-    Mutant("G9", "serializer.py", "list[dict[str, msgspec.Raw]])", "list[dict[str, Any]])", SERIALIZER),
+    Mutant("G9", "serializer.py", "RAW_EVENTS = msgspec.msgpack.Decoder(list[dict[str, msgspec.Raw]])", "RAW_EVENTS = PLAIN_EVENTS", SERIALIZER),
     Mutant("G9", "serializer.py", "FORMAT = 1\n", "FORMAT = 2\n", SERIALIZER),
     Mutant("G9", "wish.py", "map(as_stored, events)", "events", WISH),
     # Time is injected.
