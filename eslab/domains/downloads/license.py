@@ -88,7 +88,7 @@ class Period(msgspec.Struct, frozen=True):
 class Status(NamedTuple):
     """How a licence stands, and since when; only an active one is signed."""
 
-    state: Literal["active", "revoked", "released", "expired"]
+    state: Literal["active", "revoked", "released", "expired", "not known here yet"]
     since: datetime | None = None
 
     def __str__(self) -> str:
@@ -176,9 +176,11 @@ class License(Aggregate):
 
     def status(self, license_id: UUID, now: datetime) -> Status:
         """How the licence stands at a moment; revoked wins over released, and released over expired."""
-        end = self.end(license_id)
         if over := self.over(license_id):
             return over
+        if not self.issued(license_id):
+            return Status("not known here yet")  # its names came before it did
+        end = self.end(license_id)
         return Status("expired", end) if end and end <= now else Status("active")
 
     def _begin(self, name: UUID) -> tuple[datetime, UUID]:

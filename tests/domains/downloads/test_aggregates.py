@@ -116,6 +116,8 @@ REVOKED, RELEASED = LicenseRevoked(L, time_at(9), "left the plan"), LicenseRelea
         ([ISSUED, RELEASED], 40, Status("released", time_at(8))),
         ([RELEASED, ISSUED], 5, Status("released", time_at(8))),
         ([ISSUED, RELEASED, REVOKED], 10, Status("revoked", time_at(9))),
+        ([RENEWED, PlaybackStarted(L, R, time_at(21))], 22, Status("not known here yet")),
+        ([REVOKED], 10, Status("revoked", time_at(9))),
         ([REVOKED, ISSUED, RENEWED], 10, Status("revoked", time_at(9))),
     ],
 )

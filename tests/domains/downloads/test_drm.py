@@ -212,6 +212,19 @@ def test_a_token_ends_with_the_licence_as_known_at_signing() -> None:
     assert opened(short, short.ask()).expires == short.clock() + HOUR
 
 
+def test_a_licence_that_has_not_arrived_is_not_signed() -> None:
+    """A play is repeated in a region that has its row, but not yet the issue's."""
+    here, there = Desk(), open_store("memory:")
+    here.ask()
+    request = here.edge.request()
+    here.service.start_playback("ann", "phone", "glow", here.first.id, request)
+    there.append("ann", [row for row in stored(here.store) if row.event_time == request.event_time])
+    elsewhere = service(there, here.clock, TERMS, drm=SIGNER)
+    answer = elsewhere.start_playback("ann", "phone", "glow", here.first.id, request)
+    assert isinstance(answer, Granted)
+    assert (answer.token, answer.unsigned) == (None, "the licence is not known here yet")
+
+
 def test_what_gives_back_is_not_signed() -> None:
     """Nor is an expiry that is repeated after a renewal."""
     desk = Desk()
