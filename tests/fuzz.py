@@ -2,7 +2,7 @@
 
     python -m tests.fuzz -max_total_time=60                 ends with the bytes that broke it, if there are any
 
-Begins from the golden bytes. Each input is tried as it is and with its checksum made right, as whoever wants harm would.
+Begins from the golden bytes. Each input is tried as it is and with its checksum made right, as an attacker would.
 """
 
 import contextlib

@@ -39,6 +39,7 @@ class Mutant(NamedTuple):
 
 CONTRACT, SQLITE, WISH = "tests/stores/test_contract.py", "tests/stores/test_sqlite.py", "tests/test_wish.py"
 REPOSITORY, SNAPSHOT, SERVICE = "tests/test_repository.py", "tests/test_snapshot.py", "tests/test_service.py"
+CHANGES = "tests/test_schema_changes.py"
 SERIALIZER, REQUEST, BOUNDS = "tests/test_serializer.py", "tests/test_request.py", "tests/test_bounds.py"
 DOWNLOADS, IN_DOWNLOADS = "domains/downloads/", "tests/domains/downloads/test_"
 ENCRYPTION, KEYS = "tests/test_encryption.py", "tests/stores/test_keys.py"
@@ -141,6 +142,12 @@ MUTANTS = [
            "return self._masters[master].decrypt(nonce_of(b''), wrapped, b'')", KEYS),
     Mutant("G8", "stores/keys.py", '"secure_delete = ON"', '"secure_delete = OFF"', KEYS),
     # Old events load for ever.
+    Mutant("G8", "upcast.py", "if taken > MAX_STEPS * len(stored):", "if False:", CHANGES),
+    Mutant("G8", "upcast.py", "name == old and number <= version", "False", CHANGES),
+    Mutant("G8", "serializer.py", "(since is None or since > split_tag(known)[1])", "since is None", CHANGES),
+    Mutant("G9", "upcast.py", "step(*map(_plain, old))", "step(*old)", CHANGES),
+    Mutant("G9", "upcast.py", "reversed(_forward(", "(_forward(", CHANGES),
+    Mutant("G9", "snapshot.py", "range(fold, aggregate_type.fold_version)", "range(fold, fold + 1)", SNAPSHOT),
     Mutant("G9", "serializer.py", '"type": known}', '"type": tag}', SERIALIZER),
     Mutant("G9", "serializer.py", "RAW_EVENTS = msgspec.msgpack.Decoder(list[dict[str, msgspec.Raw]])", "RAW_EVENTS = PLAIN_EVENTS", SERIALIZER),
     Mutant("G9", "serializer.py", "FORMAT = 1\n", "FORMAT = 2\n", SERIALIZER),
