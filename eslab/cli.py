@@ -121,6 +121,58 @@ def _opened(store: str | None) -> Iterator[str | None]:
         yield cluster.url("lab_{notebook}")
 
 
+@app.command()
+def inspect(
+    store: Annotated[str, typer.Option(help="Store URL.")],
+    customer: Annotated[str, typer.Option(help="Whose rows.")],
+    aggregate: Annotated[str, typer.Option(help="An id, or how it begins, such as license:; all if left out.")] = "",
+    module: Annotated[
+        list[str] | None, typer.Option(help="Where the domain's aggregates live: then it also says how they read.")
+    ] = None,
+    keys: Annotated[Path | None, typer.Option(help="The file of customers' keys, to see what is encrypted.")] = None,
+    master: Annotated[Path | None, typer.Option(help="The file of the master key, for --keys.")] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="The bytes too, in hexadecimal digits.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, an aggregate each.")] = False,
+) -> None:
+    """Show what is stored for a customer, decoded; exit code 1 if a row is broken. Needs no domain's code."""
+    from contextlib import closing
+
+    import msgspec
+    from rich.console import Console
+
+    from eslab import inspection, inspection_text
+    from eslab.schema_lock import aggregates_in
+    from eslab.stores import open_store
+
+    types, cipher, broken = aggregates_in(module or []), _cipher(keys, master, customer), 0
+    with closing(open_store(_existing(store))) as opened:
+        found = inspection.inspect(opened, customer, aggregate, types, cipher, raw)
+        if not as_json:
+            broken = inspection_text.show(customer, found, Console(highlight=False))
+        for each in found:  # none is left if they were shown
+            typer.echo(msgspec.json.encode(each))
+            broken += each.broken
+    raise typer.Exit(1 if broken else 0)
+
+
+def _existing(store: str) -> str:
+    """The URL of a store that is there: who looks at a file whose name is mistyped makes none."""
+    new_file = store.startswith("sqlite:/") and "mode=" not in store
+    return f"{store}{'&' if '?' in store else '?'}mode=rw" if new_file else store
+
+
+def _cipher(keys: Path | None, master: Path | None, customer: str) -> Any:
+    """What decrypts the customer's rows, if keys are named."""
+    if not (keys and master):
+        if keys or master:
+            raise InvalidInput("Expected --keys and --master together, got one of them. Nothing was read.")
+        return None
+    from eslab.encryption import CustomerCipher
+    from eslab.stores.keys import FileKeys
+
+    return CustomerCipher(FileKeys(keys, master), customer)
+
+
 @app.command("schema-lock")
 def schema_lock(
     modules: Annotated[list[str] | None, typer.Argument(help="Where aggregates live; eslab.domains if none.")] = None,

@@ -68,11 +68,9 @@ def newest_base(
     where history below the floor would be needed.
     """
     tried = []
-    for snapshot in _usable(aggregate_type, head, up_to):
+    for snapshot in usable(aggregate_type, head, up_to):
         try:
-            steps = _steps(aggregate_type, snapshot.fold) or ()
-            payload = (unlock(snapshot) if unlock else snapshot).payload
-            state, commits = open_snapshot(payload, type_name(aggregate_type), aggregate_type, steps)
+            state, commits = open_base(aggregate_type, unlock(snapshot) if unlock else snapshot)
             return Hydration(state, snapshot.up_to, commits)
         except Unreadable as error:
             tried.append(snapshot.up_to)
@@ -82,7 +80,14 @@ def newest_base(
     return Hydration(aggregate_type())
 
 
-def _usable(aggregate_type: type[Aggregate], head: Head, up_to: UUID | None) -> Iterator[StoredSnapshot]:
+def open_base(aggregate_type: type[State], snapshot: StoredSnapshot) -> tuple[State, int]:
+    """The state of a snapshot, upcast if an older fold saved it, and how many commits it adds up."""
+    steps = _steps(aggregate_type, snapshot.fold) or ()
+    return open_snapshot(snapshot.payload, type_name(aggregate_type), aggregate_type, steps)
+
+
+def usable(aggregate_type: type[Aggregate], head: Head, up_to: UUID | None = None) -> Iterator[StoredSnapshot]:
+    """The snapshots that a hydration up to a moment may begin from, if their bytes are whole; newest first."""
     for snapshot in head.snapshots:
         too_new = up_to is not None and sort_key(snapshot.up_to) > sort_key(up_to)
         too_old = head.floor is not None and sort_key(snapshot.up_to) < sort_key(head.floor)

@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from eslab.request import Request
-from eslab.serializer import open_envelope, raw_events
+from eslab.inspection import inspect_commits
 from eslab.store import EventStore
 
 if TYPE_CHECKING:
@@ -14,19 +13,16 @@ def rows(store: EventStore, customer: str, prefix: str = "") -> "pandas.DataFram
     """Every commit of the customer's aggregates of a type, or of all, in the store's order; needs no domain code."""
     import pandas
 
-    found = []
-    for id in store.heads_of_type(customer, prefix):
-        for commit in store.rows(customer, id):
-            envelope = open_envelope(commit.payload)
-            found.append(
-                {
-                    "aggregate": commit.aggregate_id,
-                    "event time": str(commit.event_time),
-                    "request": str(Request.from_event_time(commit.event_time).id),
-                    "digest": envelope.digest.hex()[:8],
-                    "commits": envelope.commits,
-                    "events": ", ".join(event["type"] for event in raw_events(commit.payload)),
-                    "bytes": len(commit.payload),
-                }
-            )
-    return pandas.DataFrame(found)
+    return pandas.DataFrame(
+        {
+            "aggregate": id,
+            "event time": commit.event_time,
+            "request": commit.request,
+            "digest": (commit.digest or "")[:8],
+            "commits": commit.commits,
+            "events": commit.types,
+            "bytes": commit.bytes,
+        }
+        for id in store.heads_of_type(customer, prefix)
+        for commit in inspect_commits(store, customer, id)
+    )
