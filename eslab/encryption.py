@@ -27,7 +27,13 @@ from eslab.store import Commit, StoredSnapshot
 
 IN_CLEAR = {encrypted: plain for plain, encrypted in ENCRYPTED.items()}
 HIDDEN = "(encrypted)", 0  # type and version in the columns for people, since what happened is content
+RawEnvelope = Envelope[Raw]
+NIL = Raw(b"\xc0")
+CRC_BYTES = 6  # with the two that msgpack puts before them
 Sealed = TypeVar("Sealed", Envelope[Raw], SnapshotEnvelope)
+
+
+_bytes = msgpack.Decoder(bytes)
 
 
 class KeyProvider(Protocol):
@@ -84,15 +90,16 @@ class CustomerCipher:
 
     def lock(self, commit: Commit) -> Commit:
         """The commit as the store may see it: its events encrypted, their type hidden."""
-        payload = self._locked(self._row(commit), open_any(commit.payload, Envelope[Raw]), "events")
+        payload = self._locked(self._row(commit), open_any(commit.payload, RawEnvelope), "events")
         return Commit(commit.aggregate_id, commit.event_time, *HIDDEN, payload)
 
     def unlock(self, commit: Commit) -> Commit:
         """The commit with its events in clear; one that was never encrypted stays as it is."""
-        envelope = open_any(commit.payload, Envelope[Raw])
+        envelope = open_any(commit.payload, RawEnvelope)
         if not is_encrypted(envelope):
             return commit
-        return commit._replace(payload=self._unlocked(self._row(commit), envelope, "events"))
+        payload = self._unlocked(self._row(commit), commit.payload, envelope, "events")
+        return Commit(commit.aggregate_id, commit.event_time, commit.event_type, commit.version, payload)
 
     def lock_snapshot(self, aggregate_id: str, snapshot: StoredSnapshot) -> StoredSnapshot:
         """The snapshot as the store may see it: its state encrypted."""
@@ -104,7 +111,8 @@ class CustomerCipher:
         envelope = open_any(snapshot.payload, SnapshotEnvelope)
         if not is_encrypted(envelope):
             return snapshot
-        return snapshot._replace(payload=self._unlocked(self._base(aggregate_id, snapshot), envelope, "state"))
+        row = self._base(aggregate_id, snapshot)
+        return snapshot._replace(payload=self._unlocked(row, snapshot.payload, envelope, "state"))
 
     def _row(self, commit: Commit) -> bytes:
         return encode(("commit", self.customer_id, commit.aggregate_id, commit.event_time.bytes))
@@ -114,18 +122,18 @@ class CustomerCipher:
 
     def _locked(self, row: bytes, envelope: Sealed, body: str) -> bytes:
         locked, secrets = replace(envelope, format=ENCRYPTED[envelope.format]), self._make()
-        bound = row + _header(locked, body)
-        ciphertext = secrets.cipher.encrypt(nonce_of(row, secrets.nonces), bytes(getattr(envelope, body)), bound)
+        header = _header(close_envelope(replace(locked, **{body: NIL})), NIL)
+        ciphertext = secrets.cipher.encrypt(nonce_of(row, secrets.nonces), bytes(getattr(envelope, body)), row + header)
         return close_envelope(replace(locked, **{body: Raw(encode(ciphertext))}))
 
-    def _unlocked(self, row: bytes, envelope: Sealed, body: str) -> bytes:
-        secrets, bound = self._look(), row + _header(envelope, body)
+    def _unlocked(self, row: bytes, payload: bytes, envelope: Sealed, body: str) -> bytes:
+        secrets, stored = self._look(), getattr(envelope, body)
         if secrets is None:
             raise Unreadable(
                 f"it is encrypted, but customer {self.customer_id!r} has no key; use the keys that it was written with"
             )
-        ciphertext = _ciphertext(getattr(envelope, body))
-        plain = secrets.cipher.decrypt(nonce_of(row, secrets.nonces), ciphertext, bound)
+        bound = row + _header(payload, stored)
+        plain = secrets.cipher.decrypt(nonce_of(row, secrets.nonces), _ciphertext(stored), bound)
         return close_envelope(replace(envelope, format=IN_CLEAR[envelope.format], **{body: Raw(plain)}))
 
     def _look(self) -> "_Secrets | None":
@@ -161,13 +169,13 @@ class _Secrets:
         self.cipher = Cipher(cipher_key)
 
 
-def _header(envelope: Sealed, body: str) -> bytes:
-    """What stands in clear around the body."""
-    return encode(tuple(getattr(envelope, name) for name in envelope.__struct_fields__ if name not in (body, "crc32")))
+def _header(payload: bytes, body: Raw) -> bytes:
+    """The bytes in clear before the body; behind it is only the checksum."""
+    return payload[: -CRC_BYTES - len(memoryview(body))]
 
 
 def _ciphertext(body: Raw) -> bytes:
     try:
-        return msgpack.decode(body, type=bytes)
+        return _bytes.decode(body)
     except MsgspecError as error:
         raise Unreadable(f"expected ciphertext, found something else: {error}") from None

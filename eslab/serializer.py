@@ -20,7 +20,7 @@ trusted or understood is an `Unreadable`, never a state (G8).
 import hashlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from functools import reduce
+from functools import cache, reduce
 from operator import or_
 from typing import Any, Generic, Literal, TypeVar
 from zlib import crc32
@@ -210,9 +210,14 @@ def open_any(payload: bytes, envelope_type: type[Struct]) -> Struct:
     if crc32(payload) != RESIDUE:
         raise Unreadable(f"the checksum of {len(payload)} bytes does not match: a bit flipped or bytes were cut")
     try:
-        return msgspec.msgpack.decode(payload, type=envelope_type)
+        return _decoder(envelope_type).decode(payload)
     except UNPARSABLE as error:
         raise Unreadable(f"the envelope can't be parsed: {error}") from None
+
+
+@cache
+def _decoder(type: type[Struct]) -> msgspec.msgpack.Decoder[Struct]:
+    return msgspec.msgpack.Decoder(type)
 
 
 def _decode(events: msgspec.Raw, decoder: msgspec.msgpack.Decoder[Any]) -> Any:

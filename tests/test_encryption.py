@@ -42,8 +42,8 @@ from tests.support import ROOT, START, Card, Faulty, Stamped, at, commits, every
 OpenNew = Callable[[], EventStore]
 NIGHT = SnapshotPolicy(every=1)
 GOLDEN = (
-    "96c410a74da754fa7ab87afd15c9da6d2944350301c408d2639d7a55194748c433285d3c1dd76f54369f0c3f8e153a69"
-    "3378ec125048ddc9fa7e3044c23150d29c3dd8923f7d72a782767d8adc37212fed7363b6c40417a24163"
+    "96c410a74da754fa7ab87afd15c9da6d2944350301c408d2639d7a55194748c4337bc78a515a994877dd1ad1d549fa3f"
+    "cd4463394da78d715fc39e663508c4836283de8920301c1b75466a2d494741f12a07be72c404a628306b"
 )
 
 

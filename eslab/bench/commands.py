@@ -89,6 +89,19 @@ def serializer(json: JsonFile = None, runs: Runs = 9) -> None:
     _show(measure_serializer(runs), json)
 
 
+@app.command()
+def encryption(
+    store: Store = "sqlite",
+    events: Annotated[int, typer.Option(min=1, help="Commits of one event each.")] = 10_000,
+    json: JsonFile = None,
+    runs: Runs = 9,
+) -> None:
+    """Lock, unlock and load encrypted commits, beside the same ones plain."""
+    from eslab.bench.encryption import measure_encryption
+
+    _show(measure_encryption(store, events, runs), json)
+
+
 @app.command("import")
 def import_(json: JsonFile = None, runs: Runs = 21) -> None:
     """Import eslab in fresh interpreters, its bytecode compiled already."""

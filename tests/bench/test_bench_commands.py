@@ -76,6 +76,13 @@ def test_append_twice_to_a_file_of_ones_own(tmp_path: Path) -> None:
         assert code == 0
 
 
+def test_encryption_is_measured_beside_plain_events(tmp_path: Path) -> None:
+    """On a fresh store, and with a key file of its own."""
+    _, code = run("encryption", "--events", "20", "--runs", "1", "--json", str(tmp_path / "j"))
+    assert code == 0
+    assert [row["measure"] for row in rows(tmp_path / "j")] == ["lock", "unlock", "key", "hydrate", "encrypted"]
+
+
 def test_import_is_measured_in_fresh_interpreters(tmp_path: Path) -> None:
     """One row for an empty interpreter, one for the import alone."""
     run("import", "--runs", "1", "--json", str(tmp_path / "j"))
