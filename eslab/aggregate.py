@@ -35,6 +35,8 @@ class Aggregate(msgspec.Struct):
     # True: events and snapshots are encrypted with a key for each customer, so that the customer can be forgotten.
     # Not their ids: let no key of an aggregate, nor the customer's id, say what must be forgotten (docs/encryption.md).
     encrypted: ClassVar[bool] = False
+    # Commits of more bytes than this are compressed; 0: none is. Readers need no setting.
+    compress_over: ClassVar[int] = 0
     # Raise it when the same events fold into another state: old snapshots are passed over, or upcast.
     fold_version: ClassVar[int] = 1
     # By the tag that is stored, such as "Priced:1", or by the tags of neighbours in one commit that are merged.

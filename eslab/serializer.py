@@ -7,7 +7,8 @@ The payload of a commit is one msgpack array; one cell of the store carries ever
     digest   16 bytes, first: a hash over the plain commits of the whole append, in order of aggregate id.
              Two decisions of one request differ here first, so the bytewise greater payload is the same
              decision's in every aggregate that both touched (G1).
-    format   1: events in plain msgpack; 3: the same encrypted (eslab.encryption)
+    format   1: events in plain msgpack; 2: the same compressed (eslab.compression);
+             3 and 4: 1 and 2 encrypted (eslab.encryption)
     commits  how many commits the append wrote
     wish     8 bytes: a hash over the command's type and fields
     events   the events in order, each a map with its type and version: {"type": "ColorAdded:1", "color": "red"}
@@ -27,19 +28,22 @@ from zlib import crc32
 
 import msgspec
 
+from eslab.compression import compressed, decompressed
 from eslab.encoding import encode
 from eslab.errors import InvalidInput, Unreadable
 from eslab.event import Event, oldest_reader, split_tag, tag_of
 from eslab.upcast import FoldStep, Steps, Upcaster, checked_tag, run_step
 
 FORMAT = 1
-ENCRYPTED = {FORMAT: 3}  # by the format of what is encrypted
+COMPRESSED = 2
+ENCRYPTED = {FORMAT: 3, COMPRESSED: 4}  # by the format of what is encrypted
 RESIDUE = 0x2144DF1C  # the CRC-32 of any message followed by its own CRC-32 in little-endian order
 BRIDGE = b"\x81\xd5\x9d\x4c"  # leads the CRC-32 from where a whole payload leaves it back to where it begins
 PLACEHOLDER = b"\0\0\0\0"
 UNPARSABLE = (msgspec.MsgspecError, ValueError, RecursionError)  # a string that is no UTF-8 is a ValueError
 NIL = msgspec.Raw(b"\xc0")
 ANYTHING = msgspec.msgpack.Decoder()
+BYTES = msgspec.msgpack.Decoder(bytes)
 PLAIN_EVENTS = msgspec.msgpack.Decoder(list[dict[str, Any]])
 RAW_EVENTS = msgspec.msgpack.Decoder(list[dict[str, msgspec.Raw]])
 Body = TypeVar("Body")
@@ -157,7 +161,7 @@ def seal(appended: Mapping[str, Sequence[Event]], wish: bytes, key: bytes = b"")
 def open_envelope(payload: bytes) -> Envelope[msgspec.Raw]:
     """The envelope of a commit, its checksum proved and its format known; its events may be encrypted."""
     envelope = open_any(payload, Envelope[msgspec.Raw])
-    if envelope.format not in (FORMAT, *ENCRYPTED.values()):
+    if envelope.format not in (FORMAT, COMPRESSED, *ENCRYPTED.values()):
         raise Unreadable(f"found payload format {envelope.format}, expected {FORMAT}; run the newer code")
     return envelope
 
@@ -166,7 +170,16 @@ def _plain_events(payload: bytes) -> msgspec.Raw:
     envelope = open_envelope(payload)
     if envelope.format in ENCRYPTED.values():
         raise Unreadable("its events are encrypted; declare `encrypted = True` in the aggregate type to read them")
+    if envelope.format == COMPRESSED:
+        return msgspec.Raw(decompressed(_decode(envelope.events, BYTES)))
     return envelope.events
+
+
+def compress(payload: bytes) -> bytes:
+    """The payload of a commit with its events compressed, if that makes it smaller; all else as it was."""
+    envelope = open_envelope(payload)
+    body = msgspec.Raw(encode(compressed(bytes(envelope.events))))
+    return min(payload, close_envelope(msgspec.structs.replace(envelope, format=COMPRESSED, events=body)), key=len)
 
 
 def raw_events(payload: bytes) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ from eslab.encryption import CustomerCipher
 from eslab.errors import InvalidInput, OutcomeUnknown, RequestConflict, TooLarge, Unreadable
 from eslab.event import Command, Event, as_stored, split_tag, tag_of, wish_hash
 from eslab.request import Request, sort_key
-from eslab.serializer import Envelope, open_envelope, seal
+from eslab.serializer import Envelope, compress, open_envelope, seal
 from eslab.store import Commit, Head, Reach, unreadable
 
 if TYPE_CHECKING:
@@ -158,7 +158,8 @@ class Wish:
             store.delete_snapshots(self.customer_id, commit.aggregate_id, commit.event_time, Reach.EVERYWHERE)
 
     def _commits(self) -> list[Commit]:
-        encrypted = {aggregate_id(where) for where, _ in self._loaded if where[0].encrypted} & self._events.keys()
+        types = {aggregate_id(where): where[0] for where, _ in self._loaded}
+        encrypted = {id for id in self._events if types[id].encrypted}
         cipher = self._cipher if encrypted else None
         key = cipher.mark_key(make=True) if cipher else b""
         payloads = seal(self._events, wish_hash(self._command, key), key)
@@ -169,8 +170,8 @@ class Wish:
                 f"customer {self.customer_id!r}. Nothing was written; make the wish smaller or its events leaner."
             )
         commits = [
-            Commit(id, self.request.event_time, *split_tag(tag_of(type(self._events[id][0]))), payload)
-            for id, payload in payloads.items()
+            Commit(id, self.request.event_time, *split_tag(tag_of(type(self._events[id][0]))), _fitting(types[id], it))
+            for id, it in payloads.items()
         ]
         return [cipher.lock(each) if cipher and each.aggregate_id in encrypted else each for each in commits]
 
@@ -209,3 +210,8 @@ def _complete(found: Sequence[Commit], heads: dict[Address, Head]) -> bool:
 
 def _below(event_time: UUID, floor: UUID | None) -> bool:
     return floor is not None and sort_key(event_time) <= sort_key(floor)
+
+
+def _fitting(aggregate_type: type[Aggregate], payload: bytes) -> bytes:
+    """The payload as its type wants it: compressed if it is long."""
+    return compress(payload) if 0 < aggregate_type.compress_over < len(payload) else payload

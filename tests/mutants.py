@@ -125,7 +125,7 @@ MUTANTS = [
     Mutant("G8", "serializer.py", "if crc32(BRIDGE.join(payloads)) == RESIDUE:", "if True:", SERIALIZER),
     Mutant("G8", "serializer.py", "_Known[tuple[union, ...]]", "Envelope[tuple[union, ...]]", SERIALIZER),
     Mutant("G8", "serializer.py", "reduce(or_, event_types, _Untyped)", "reduce(or_, event_types)", SERIALIZER),
-    Mutant("G8", "serializer.py", "if envelope.format not in (FORMAT, *ENCRYPTED.values()):", "if False:", SERIALIZER),
+    Mutant("G8", "serializer.py", "if envelope.format not in (FORMAT, COMPRESSED, *ENCRYPTED.values()):", "if False:", SERIALIZER),
     Mutant("G8", "serializer.py", "if version > split_tag(known)[1] and", "if False and", SERIALIZER),
     Mutant("G8", "serializer.py", "(msgspec.MsgspecError, ValueError, RecursionError)",
            "(msgspec.MsgspecError, RecursionError)", SERIALIZER),
@@ -144,6 +144,7 @@ MUTANTS = [
     # Old events load for ever.
     Mutant("G8", "upcast.py", "name == old and number <= version", "False", CHANGES),
     Mutant("G8", "serializer.py", "(since is None or since > split_tag(known)[1])", "since is None", CHANGES),
+    Mutant("G8", "compression.py", "if size > MAX_PLAIN:", "if False:", "tests/test_compression.py"),
     Mutant("G9", "upcast.py", "step(*map(_plain, old))", "step(*old)", CHANGES),
     Mutant("G9", "upcast.py", "reversed(_forward(", "(_forward(", CHANGES),
     Mutant("G9", "snapshot.py", "range(fold, aggregate_type.fold_version)", "range(fold, fold + 1)", SNAPSHOT),
