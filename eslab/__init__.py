@@ -1,12 +1,13 @@
 """Event sourcing on Apache Cassandra: events are stored, state is what they add up to.
 
 Read the package in this order: request, event, serializer, aggregate, store, bounds, snapshot, repository,
-wish, service; then stores/ and domains/bakery.py.
+wish, encryption, service; then stores/ and domains/bakery.py.
 """
 
 from eslab.aggregate import Aggregate
 from eslab.bounds import TimeBounds
 from eslab.clock import Clock, ManualClock, system_clock
+from eslab.encryption import KeyProvider
 from eslab.errors import (
     EslabError,
     Forgotten,
@@ -44,6 +45,7 @@ __all__ = [
     "HistoryGone",
     "Hydration",
     "InvalidInput",
+    "KeyProvider",
     "ManualClock",
     "OutOfTime",
     "OutcomeUnknown",

@@ -29,11 +29,14 @@ Address = tuple[type["Aggregate"], str]  # (License, "phone/glow") lives under t
 
 
 class Aggregate(msgspec.Struct):
-    """State folded from events; every field needs a default, the state before the first event."""
+    """State folded from events; every field needs a default, the state before the first event.
+
+    Its id is stored in clear, even if the rest is encrypted: let no key of it, nor the customer's id, say what the
+    customer may ask you to forget (docs/encryption.md).
+    """
 
     stored_as: ClassVar[str] = ""  # the prefix of its ids; part of the log for ever; "" is the class name in lower case
     # True: events and snapshots are encrypted with a key for each customer, so that the customer can be forgotten.
-    # Not their ids: let no key of an aggregate, nor the customer's id, say what must be forgotten (docs/encryption.md).
     encrypted: ClassVar[bool] = False
     # Commits of more bytes than this are compressed; 0: none is. Readers need no setting.
     compress_over: ClassVar[int] = 0

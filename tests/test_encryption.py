@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from itertools import permutations
+from pathlib import Path
 from random import Random
 from typing import Any, ClassVar
 
@@ -31,13 +32,14 @@ from eslab import (
     SnapshotPolicy,
     StoreUnavailable,
     Unreadable,
+    open_store,
 )
 from eslab.encryption import CustomerCipher
 from eslab.event import wish_hash
 from eslab.serializer import Envelope, close_envelope, open_any, open_envelope
 from eslab.store import Reach
-from eslab.stores.keys import MemoryKeys
-from tests.support import ROOT, START, Card, Faulty, Stamped, at, commits, everything, row, rows
+from eslab.stores.keys import FileKeys, MemoryKeys, make_master
+from tests.support import ROOT, START, Card, Faulty, Stamped, at, commits, everything, row, rows, snapshot
 
 OpenNew = Callable[[], EventStore]
 NIGHT = SnapshotPolicy(every=1)
@@ -409,6 +411,25 @@ def test_G9_encrypted_bytes_are_final(store: EventStore, clock: ManualClock) -> 
     assert ward.load("ann", Chart, "1") == Chart({"measles"})
 
 
+class LongChart(Chart):
+    """One whose long commits are compressed before they are encrypted."""
+
+    stored_as: ClassVar[str] = "long"
+    compress_over: ClassVar[int] = 100
+
+
+def test_what_is_compressed_is_encrypted_too(ward: Repository, store: EventStore) -> None:
+    """Ciphertext can't be compressed, so it is done before; the format says both."""
+    wish = ward.begin("ann", at(), Diagnose("it"))
+    (chart,) = wish.load((LongChart, "1"))
+    wish.add(chart, Diagnosed("ache " * 1000))
+    wish.append()
+    (stored,) = rows(store, "long:1")
+    assert (open_envelope(stored.payload).format, len(stored.payload) < 500) == (4, True)
+    assert ward.load("ann", LongChart, "1") == chart
+    assert list(ward.history("ann", LongChart, "1")["illness"]) == ["ache " * 1000]
+
+
 # Forgetting
 
 
@@ -483,6 +504,50 @@ def test_forgetting_that_was_interrupted_is_finished_by_a_repeat(
         ward.load("ann", Chart, "1")
     ward.forget("ann")
     assert store.heads("ann", ["chart:1"])["chart:1"].snapshots == []
+
+
+FORGETTING = """
+import sys
+from eslab import Repository, open_store
+from eslab.clock import ManualClock
+from eslab.stores.keys import FileKeys
+from tests.support import START
+ward = Repository(open_store(sys.argv[1]), ManualClock(START), keys=FileKeys(*sys.argv[2:]))
+for number in range(1000):
+    ward.forget(f"c{number}")
+    print(number, flush=True)"""
+
+
+@pytest.mark.parametrize("after", [1, 4])
+def test_G2_kill_9_in_the_middle_of_forgetting_brings_nobody_back(tmp_path: Path, after: int) -> None:
+    """Who was forgotten stays so; whoever was in the middle is either as before or forgotten, and a repeat ends it."""
+    make_master(tmp_path / "master.key")
+    paths = [f"sqlite:///{tmp_path}/x.db", str(tmp_path / "keys.db"), str(tmp_path / "master.key")]
+    store, clock = open_store(paths[0]), ManualClock(START)
+    ward = Repository(store, clock, keys=FileKeys(*paths[1:]))
+    for number in range(40):
+        diagnose(ward, "measles", customer=f"c{number}")
+        cipher = CustomerCipher(FileKeys(*paths[1:]), f"c{number}")
+        store.save_snapshot(
+            f"c{number}", "chart:1", cipher.lock_snapshot("chart:1", snapshot(at(), Chart({"measles"})))
+        )
+    child = subprocess.Popen([sys.executable, "-c", FORGETTING, *paths], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert child.stdout
+    said = [child.stdout.readline() for _ in range(after)]
+    child.kill()
+    said += child.stdout.readlines()
+    child.communicate()
+    done = len([line for line in said if line.endswith("\n")])
+    assert done >= after
+    for number in range(40):
+        if number < done:
+            with pytest.raises(Forgotten):
+                ward.load(f"c{number}", Chart, "1")
+        elif number > done:
+            assert ward.load(f"c{number}", Chart, "1") == Chart({"measles"})
+    for number in range(done + 1):
+        ward.forget(f"c{number}")
+        assert store.heads(f"c{number}", ["chart:1"])["chart:1"].snapshots == []
 
 
 def test_forgetting_spares_plain_snapshots(ward: Repository, store: EventStore, clock: ManualClock) -> None:
