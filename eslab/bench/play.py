@@ -1,0 +1,151 @@
+"""`eslab play`: a workload through the download service, by several workers, and a hash of the state that it leaves.
+
+Each customer's wishes are handled in order by one worker, on a clock that stands where the wish arrives. Customers
+share no aggregate, so the state in the end is the same for any number of workers, on any store.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from statistics import median, quantiles
+from time import perf_counter
+
+from eslab import Aggregate, EventStore, ManualClock, OutcomeUnknown, OutOfTime, Rejected, Repository, StoreUnavailable
+from eslab.domains.downloads.devices import Devices
+from eslab.domains.downloads.downloaded import Downloaded
+from eslab.domains.downloads.license import License
+from eslab.domains.downloads.outcome import Granted
+from eslab.domains.downloads.service import DownloadService
+from eslab.domains.downloads.wishes import (
+    Expire,
+    Release,
+    Renew,
+    RequestDownload,
+    Revoke,
+    StartPlayback,
+)
+from eslab.domains.downloads.workload import BEGAN, Step, Taste, customers, life_of
+from eslab.encoding import encode
+
+AGGREGATES: tuple[type[Aggregate], ...] = (Devices, Downloaded, License)
+TRIES = 5  # of one wish whose outcome is unknown
+AHEAD = 4  # customers that wait for each worker, so that none is idle and few lie in memory
+
+
+@dataclass
+class Played:
+    """What came of a workload, or of one customer's part of it."""
+
+    answers: Counter[str] = field(default_factory=Counter)  # "granted", "repeated", and each rule that rejected
+    seconds: list[float] = field(default_factory=list)  # of each wish
+
+    def add(self, other: "Played") -> None:
+        """Take another part in."""
+        self.answers += other.answers
+        self.seconds += other.seconds
+
+    def __str__(self) -> str:
+        rejected = {name: n for name, n in self.answers.most_common() if name not in ("granted", "repeated")}
+        lines = [
+            f"{len(self.seconds):,} wishes: {self.answers['granted']:,} granted, {sum(rejected.values()):,} rejected, "
+            f"{self.answers['repeated']:,} retries absorbed",
+            *(f"  rejected by {name}: {n:,}" for name, n in rejected.items()),
+        ]
+        if len(self.seconds) > 1:
+            p99 = quantiles(self.seconds, n=100, method="inclusive")[98]
+            lines.append(f"latency p50 {median(self.seconds) * 1e3:.2f} ms, p99 {p99 * 1e3:.2f} ms")
+        return "\n".join(lines)
+
+
+def play(
+    store: EventStore,
+    count: int,
+    days: int,
+    seed: int,
+    workers: int = 1,
+    say: Callable[[int], None] = lambda wishes: None,
+) -> Played:
+    """Play so many customers' days; `say` is told how many wishes are done after each customer."""
+    taste, whole = Taste(seed), Played()
+
+    def one(customer: str) -> Played:
+        return _live(store, life_of(customer, days, seed, taste))
+
+    with ThreadPoolExecutor(workers) as pool:
+        for part in _ahead(pool, one, customers(count), workers * AHEAD):
+            whole.add(part)
+            say(len(part.seconds))
+    return whole
+
+
+def state_hash(store: EventStore, count: int, say: Callable[[int], None] = lambda customers: None) -> str:
+    """A hash over the states of all aggregates of these customers, as hydration gives them."""
+    repository, whole = Repository(store, ManualClock(BEGAN)), hashlib.blake2b(digest_size=16)
+    for customer in customers(count):
+        for aggregate_type in AGGREGATES:
+            states = repository.load_all(customer, aggregate_type)
+            whole.update(encode([customer, aggregate_type.__name__, sorted(states.items())]))
+        say(1)
+    return whole.hexdigest()
+
+
+def _live(store: EventStore, steps: Iterable[Step]) -> Played:
+    clock = ManualClock(BEGAN)
+    service, played = DownloadService(store, clock), Played()
+    for step in steps:
+        clock.now = step.at
+        began = perf_counter()
+        played.answers[_told(service, step)] += 1
+        played.seconds.append(perf_counter() - began)
+    return played
+
+
+def _told(service: DownloadService, step: Step) -> str:
+    """What the answer counts as."""
+    try:
+        answer = _settled(service, step)
+    except OutOfTime:  # a late retry of a wish that was rejected, so nothing recorded it
+        return "too late"
+    if isinstance(answer, Rejected):
+        return answer.rule
+    return "repeated" if answer.repeated else "granted"
+
+
+def _settled(service: DownloadService, step: Step) -> Granted | Rejected:
+    """The answer; while it is unknown the same request is sent again, as any client may."""
+    for _ in range(TRIES - 1):
+        try:
+            return _send(service, step)
+        except (OutcomeUnknown, StoreUnavailable):
+            continue
+    return _send(service, step)
+
+
+def _send(service: DownloadService, step: Step) -> Granted | Rejected:
+    who, wish, request = step.customer, step.command, step.request
+    match wish:
+        case RequestDownload(device, title, plan, country):
+            return service.request_download(who, device, title, request, plan=plan, country=country)
+        case StartPlayback(device, title, license_id):
+            return service.start_playback(who, device, title, license_id, request)
+        case Renew(device, title, license_id, plan, country):
+            return service.renew(who, device, title, license_id, request, plan=plan, country=country)
+        case Release(device, title, license_id):
+            return service.release(who, device, title, license_id, request)
+        case Revoke(device, title, license_id, reason):
+            return service.revoke(who, device, title, license_id, request, reason)
+        case Expire(device, title, license_id):
+            return service.expire(who, device, title, license_id, request)
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, work: Callable[[str], Played], names: Iterator[str], number: int
+) -> Iterator[Played]:
+    """The parts in order, with only so many under way."""
+    waiting = [pool.submit(work, name) for name in islice(names, number)]
+    while waiting:
+        yield waiting.pop(0).result()
+        waiting.extend(pool.submit(work, name) for name in islice(names, 1))
