@@ -75,7 +75,8 @@ def write_node_files(plan: Plan, node: Node, cluster: Path, java: Java, jars: Se
 def cassandra_yaml(plan: Plan, node: Node, cluster: Path) -> dict[str, Any]:
     """What Cassandra is told; the settings' `config` has the last word."""
     folder, settings = cluster / node.folder, plan.settings
-    seeds = ",".join(f"{plan.pick(region)[0].host}:{node.storage_port}" for region in plan.regions)
+    # All are seeds: another one gives up after ring_delay_ms if a seed is slower to start than itself.
+    seeds = ",".join(f"{each.host}:{each.storage_port}" for each in plan.nodes)
     seed_provider = {"class_name": "org.apache.cassandra.locator.SimpleSeedProvider", "parameters": [{"seeds": seeds}]}
     return {
         "cluster_name": plan.name,
