@@ -134,6 +134,8 @@ def inspect_commits(
             _look_into(found, commit, known, cipher)
         except EslabError as error:
             found.problem = str(error)
+        except RecursionError:
+            found.problem = "its events are nested too deeply to be shown"
         yield found
 
 
@@ -186,8 +188,12 @@ def _snapshot(
 
 
 def _plain(value: Any) -> Any:
-    """The same in what JSON can hold."""
-    return msgspec.to_builtins(value, str_keys=True, enc_hook=repr)
+    """The same in what JSON can hold: keys that are no text, and what only Python knows, as Python writes them."""
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else repr(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return msgspec.to_builtins(value, enc_hook=repr)
 
 
 def _when(event_time: UUID | None) -> str | None:

@@ -2,22 +2,28 @@
 
 import json
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
 from typer.testing import CliRunner
 
 from eslab import Aggregate, Event, EventStore, ManualClock, Repository, open_store
 from eslab.cli import app
 from eslab.encryption import CustomerCipher
 from eslab.inspection import InspectedAggregate, inspect
+from eslab.inspection_text import show
 from eslab.lab.rows import rows as rows_frame
 from eslab.request import latest_at
-from eslab.serializer import seal_snapshot
+from eslab.serializer import Envelope, close_envelope, seal_snapshot
 from eslab.store import Commit, StoredSnapshot
 from eslab.stores.keys import FileKeys, MemoryKeys, make_master
+from eslab.stores.memory import MemoryStore
 from tests.support import START, Counted, Counter, Stamped, at, commits, row, snapshot
 from tests.test_encryption import Chart, Diagnosed, diagnose
 
@@ -113,6 +119,36 @@ def test_G8_a_row_that_no_request_can_have_written_is_marked(store: EventStore) 
     assert whole.problem is None
 
 
+KEYS = st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 64) - 1) | st.text() | st.binary() | st.floats()
+VALUES = st.recursive(
+    KEYS | st.builds(msgspec.msgpack.Ext, st.integers(-128, 127), st.binary()),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(), VALUES, max_size=4))
+def test_G8_whatever_an_event_holds_can_be_shown(fields: dict[str, Any]) -> None:
+    """As text and as JSON: anything that msgpack can say, though no type of ours would."""
+    store = MemoryStore()
+    events = msgspec.Raw(msgspec.msgpack.encode([fields]))
+    store.append("ann", [row(payload=close_envelope(Envelope(bytes(16), 1, 1, bytes(8), events)))])
+    found = look(store)
+    assert json.loads(msgspec.json.encode(found))
+    show("ann", found.values(), Console(file=StringIO()))
+
+
+@pytest.mark.parametrize("depth", [100, 800, 5000])
+def test_G8_events_that_nest_deeply_are_shown_or_marked(depth: int) -> None:
+    """But never end the look at the others."""
+    store = MemoryStore()
+    nested = msgspec.Raw(b"\x91\x81\xa1x" + b"\x91" * depth + b"\xc0")
+    store.append("ann", [row(payload=close_envelope(Envelope(bytes(16), 1, 1, bytes(8), nested)))])
+    found = look(store)
+    assert json.loads(msgspec.json.encode(found))
+    assert show("ann", found.values(), Console(file=StringIO())) == found["counter:1"].broken == (depth > 400)
+
+
 def test_with_the_domains_code_upcasts_are_shown(store: EventStore) -> None:
     """Which types the code reads where they aren't those that are stored; current ones need no word."""
     fill(store, 0, parcel=[Weighed(1)])
@@ -172,8 +208,8 @@ def test_encrypted_snapshots_are_shown_as_such(store: EventStore) -> None:
     cipher = CustomerCipher(MemoryKeys(), "ann")
     store.append("ann", [cipher.lock(each) for each in commits(at(), {"chart:1": [Diagnosed("x")]})])
     store.save_snapshot("ann", "chart:1", cipher.lock_snapshot("chart:1", snapshot(at(1), Chart({"x"}))))
-    for given, usable in [(None, None), (cipher, True)]:
-        (found,) = look(store, types=[Chart], cipher=given)["chart:1"].snapshots
+    for known, usable in [(None, None), (cipher, True)]:
+        (found,) = look(store, types=[Chart], cipher=known)["chart:1"].snapshots
         assert (found.encrypted, found.usable, found.problem) == (True, usable, None)
 
 

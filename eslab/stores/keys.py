@@ -172,6 +172,12 @@ def _opened(path: Path) -> sqlite3.Connection:
     # No write-ahead log, which would keep a destroyed key for a while, and zeros over what is deleted.
     for pragma in ("secure_delete = ON", "journal_mode = DELETE", "synchronous = EXTRA"):
         database.execute(f"PRAGMA {pragma}")
+    tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if others := tables - {"keys"}:
+        raise InvalidInput(
+            f"Expected a file of keys, or none yet, at {str(path)!r}, found tables {sorted(others)}; keep the keys "
+            "apart from what they unlock."
+        )
     database.execute(SCHEMA)
     return database
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from eslab import Forgotten, InvalidInput, StoreClosed, Unreadable
+from eslab import Forgotten, InvalidInput, StoreClosed, Unreadable, open_store
 from eslab.encryption import KeyProvider
 from eslab.stores.keys import FileKeys, MemoryKeys, make_master
 from tests.support import ROOT
@@ -232,6 +232,15 @@ def test_a_key_file_in_no_folder_is_refused(files: tuple[Path, Path]) -> None:
     """With its path."""
     with pytest.raises(InvalidInput, match=r"none.keys.db.*No such file"):
         FileKeys(files[0].parent / "none" / "keys.db", files[1])
+
+
+def test_a_key_file_that_is_a_store_is_refused(files: tuple[Path, Path]) -> None:
+    """Keys beside the events that they unlock would be copied with them."""
+    open_store(f"sqlite:///{files[0]}").close()
+    with pytest.raises(
+        InvalidInput, match=r"found tables \['aggregates', 'events', 'snapshots'\]; keep the keys apart"
+    ):
+        FileKeys(*files)
 
 
 def test_closed_keys_say_so(files: tuple[Path, Path]) -> None:
