@@ -1,6 +1,7 @@
 """The files that a node starts from, written anew at each start: what Cassandra is told, and what Java is told."""
 
 import json
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,8 @@ def write_node_files(plan: Plan, node: Node, cluster: Path, java: Java, jars: Se
     conf = folder / "conf"
     conf.mkdir(parents=True, exist_ok=True)
     (folder / "logs").mkdir(exist_ok=True)
+    shutil.rmtree(folder / "tmp", ignore_errors=True)
+    (folder / "tmp").mkdir()
     lines = (f"{name}: {json.dumps(value)}\n" for name, value in cassandra_yaml(plan, node, cluster).items())
     (conf / "cassandra.yaml").write_text("".join(lines), encoding="utf-8")
     (conf / "cassandra-rackdc.properties").write_text(f"dc={node.region}\nrack=rack{node.number}\n")
@@ -116,6 +119,7 @@ def jvm_options(plan: Plan, folder: Path, major: int, jars: Sequence[Path]) -> I
         "cassandra.config": (folder / "conf" / "cassandra.yaml").as_uri(),
         "cassandra.storagedir": str(folder),
         "cassandra.logdir": str(folder / "logs"),
+        "java.io.tmpdir": str(folder / "tmp"),  # a killed node leaves there what it unpacked
         "cassandra.system_auth.default_rf": everywhere,
         "cassandra.system_distributed.default_rf": everywhere,
         **AT_ONCE,

@@ -53,6 +53,11 @@ class TestOneNode:
         assert 200e6 < only.memory < 2e9
         assert only.cql in str(node.status()) and f"pid {only.pid}" in str(node.status())
 
+    def test_what_java_unpacks_stays_in_the_nodes_folder(self, node: Cluster) -> None:
+        """So that it goes with the node, however that ends."""
+        folder = node.folder / node.plan.nodes[0].folder / "tmp"
+        assert any(path.suffix == ".so" for path in folder.iterdir())
+
     def test_a_second_start_finds_what_runs(self, node: Cluster) -> None:
         """Same process, and it goes on when the second block ends."""
         with Cluster.start(name=node.name) as again:
