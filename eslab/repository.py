@@ -187,13 +187,12 @@ class Repository:
         cipher = cipher or self.cipher(customer_id, [aggregate_type for aggregate_type, _ in heads])
         found = {where: _base(customer_id, where, head, up_to, cipher) for where, head in heads.items()}
         by_id = {aggregate_id(where): hydration for where, hydration in found.items()}
-        after = {id: hydration.base for id, hydration in by_id.items()}
         with closing(self._pages(customer_id, by_id, up_to, reach, cipher)) as pages:
             for id, payloads in pages:
                 try:
                     _apply_page(by_id[id], payloads)
                 except Unreadable:
-                    self._name_the_row(customer_id, id, type(by_id[id].state), after[id], up_to, cipher)
+                    self._name_the_row(customer_id, id, type(by_id[id].state), by_id[id].base, up_to, cipher)
                     raise
         return found
 

@@ -13,7 +13,7 @@ import msgspec
 
 from eslab.aggregate import Aggregate, event_types, type_name
 from eslab.errors import InvalidInput
-from eslab.event import split_tag, tag_of
+from eslab.event import oldest_reader, split_tag, tag_of
 
 Shape = dict[str, str]  # each field's type, with " = " behind it if it has a default
 Shapes = dict[str, Shape]  # by "LicenseIssued:1" for an event, "license fold 1" for a snapshot
@@ -34,8 +34,11 @@ def shapes(aggregates: Iterable[type[Aggregate]]) -> Shapes:
     """The shape of every event and snapshot that these aggregates store now."""
     found: Shapes = {}
     for aggregate in aggregates:
-        found[f"{type_name(aggregate)} fold {aggregate.fold_version}"] = _shape(aggregate)
-        found |= {tag_of(event): _shape(event) for event in event_types(aggregate)}
+        tags = {tag_of(event): _shape(event) for event in event_types(aggregate)}
+        # What older code may leave out is missing in its snapshots, so a fold that knows it is another one.
+        left_out = {f"event {tag}": "as it may be left out" for tag in tags if oldest_reader(tag) is not None}
+        found[f"{type_name(aggregate)} fold {aggregate.fold_version}"] = _shape(aggregate) | left_out
+        found |= tags
     return dict(sorted(found.items()))
 
 

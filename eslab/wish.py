@@ -162,7 +162,7 @@ class Wish:
         encrypted = {id for id in self._events if types[id].encrypted}
         cipher = self._cipher if encrypted else None
         key = cipher.mark_key(make=True) if cipher else b""
-        payloads = seal(self._events, wish_hash(self._command, key), key)
+        payloads = seal(self._events, wish_hash(self._command, key) if key else self._wish, key)
         size = sum(map(len, payloads.values()))
         if size > MAX_APPEND_BYTES:
             raise TooLarge(

@@ -1,6 +1,7 @@
 """Every change that people make to events, as docs/serializer.md lists them: what newer code reads of older bytes."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from enum import Enum
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, UnsetType, field
 
-from eslab import Aggregate, Event, InvalidInput, Repository, Unreadable, version
+from eslab import Aggregate, Event, InvalidInput, ManualClock, Repository, SnapshotPolicy, Unreadable, version
 from eslab.aggregate import serializer_of
 from eslab.event import is_tag, oldest_reader, split_tag, tag_of
 from eslab.serializer import VersionedSerializer, seal
@@ -200,7 +201,7 @@ def test_G9_upcasters_are_chained() -> None:
 
 def test_an_upcaster_may_be_missing_where_a_default_will_do() -> None:
     """After the last step that fits, what is missing takes its default."""
-    assert reread(FIRST, Cents, upcasters={"Priced:1": lambda old: {**in_cents(old)}}) == [Cents("lemon", 400)]
+    assert reread(FIRST, Cents, upcasters={"Priced:1": in_cents}) == [Cents("lemon", 400)]
 
 
 def test_current_events_meet_no_upcaster() -> None:
@@ -392,6 +393,40 @@ def test_a_writer_may_allow_everybody_to_pass_over() -> None:
     assert tag_of(Smelled) == "Smelled:1/0"
     assert reread([Opened(5), Smelled("lemon")], Opened) == [Opened(5)]
     assert reread([Opened(5), Smelled("lemon")], Opened, Smelled) == [Opened(5), Smelled("lemon")]
+
+
+def test_G5_what_older_code_left_out_is_not_missing_where_the_fold_is_another(
+    repository: Repository, clock: ManualClock
+) -> None:
+    """Older code passes an event over and saves a snapshot without it; code that knows it has another fold."""
+
+    class Smelled(Event, tag=version(1, since=0)):
+        of: str
+
+    class Old(Aggregate):
+        stored_as = "shop"
+        days: set[int] = set()
+
+        def apply(self, event: Opened) -> None:
+            self.days.add(event.day)
+
+    class New(Aggregate):
+        stored_as, fold_version = "shop", 2
+        days: set[int] = set()
+        smells: set[str] = set()
+
+        def apply(self, event: Opened | Smelled) -> None:
+            match event:
+                case Opened():
+                    self.days.add(event.day)
+                case Smelled():
+                    self.smells.add(event.of)
+
+    repository.store.append("ann", commits(at(0), {"shop:1": [Opened(5), Smelled("lemon")]}))
+    clock.advance(timedelta(days=3))
+    assert repository.build_snapshot("ann", Old, "1", SnapshotPolicy(every=1))
+    assert repository.hydrate("ann", Old, "1").base
+    assert repository.load("ann", New, "1") == New({5}, {"lemon"})
 
 
 def test_the_oldest_reader_is_part_of_the_tag() -> None:

@@ -70,6 +70,10 @@ def test_what_old_rows_still_fit_is_no_problem(after: type[Aggregate]) -> None:
             paying({"cents": int}, state={"total": (int, 0), "n": (int, 0)}),
             "purse fold 1: field 'n' was added; raise fold_version",
         ),
+        (
+            paying({"cents": int, "tip": (int, 0)}, "Paid:2/1"),
+            "purse fold 1: field 'event Paid:2/1' was added; raise fold_version",
+        ),
         (paying({"cents": int}, state={"total": (str, "")}), "was int with a default and is str with a default; raise"),
     ],
 )
