@@ -63,7 +63,6 @@ MUTANTS = [
     Mutant("G1", "wish.py", "if self.recorded or self._decided:", "if self.recorded:", WISH),
     Mutant("G1", "wish.py", "wish_hash(self._command, key) if key else self._wish, key)",
            "wish_hash(self._command, key) if key else self._wish)", ENCRYPTION),
-    Mutant("G5", "schema_lock.py", "if oldest_reader(tag) is not None", "if False", "tests/test_schema_lock.py"),
     Mutant("G1", "wish.py", "key = cipher.mark_key(make=True) if cipher else", "key =", ENCRYPTION),
     # What was acknowledged survives.
     Mutant("G2", "stores/sqlite.py", 'connection.execute("COMMIT")', "pass", SQLITE),
@@ -100,6 +99,7 @@ MUTANTS = [
     Mutant("G5", "wish.py", "store.append(self.customer_id, unsafe, Reach.EVERYWHERE)", "pass", WISH),
     Mutant("G5", "wish.py", "commit.event_time, Reach.EVERYWHERE)", "commit.event_time)", WISH),
     Mutant("G5", "wish.py", "        return self._heads(heads, reach)\n", "        return heads\n", WISH),
+    Mutant("G5", "schema_lock.py", "if oldest_reader(tag) is not None", "if False", "tests/test_schema_lock.py"),
     Mutant("G5", "stores/sqlite.py", DELETE_SINCE, DELETE_SINCE.replace(">=", ">"), CONTRACT),
     Mutant("G5", "stores/memory.py", "if key[0] < sort_key(since)", "if key[0] <= sort_key(since)", CONTRACT),
     # Snapshots are a cache; the floor only moves up, and no base lies below it.
