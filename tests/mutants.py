@@ -21,7 +21,7 @@ from typing import NamedTuple
 from tests.support import ROOT
 
 EMBEDDED = ["-m", "not full and not cassandra and not browser"]
-PARTS = ("eslab", "tests", "data", "pyproject.toml")
+PARTS = ("eslab", "tests", "data", "pyproject.toml", "schema.lock.json")
 
 
 class Mutant(NamedTuple):
@@ -47,8 +47,8 @@ DELETE_SINCE = "aggregate_id = ? AND up_to >= ?"
 
 MUTANTS = [
     # A retry writes to the same keys, and of two decisions the same one wins everywhere.
-    Mutant("G1", "stores/sqlite.py", "WHERE excluded.payload > events.payload", "WHERE true", CONTRACT),
-    Mutant("G1", "stores/sqlite.py", "SET event_type = excluded.event_type, version", "SET version", SQLITE),
+    Mutant("G1", "stores/sqlite/__init__.py", "WHERE excluded.payload > events.payload", "WHERE true", CONTRACT),
+    Mutant("G1", "stores/sqlite/__init__.py", "SET event_type = excluded.event_type, version", "SET version", SQLITE),
     Mutant("G1", "stores/memory.py", "commit.payload > stored.payload", "commit.payload < stored.payload", CONTRACT),
     Mutant("G1", "stores/memory.py", "check_append(customer_id, commits)", "pass", CONTRACT),
     Mutant("G1", "serializer.py", "for id in sorted(appended)", "for id in appended", SERIALIZER),
@@ -65,9 +65,9 @@ MUTANTS = [
            "wish_hash(self._command, key) if key else self._wish)", ENCRYPTION),
     Mutant("G1", "wish.py", "key = cipher.mark_key(make=True) if cipher else", "key =", ENCRYPTION),
     # What was acknowledged survives.
-    Mutant("G2", "stores/sqlite.py", 'connection.execute("COMMIT")', "pass", SQLITE),
-    Mutant("G2", "stores/sqlite.py", "synchronous = {self._synchronous}", "synchronous = OFF", SQLITE),
-    Mutant("G2", "stores/sqlite.py", "            _use_wal(connection)\n", "", SQLITE),
+    Mutant("G2", "stores/sqlite/__init__.py", 'connection.execute("COMMIT")', "pass", SQLITE),
+    Mutant("G2", "stores/sqlite/__init__.py", "synchronous = {self._synchronous}", "synchronous = OFF", SQLITE),
+    Mutant("G2", "stores/sqlite/__init__.py", "            _use_wal(connection)\n", "", SQLITE),
     # A repeat is the same row, however late; nothing is decided on half a truth.
     Mutant("G3", "wish.py", "        if found:\n", "        if False:\n", WISH),
     Mutant("G3", "wish.py", "if not all(self._is_mine(", "if not all((", WISH),
@@ -100,7 +100,7 @@ MUTANTS = [
     Mutant("G5", "wish.py", "commit.event_time, Reach.EVERYWHERE)", "commit.event_time)", WISH),
     Mutant("G5", "wish.py", "        return self._heads(heads, reach)\n", "        return heads\n", WISH),
     Mutant("G5", "schema_lock.py", "if oldest_reader(tag) is not None", "if False", "tests/test_schema_lock.py"),
-    Mutant("G5", "stores/sqlite.py", DELETE_SINCE, DELETE_SINCE.replace(">=", ">"), CONTRACT),
+    Mutant("G5", "stores/sqlite/__init__.py", DELETE_SINCE, DELETE_SINCE.replace(">=", ">"), CONTRACT),
     Mutant("G5", "stores/memory.py", "if key[0] < sort_key(since)", "if key[0] <= sort_key(since)", CONTRACT),
     # Snapshots are a cache; the floor only moves up, and no base lies below it.
     Mutant("G6", "snapshot.py", "    if head.floor is not None:\n", "    if False:\n", SNAPSHOT),
@@ -112,9 +112,9 @@ MUTANTS = [
     Mutant("G6", "repository.py", "kept = (up_to, heads[where].floor)", "kept = (up_to,)", REPOSITORY),
     Mutant("G6", "wish.py", "if not _below(commit.event_time, floors[commit.aggregate_id])", "", WISH),
     Mutant("G6", "stores/memory.py", "check_floor(log.floor", "(lambda *_: None)(log.floor", CONTRACT),
-    Mutant("G6", "stores/sqlite.py", "check_floor(floor", "(lambda *_: None)(floor", CONTRACT),
-    Mutant("G6", "stores/sqlite.py", "WHERE floor IS NULL OR excluded.floor > floor", "WHERE true", CONTRACT),
-    Mutant("G6", "stores/sqlite.py", "WHERE first IS NULL OR excluded.first < first", "WHERE first IS NULL", CONTRACT),
+    Mutant("G6", "stores/sqlite/__init__.py", "check_floor(floor", "(lambda *_: None)(floor", CONTRACT),
+    Mutant("G6", "stores/sqlite/__init__.py", "WHERE floor IS NULL OR excluded.floor > floor", "WHERE true", CONTRACT),
+    Mutant("G6", "stores/sqlite/__init__.py", "WHERE first IS NULL OR excluded.first < first", "WHERE first IS NULL", CONTRACT),
     Mutant("G6", "store.py", "sort_key(floor) < sort_key(up_to)", "False", CONTRACT),
     Mutant("G6", "repository.py", "in filter(is_locked, head.snapshots)", "in head.snapshots", ENCRYPTION),
     Mutant("G6", "repository.py", "in filter(is_locked, head.snapshots)", "in ()", ENCRYPTION),
@@ -130,7 +130,7 @@ MUTANTS = [
     Mutant("G8", "serializer.py", "if version > split_tag(known)[1] and", "if False and", SERIALIZER),
     Mutant("G8", "serializer.py", "(msgspec.MsgspecError, ValueError, RecursionError)",
            "(msgspec.MsgspecError, RecursionError)", SERIALIZER),
-    Mutant("G8", "event.py", " and len(text) <= MAX_VERSION_DIGITS", "", SERIALIZER),
+    Mutant("G8", "event.py", " and len(text) <= MAX_VERSION_DIGITS", "", "tests/test_event.py"),
     Mutant("G8", "repository.py", "self._name_the_row(customer_id, id, type(by_id[id].state), by_id[id].base, up_to, cipher)",
            "pass", REPOSITORY),
     Mutant("G8", "snapshot.py", "except Unreadable as error:", "except ZeroDivisionError as error:", SNAPSHOT),

@@ -23,7 +23,7 @@ from eslab.cipher import KEY_BYTES, Cipher, nonce_of
 from eslab.encryption import forgotten
 from eslab.errors import InvalidInput, StoreClosed, Unreadable
 from eslab.store import check_id
-from eslab.stores.sqlite import plainly
+from eslab.stores.sqlite.meanings import plainly
 
 Chance = Callable[[int], bytes]
 CHANCE: Chance = os.urandom  # a key is the one thing that must not be repeatable

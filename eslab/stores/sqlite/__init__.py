@@ -23,10 +23,11 @@ from urllib.parse import quote, unquote, urlsplit
 from uuid import UUID
 from weakref import WeakSet
 
-from eslab.errors import InvalidInput, StoreClosed, StoreError, StoreFull, StoreReadOnly, StoreUnavailable
+from eslab.errors import InvalidInput, StoreClosed, StoreError
 from eslab.request import from_sort_key, sort_key
 from eslab.store import Commit, EventStore, Head, Reach, StoredSnapshot, check_append, check_floor, place
 from eslab.stores import url_options
+from eslab.stores.sqlite.meanings import plainly
 
 PAGE = 1000  # commits in a page
 OPENERS = 100  # how often to step aside for others who open the same fresh file
@@ -258,43 +259,6 @@ class SqliteStore(EventStore):
                 if connection.in_transaction:  # SQLite itself rolls back when the disk is full
                     connection.execute("ROLLBACK")
                 raise
-
-
-@contextmanager
-def plainly(path: Path) -> Generator[None, None, None]:
-    """Say what an SQLite error in this file means, and what to do."""
-    try:
-        yield
-    except sqlite3.ProgrammingError as error:
-        raise StoreClosed(f"Expected an open store, but {path} was closed: {error}.") from error
-    except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind, the rest the detail
-        kind, advice = MEANINGS.get(code, (StoreError, "Check the file and the disk."))
-        raise kind(f"{path}: {error}. {advice}") from error
-
-
-MEANINGS = {
-    sqlite3.SQLITE_BUSY: (
-        StoreUnavailable,
-        "Another writer held the lock for too long; send the same request again, or raise ?timeout=.",
-    ),
-    sqlite3.SQLITE_LOCKED: (
-        StoreUnavailable,
-        "Another connection holds a table; send the same request again.",
-    ),
-    sqlite3.SQLITE_READONLY: (
-        StoreReadOnly,
-        "Open it with mode=rw and with the right to write. Nothing was written.",
-    ),
-    sqlite3.SQLITE_FULL: (
-        StoreFull,
-        "Make room on the disk, then send the same request again. Nothing was written.",
-    ),
-    sqlite3.SQLITE_CANTOPEN: (StoreUnavailable, "Check that the folder exists and may be read and written."),
-    sqlite3.SQLITE_IOERR: (StoreUnavailable, "The disk failed; check it, then send the same request again."),
-    sqlite3.SQLITE_NOTADB: (StoreError, "This is no SQLite file; name another one in the URL."),
-    sqlite3.SQLITE_CORRUPT: (StoreError, "The file is damaged; restore it from a backup."),
-}
 
 
 def _path(url: str) -> str:
