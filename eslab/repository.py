@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
@@ -17,11 +18,12 @@ from eslab.aggregate import Address, Aggregate, address, aggregate_id, serialize
 from eslab.bounds import TimeBounds
 from eslab.clock import Clock
 from eslab.encryption import CustomerCipher, KeyProvider, is_locked
-from eslab.errors import HistoryGone, InvalidInput, Unreadable
+from eslab.errors import Forgotten, HistoryGone, InvalidInput, Unreadable
 from eslab.event import Command, Event
+from eslab.read_table import Found, ReadTable
 from eslab.request import Request, latest_at, time_of
 from eslab.snapshot import Hydration, SnapshotPolicy, newest_base, snapshot_of
-from eslab.store import Commit, EventStore, Head, Reach, StoredSnapshot, check_id, place, unreadable
+from eslab.store import Commit, EventStore, Head, Reach, ReadRow, StoredSnapshot, check_id, place, unreadable
 from eslab.wish import Wish
 
 if TYPE_CHECKING:
@@ -34,9 +36,18 @@ class Repository:
     """Loads aggregates from a store, and begins wishes that append to it."""
 
     def __init__(
-        self, store: EventStore, clock: Clock, bounds: TimeBounds | None = None, keys: KeyProvider | None = None
+        self,
+        store: EventStore,
+        clock: Clock,
+        bounds: TimeBounds | None = None,
+        keys: KeyProvider | None = None,
+        read_tables: Sequence[ReadTable] = (),
     ) -> None:
+        """`read_tables` are written with every append, and made now if they are missing (`make_read_tables`)."""
         self.store, self.clock, self.bounds, self.keys = store, clock, bounds or TimeBounds(), keys
+        self.read_tables = read_tables
+        if read_tables:
+            store.make_read_tables([table.layout for table in read_tables])
 
     def load(self, customer_id: str, aggregate_type: type[State], key: str, as_of: datetime | None = None) -> State:
         """The state of one aggregate, now or as of a past moment; the empty state if nothing happened yet.
@@ -64,6 +75,29 @@ class Repository:
         by_address = {address(aggregate_type, id): head for id, head in heads.items()}
         folded = self.fold(customer_id, by_address, latest_at(as_of) if as_of else None, cipher=cipher)
         return {key: hydration.state for (_, key), hydration in folded.items()}
+
+    def read(self, table: ReadTable, *keys: tuple[str, ...]) -> list[Found]:
+        """What stands in a read table under these keys, or the first values of them: one wait for all, no join.
+
+        In the order of the table. As complete as the table is (docs/read_tables.md). Customers who were forgotten are
+        left out where their rows are encrypted. Raises `Unreadable` naming the row that can't be trusted.
+        """
+        types = {type_name(each): each for each in table.keys}
+        found: dict[tuple[str, str], list[Commit]] = {}
+        with closing(self.store.read_rows(table.layout, keys)) as pages:
+            for row in chain.from_iterable(pages):
+                found.setdefault((row.customer_id, row.commit.aggregate_id), []).append(row.commit)
+        states = []
+        for (customer_id, id), commits in found.items():
+            aggregate_type, key = address(types[id.partition(":")[0]], id)
+            hydration: Hydration[Any] = Hydration(aggregate_type())
+            try:
+                cipher = self.cipher(customer_id, [aggregate_type])
+            except Forgotten:
+                continue
+            self._apply_rows(customer_id, hydration, commits, cipher)
+            states.append(Found(customer_id, key, hydration.state))
+        return states
 
     def begin(self, customer_id: str, request: Request, command: Command) -> Wish:
         """Begin a wish: `load` what it touches, `add` events, `append` them as one."""
@@ -158,6 +192,21 @@ class Repository:
         except Unreadable as error:
             raise unreadable(customer_id, commit, error) from error
 
+    def read_rows(
+        self,
+        customer_id: str,
+        types: Mapping[str, type[Aggregate]],
+        commits: Iterable[Commit],
+        events: Mapping[str, Sequence[Event]],
+    ) -> list[ReadRow]:
+        """The rows of these commits in all read tables; types and events are those of each aggregate id."""
+        return [
+            row
+            for commit in commits
+            for table in self.read_tables
+            for row in table.rows(customer_id, types[commit.aggregate_id], commit, events[commit.aggregate_id])
+        ]
+
     def heads(
         self,
         customer_id: str,
@@ -222,6 +271,18 @@ class Repository:
                 if found[id].state.encrypted:
                     commits = [_unlocked(customer_id, commit, cipher) for commit in commits]
                 yield id, [commit.payload for commit in commits]
+
+    def _apply_rows(
+        self, customer_id: str, hydration: Hydration[Any], commits: Sequence[Commit], cipher: CustomerCipher | None
+    ) -> None:
+        """Fold rows that were read with their keys."""
+        plain = [_unlocked(customer_id, commit, cipher) for commit in commits] if cipher else commits
+        try:
+            _apply_page(hydration, [commit.payload for commit in plain])
+        except Unreadable:
+            for commit in commits:
+                self.events_of(customer_id, type(hydration.state), commit, cipher)
+            raise
 
     def _name_the_row(
         self,

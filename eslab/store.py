@@ -4,16 +4,19 @@ A store keeps three tables, all partitioned by customer (docs/architecture.md): 
 `snapshots`; and `aggregates`, the directory. A new store is one class with these methods and a URL scheme;
 it passes tests/stores/test_contract.py unchanged.
 
+Beside them stand read tables: each holds commits once more, under the key that one query needs (eslab/read_table.py).
+
 Orders are Cassandra's: aggregate ids by their UTF-8 bytes, event times as `eslab.request.sort_key` says.
 """
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
-from eslab.errors import InvalidInput, Unreadable
+from eslab.errors import InvalidInput, StoreUnavailable, Unreadable
+from eslab.layout import Layout
 from eslab.request import sort_key, time_of
 
 MAX_ID_BYTES = 1024  # far below what a Cassandra key can hold (65,535 in all), far above what an id needs
@@ -54,17 +57,43 @@ class Head(NamedTuple):
     recorded: Commit | None  # what the request asked about left here
 
 
+class ReadRow(NamedTuple):
+    """One row of a read table: a commit, under the values of the partition's and the clustering columns."""
+
+    layout: Layout
+    key: tuple[str, ...]
+    customer_id: str
+    commit: Commit
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """The values of the key before aggregate and event time."""
+        return self.key if self.layout.with_customer else (*self.key, self.customer_id)
+
+    @classmethod
+    def of(cls, layout: Layout, values: Sequence[Any]) -> "ReadRow":
+        """The row that holds these values in the columns of the layout."""
+        key, commit = tuple(values[:-5]), Commit(*values[-5:])
+        return cls(layout, key, key[0], commit) if layout.with_customer else cls(layout, key[:-1], key[-1], commit)
+
+
 class EventStore(Protocol):
     """Holds commits, snapshots and the directory; safe to share between threads. A store inherits from this.
 
     Every method raises a `StoreError` if the store can't do it, and then has changed nothing.
     """
 
-    def append(self, customer_id: str, commits: Sequence[Commit], reach: Reach = Reach.LOCAL) -> None:
-        """Write all commits and their directory entries, or none: one atomic write.
+    def append(
+        self,
+        customer_id: str,
+        commits: Sequence[Commit],
+        reach: Reach = Reach.LOCAL,
+        read_rows: Sequence[ReadRow] = (),
+    ) -> None:
+        """Write all commits, their directory entries and these rows of the customer, or none: one atomic write.
 
         A commit whose key exists already is kept if its payload is the greater one in bytes, so appending
-        the same again changes nothing and rows may arrive in any order (G1).
+        the same again changes nothing and rows may arrive in any order (G1). The same holds for a read row.
         """
         ...
 
@@ -133,6 +162,42 @@ class EventStore(Protocol):
         """Delete commits up to and including `up_to`; the floor must stand there already (G6)."""
         ...
 
+    def make_read_tables(self, layouts: Sequence[Layout]) -> None:
+        """Get ready to use these read tables; the store makes those that are missing, where it may.
+
+        Raises `StoreUnavailable` if one is missing and the store may not make it, `StoreError` if it has other columns.
+        """
+        ...
+
+    def put_read_rows(self, rows: Sequence[ReadRow], reach: Reach = Reach.LOCAL) -> None:
+        """Write rows of any partitions; those of one partition of one table at once. Again changes nothing (G1)."""
+        ...
+
+    def read_rows(
+        self, layout: Layout, keys: Sequence[tuple[str, ...]], reach: Reach = Reach.LOCAL
+    ) -> Generator[Sequence[ReadRow], None, None]:
+        """The rows whose keys begin with one of `keys`, each a whole partition or less; a page at a time, in order.
+
+        One wait for all first pages.
+        """
+        ...
+
+    def empty_read_table(self, layout: Layout) -> None:
+        """Delete all of its rows, so that it can be built anew."""
+        ...
+
+    def customers(self, after: str = "", reach: Reach = Reach.LOCAL) -> Generator[str, None, None]:
+        """All customers who have an aggregate, in an order that stays the same; those behind `after`."""
+        ...
+
+    def bookmark(self, name: str) -> str:
+        """How far a long piece of work has come, as `set_bookmark` last kept it; empty if never."""
+        ...
+
+    def set_bookmark(self, name: str, text: str) -> None:
+        """Keep how far a long piece of work has come."""
+        ...
+
     def close(self) -> None:
         """Let go of everything; closing twice is fine, using it afterwards raises `StoreClosed`."""
         ...
@@ -153,11 +218,36 @@ def check_id(kind: str, id: str) -> str:
     return id
 
 
-def check_append(customer_id: str, commits: Sequence[Commit]) -> None:
-    """Refuse an append with an id that no store can keep, before anything is written."""
+def check_append(customer_id: str, commits: Sequence[Commit], read_rows: Sequence[ReadRow] = ()) -> None:
+    """Refuse an append with an id that no store can keep, or a row of another partition, before anything is written."""
     check_id("customer id", customer_id)
     for commit in commits:
         check_id("aggregate id", commit.aggregate_id)
+    check_read_rows(read_rows)
+    for row in read_rows:
+        if not row.layout.with_customer or row.place[0] != customer_id:
+            raise InvalidInput(
+                f"Expected read rows in the partition of customer {customer_id!r}, got one of {row.layout.name} at "
+                f"{row.key}; write it with put_read_rows after the append."
+            )
+
+
+def check_read_rows(rows: Sequence[ReadRow]) -> None:
+    """Refuse rows with a key that no store can keep, or that doesn't fit its layout."""
+    for row in rows:
+        expected = len(row.layout.partition) + len(row.layout.clustering)
+        if len(row.key) != expected:
+            raise InvalidInput(f"Expected {expected} values for a key of {row.layout}, got {row.key}.")
+        for value in (*row.place, row.commit.aggregate_id):
+            check_id(f"key of {row.layout.name}", value)
+
+
+def no_read_table(layout: Layout, store: object) -> StoreUnavailable:
+    """The error of who uses a read table that isn't there."""
+    return StoreUnavailable(
+        f"{store} has no read table {layout.name}. A repository or service that is given the read table makes it in a "
+        "file or a lab's keyspace; in another keyspace run: eslab schema apply"
+    )
 
 
 def check_floor(floor: UUID | None, up_to: UUID, place: str) -> None:

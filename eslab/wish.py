@@ -12,6 +12,7 @@ The request's own rows are looked up in the same wait as the hydration. If they 
 however old the request; it is never decided a second time, least of all on half a truth.
 """
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -20,15 +21,16 @@ from msgspec import Raw
 
 from eslab.aggregate import Address, Aggregate, aggregate_id, event_types
 from eslab.encryption import CustomerCipher
-from eslab.errors import InvalidInput, OutcomeUnknown, RequestConflict, TooLarge, Unreadable
+from eslab.errors import InvalidInput, OutcomeUnknown, RequestConflict, StoreError, TooLarge, Unreadable
 from eslab.event import Command, Event, as_stored, split_tag, tag_of, wish_hash
 from eslab.request import Request, sort_key
 from eslab.serializer import Envelope, compress, open_envelope, seal
-from eslab.store import Commit, Head, Reach, unreadable
+from eslab.store import Commit, Head, Reach, ReadRow, unreadable
 
 if TYPE_CHECKING:
     from eslab.repository import Repository
 
+log = logging.getLogger(__name__)
 MAX_APPEND_BYTES = 1 << 20  # a Cassandra message holds 16 MiB; a wish that needs 1 MiB is a mistake
 
 
@@ -102,10 +104,13 @@ class Wish:
         if not self._events:
             return
         commits = self._commits()
+        rows = self.repository.read_rows(self.customer_id, self._loaded_types(), commits, self._events)
         self._decided = True
-        self.repository.store.append(self.customer_id, commits)
+        inside = [row for row in rows if row.layout.with_customer]
+        self.repository.store.append(self.customer_id, commits, read_rows=inside)
         if self.repository.clock() - self._checked_at > self.repository.bounds.append:
             self._make_safe(commits, self._heads([where for where, _ in self._loaded], Reach.EVERYWHERE))
+        self._put_elsewhere(rows)
 
     def _heads(self, addresses: Iterable[Address], reach: Reach) -> dict[Address, Head]:
         return self.repository.heads(self.customer_id, addresses, self.request.event_time, reach)
@@ -141,6 +146,7 @@ class Wish:
             aggregate_type = types[commit.aggregate_id]
             stored = self.repository.events_of(self.customer_id, aggregate_type, commit, self._cipher)
             self._events[commit.aggregate_id] = list(stored)
+        self._put_elsewhere(self.repository.read_rows(self.customer_id, types, found, self._events))
         if self.request.time >= self._checked_at - self.repository.bounds.late:
             return heads
         self._make_safe(found, heads)
@@ -157,8 +163,20 @@ class Wish:
         for commit in unsafe:
             store.delete_snapshots(self.customer_id, commit.aggregate_id, commit.event_time, Reach.EVERYWHERE)
 
+    def _put_elsewhere(self, rows: Sequence[ReadRow]) -> None:
+        """Write rows of other partitions. The wish is decided by now: what can't be written waits for a catch-up."""
+        elsewhere = [row for row in rows if not row.layout.with_customer]
+        try:
+            if elsewhere:
+                self.repository.store.put_read_rows(elsewhere)
+        except (StoreError, OutcomeUnknown) as error:
+            log.warning("Some read rows of %s wait for `eslab read-tables catch-up`: %s", self.request, error)
+
+    def _loaded_types(self) -> dict[str, type[Aggregate]]:
+        return {aggregate_id(where): where[0] for where, _ in self._loaded}
+
     def _commits(self) -> list[Commit]:
-        types = {aggregate_id(where): where[0] for where, _ in self._loaded}
+        types = self._loaded_types()
         encrypted = {id for id in self._events if types[id].encrypted}
         cipher = self._cipher if encrypted else None
         key = cipher.mark_key(make=True) if cipher else b""

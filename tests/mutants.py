@@ -50,7 +50,7 @@ MUTANTS = [
     Mutant("G1", "stores/sqlite/__init__.py", "WHERE excluded.payload > events.payload", "WHERE true", CONTRACT),
     Mutant("G1", "stores/sqlite/__init__.py", "SET event_type = excluded.event_type, version", "SET version", SQLITE),
     Mutant("G1", "stores/memory.py", "commit.payload > stored.payload", "commit.payload < stored.payload", CONTRACT),
-    Mutant("G1", "stores/memory.py", "check_append(customer_id, commits)", "pass", CONTRACT),
+    Mutant("G1", "stores/memory.py", "check_append(customer_id, commits, read_rows)", "pass", CONTRACT),
     Mutant("G1", "serializer.py", "for id in sorted(appended)", "for id in appended", SERIALIZER),
     Mutant("G1", "serializer.py", "[[id, msgspec.Raw(events)] for", "[[msgspec.Raw(events)] for", SERIALIZER),
     Mutant("G1", "serializer.py", "FORMAT, len(plain), wish", "FORMAT, 1, wish", SERIALIZER),

@@ -12,7 +12,7 @@ from eslab import Aggregate, Command, Event, EventStore, Rejected, Request, Stor
 from eslab.aggregate import type_name
 from eslab.event import split_tag, tag_of
 from eslab.serializer import seal, seal_snapshot
-from eslab.store import Commit, Head, Reach, StoredSnapshot
+from eslab.store import Commit, Head, Reach, ReadRow, StoredSnapshot
 
 ROOT = Path(__file__).parents[1]
 _numbers = count()
@@ -153,10 +153,16 @@ class Faulty:
         self.calls: list[tuple[str, Reach]] = []
         self.before = self.after = lambda: None
 
-    def append(self, customer_id: str, commits: Sequence[Commit], reach: Reach = Reach.LOCAL) -> None:
+    def append(
+        self,
+        customer_id: str,
+        commits: Sequence[Commit],
+        reach: Reach = Reach.LOCAL,
+        read_rows: Sequence[ReadRow] = (),
+    ) -> None:
         self._call("append", reach)
         self.before()
-        self.store.append(customer_id, commits, reach)
+        self.store.append(customer_id, commits, reach, read_rows)
         self.after()
 
     def heads(

@@ -7,8 +7,21 @@ from threading import RLock
 from uuid import UUID
 
 from eslab.errors import InvalidInput, StoreClosed
+from eslab.layout import Layout, check_prefix
 from eslab.request import sort_key
-from eslab.store import Commit, EventStore, Head, Reach, StoredSnapshot, check_append, check_floor, place
+from eslab.store import (
+    Commit,
+    EventStore,
+    Head,
+    Reach,
+    ReadRow,
+    StoredSnapshot,
+    check_append,
+    check_floor,
+    check_read_rows,
+    no_read_table,
+    place,
+)
 
 PAGE = 1000  # commits in a page
 
@@ -49,6 +62,8 @@ class MemoryStore(EventStore):
 
     def __init__(self) -> None:
         self._logs: dict[tuple[str, str], _Log] = {}  # by customer and aggregate
+        self._tables: dict[str, dict[tuple[str, ...], dict[tuple[bytes, ...], ReadRow]]] = {}  # by partition and key
+        self._bookmarks: dict[str, str] = {}
         self._lock = RLock()
         self._closed = False
 
@@ -59,11 +74,18 @@ class MemoryStore(EventStore):
             raise InvalidInput(f"Expected memory: with nothing behind it, got {url!r}.")
         return cls()
 
-    def append(self, customer_id: str, commits: Sequence[Commit], reach: Reach = Reach.LOCAL) -> None:
-        check_append(customer_id, commits)
+    def append(
+        self,
+        customer_id: str,
+        commits: Sequence[Commit],
+        reach: Reach = Reach.LOCAL,
+        read_rows: Sequence[ReadRow] = (),
+    ) -> None:
+        check_append(customer_id, commits, read_rows)
         with self._open():
             for commit in commits:
                 self._log(customer_id, commit.aggregate_id).put(commit)
+            self.put_read_rows(read_rows)
 
     def heads(
         self,
@@ -132,11 +154,59 @@ class MemoryStore(EventStore):
                 del log.commits[key]
             del log.keys[:stop]
 
+    def make_read_tables(self, layouts: Sequence[Layout]) -> None:
+        with self._open():
+            for layout in layouts:
+                self._tables.setdefault(layout.name, {})
+
+    def put_read_rows(self, rows: Sequence[ReadRow], reach: Reach = Reach.LOCAL) -> None:
+        check_read_rows(rows)
+        with self._open():
+            for row in rows:
+                partition = self._table(row.layout).setdefault(row.key[: len(row.layout.partition)], {})
+                key = *map(str.encode, (*row.place, row.commit.aggregate_id)), sort_key(row.commit.event_time)
+                if key not in partition or row.commit.payload > partition[key].commit.payload:
+                    partition[key] = row
+
+    def read_rows(
+        self, layout: Layout, keys: Sequence[tuple[str, ...]], reach: Reach = Reach.LOCAL
+    ) -> Generator[Sequence[ReadRow], None, None]:
+        for key in keys:
+            check_prefix(layout, key)
+            with self._open():
+                partition = self._table(layout).get(key[: len(layout.partition)], {})
+                begin = tuple(map(str.encode, key))
+                rows = [partition[place] for place in sorted(partition) if place[: len(key)] == begin]
+            for start in range(0, len(rows), PAGE):
+                yield rows[start : start + PAGE]
+
+    def empty_read_table(self, layout: Layout) -> None:
+        with self._open():
+            self._table(layout).clear()
+
+    def customers(self, after: str = "", reach: Reach = Reach.LOCAL) -> Generator[str, None, None]:
+        with self._open():
+            known = {customer for customer, _ in self._logs}
+        yield from sorted((customer for customer in known if customer.encode() > after.encode()), key=str.encode)
+
+    def bookmark(self, name: str) -> str:
+        with self._open():
+            return self._bookmarks.get(name, "")
+
+    def set_bookmark(self, name: str, text: str) -> None:
+        with self._open():
+            self._bookmarks[name] = text
+
     def close(self) -> None:
         self._closed = True
 
     def _log(self, customer_id: str, aggregate_id: str) -> _Log:
         return self._logs.setdefault((customer_id, aggregate_id), _Log())
+
+    def _table(self, layout: Layout) -> dict[tuple[str, ...], dict[tuple[bytes, ...], ReadRow]]:
+        if layout.name not in self._tables:
+            raise no_read_table(layout, "memory:")
+        return self._tables[layout.name]
 
     def _open(self) -> RLock:
         if self._closed:

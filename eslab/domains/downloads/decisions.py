@@ -20,7 +20,8 @@ from eslab.domains.downloads.wishes import Renew, RequestDownload, Revoke
 
 def counted(ask: Ask, request: Request) -> DownloadCounted:
     """The download counts."""
-    return DownloadCounted(request.id, ask.wish.device, request.time, ask.rules_version)
+    studio = ask.title.studio if ask.title else ""
+    return DownloadCounted(request.id, ask.wish.device, request.time, ask.rules_version, studio)
 
 
 def issued(ask: Ask, request: Request) -> LicenseIssued:

@@ -17,12 +17,14 @@ class DownloadCounted(Event):
     device: str
     time: datetime
     rules: int = 0  # the version of the studio rules that decided; 0: from before it was kept
+    studio: str = ""  # whose title it was then; empty: from before it was kept
 
 
 class DownloadVoided(Event):
     """A counted download was taken back as one too many; it counts no more, whenever its grant is met."""
 
     request_id: UUID
+    studio: str = ""  # as its grant says
 
 
 class Downloaded(Aggregate):
@@ -49,3 +51,8 @@ class Downloaded(Aggregate):
     def times(self) -> list[datetime]:
         """When the downloads that count were granted."""
         return [download.time for download in self.counted.values()]
+
+    def void(self, request_id: UUID) -> DownloadVoided:
+        """What takes a download back; it names the studio too, so that it stands where its grant does."""
+        counted = self.downloads.get(request_id)
+        return DownloadVoided(request_id, counted.studio if counted else "")

@@ -149,9 +149,12 @@ class License(Aggregate):
 
     def before(self, license_id: UUID) -> list[UUID]:
         """The licences that were issued here before this one, in order."""
-        begin = self._begin(license_id)
-        earlier = [name for name in self.periods if self.issued(name) and self._begin(name) < begin]
-        return sorted(earlier, key=self._begin)
+        return [name for name in self.licences if self._begin(name) < self._begin(license_id)]
+
+    @property
+    def licences(self) -> list[UUID]:
+        """The licences that were issued here, in order."""
+        return sorted(filter(self.issued, self.periods), key=self._begin)
 
     def period_end(self, name: UUID) -> datetime | None:
         """When a period ends: the earlier of its expiry and its first play plus the allowed hours; None is never."""

@@ -128,9 +128,10 @@ def _take_back(service: "DownloadService", customer: str, over: Overshoot) -> bo
             service, customer, over.name, [licence_at, (Devices, ALL)],
             [RenewalVoided(over.license_id, over.name), HoldExpired(over.license_id, over.name)],
         )  # fmt: skip
+    seen = service.repository.load(customer, Downloaded, over.title)
     return _write(
         service, customer, over.name, [(Downloaded, over.title), licence_at, (Devices, ALL)],
-        [DownloadVoided(over.name), LicenseRevoked(over.name, now, REASON), HoldEnded(over.name)],
+        [seen.void(over.name), LicenseRevoked(over.name, now, REASON), HoldEnded(over.name)],
     )  # fmt: skip
 
 
@@ -166,8 +167,8 @@ def _undoing(events: Sequence[Event], time: datetime) -> list[Event]:
 
 def _undo(event: Event, time: datetime) -> Event | None:
     match event:
-        case DownloadCounted(request_id=name):
-            return DownloadVoided(name)
+        case DownloadCounted(request_id=name, studio=studio):
+            return DownloadVoided(name, studio)
         case LicenseIssued(license_id=name):
             return LicenseRevoked(name, time, REASON)
         case LicenseRenewed(license_id=name, renewal_id=renewal):

@@ -21,6 +21,7 @@ from eslab.domains.downloads.drm import Claims, DrmServer, DrmUnavailable
 from eslab.domains.downloads.license import License, license_key
 from eslab.domains.downloads.outcome import Granted
 from eslab.domains.downloads.plans import Plans, load_plans
+from eslab.domains.downloads.read_tables import READ_TABLES
 from eslab.domains.downloads.reconcile import Policy, Reconciled, reconcile
 from eslab.domains.downloads.rules import Ask, Check, Rule, allow, explain
 from eslab.domains.downloads.studios import Rules, load_rules
@@ -33,6 +34,7 @@ from eslab.domains.downloads.wishes import (
     Revoke,
     StartPlayback,
 )
+from eslab.read_table import ReadTable
 
 TOKEN_LIFETIME = timedelta(days=30)  # how long a device may go on playing what was revoked
 SIGNED = (RequestDownload, StartPlayback, Renew)  # the wishes that are answered with a token
@@ -57,8 +59,10 @@ class DownloadService:
         drm: DrmServer | None = None,
         token_lifetime: timedelta = TOKEN_LIFETIME,
         policy: Policy = "revoke the newest",
+        read_tables: Sequence[ReadTable] = READ_TABLES,
     ) -> None:
-        self.repository = Repository(store, clock, bounds)
+        """All services of a store are given the same `read_tables`; what one doesn't write is missing in them."""
+        self.repository = Repository(store, clock, bounds, read_tables=read_tables)
         self.catalogue = catalogue or load_catalogue()
         self.rules, self.plans = rules or load_rules(), plans or load_plans()
         self.drm, self.token_lifetime = drm, token_lifetime

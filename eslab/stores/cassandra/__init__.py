@@ -16,6 +16,7 @@ idempotent, since a commit's key and write time follow from its request; so they
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 from uuid import UUID
@@ -26,8 +27,22 @@ from cassandra.query import BatchStatement, BatchType, PreparedStatement
 
 from eslab.clock import Clock, system_clock, to_ms
 from eslab.errors import StoreClosed, StoreUnavailable
+from eslab.layout import Layout, check_prefix
 from eslab.request import TICKS_AT_1970, time_of
-from eslab.store import MAX_ID_BYTES, Commit, EventStore, Head, Reach, StoredSnapshot, check_append, check_floor, place
+from eslab.store import (
+    MAX_ID_BYTES,
+    Commit,
+    EventStore,
+    Head,
+    Reach,
+    ReadRow,
+    StoredSnapshot,
+    check_append,
+    check_floor,
+    check_read_rows,
+    place,
+)
+from eslab.stores.cassandra import read_tables
 from eslab.stores.cassandra.connection import Options, connect
 from eslab.stores.cassandra.meanings import plainly
 from eslab.stores.cassandra.schema import ensure_schema, patiently
@@ -67,6 +82,7 @@ STATEMENTS = {
     "delete_events": "DELETE FROM events USING TIMESTAMP ? "
     "WHERE customer_id = ? AND aggregate_id = ? AND event_time <= ?",
 }
+Item = TypeVar("Item")
 T = TypeVar("T")
 
 
@@ -75,7 +91,7 @@ class CassandraStore(EventStore):
 
     def __init__(self, options: Options, clock: Clock = system_clock) -> None:
         self.options, self._clock = options, clock
-        self._closed = False
+        self._closed, self._layouts = False, set[Layout]()  # the read tables that are known to be there
         with plainly(options):
             self._cluster, self.session = connect(options)
             try:
@@ -90,17 +106,21 @@ class CassandraStore(EventStore):
         """Connect to the keyspace that the URL names; a keyspace that begins with `lab` is made if it is missing."""
         return cls(Options.parse(url))
 
-    def append(self, customer_id: str, commits: Sequence[Commit], reach: Reach = Reach.LOCAL) -> None:
-        check_append(customer_id, commits)
-        batch = BatchStatement(BatchType.UNLOGGED, consistency_level=LEVELS[reach])
-        batch.is_idempotent = True  # the driver looks at the batch itself before it speculates
-        append, first = self._prepared["append"], self._prepared["first"]
+    def append(
+        self,
+        customer_id: str,
+        commits: Sequence[Commit],
+        reach: Reach = Reach.LOCAL,
+        read_rows: Sequence[ReadRow] = (),
+    ) -> None:
+        check_append(customer_id, commits, read_rows)
+        batch, append, first = _batch(reach), self._prepared["append"], self._prepared["first"]
         for commit in commits:
-            ms = to_ms(time_of(commit.event_time))
-            batch.add(append, (customer_id, *commit, ms * 1000, self._ttl(ms)))
+            batch.add(append, (customer_id, *commit, *self._stamp(commit)))
         for id, time in _earliest(commits).items():
             # Written with minus its time, so that the earliest wins.
             batch.add(first, (-_ticks(time), time, customer_id, id))
+        self._add(batch, read_rows)
         with self._plainly(writing=True):
             self._session().execute(batch)
 
@@ -161,6 +181,48 @@ class CassandraStore(EventStore):
         # Never "now": that would hide every later-arriving older row for ever.
         self._do("delete_events", (to_ms(time_of(up_to)) * 1000, customer_id, aggregate_id, up_to))
 
+    def make_read_tables(self, layouts: Sequence[Layout]) -> None:
+        new = [layout for layout in layouts if layout not in self._layouts]
+        if new:
+            with self._plainly():
+                read_tables.ensure(self._session(), self.options, new)
+            self._layouts.update(new)
+
+    def put_read_rows(self, rows: Sequence[ReadRow], reach: Reach = Reach.LOCAL) -> None:
+        check_read_rows(rows)
+        with self._plainly(writing=True):
+            for future in _ahead(read_tables.batches(rows), partial(self._send_rows, reach=reach)):
+                future.result()
+
+    def read_rows(
+        self, layout: Layout, keys: Sequence[tuple[str, ...]], reach: Reach = Reach.LOCAL
+    ) -> Generator[Sequence[ReadRow], None, None]:
+        def start(key: tuple[str, ...]) -> ResponseFuture:
+            check_prefix(layout, key)
+            return self._send(read_tables.select(layout, len(key)), key, reach)
+
+        with self._plainly():
+            for future in _ahead(keys, start):
+                yield from ([ReadRow.of(layout, row) for row in rows] for rows in _pages(future) if rows)
+
+    def empty_read_table(self, layout: Layout) -> None:
+        with self._plainly(writing=True):
+            self._session().execute(read_tables.empty(layout), timeout=60)
+
+    def customers(self, after: str = "", reach: Reach = Reach.LOCAL) -> Generator[str, None, None]:
+        # In the order of their tokens, which is that of the ring.
+        asked = (read_tables.CUSTOMERS, (after,)) if after else (read_tables.ALL_CUSTOMERS, ())
+        with self._plainly():
+            for rows in _pages(self._send(*asked, reach)):
+                yield from (customer for (customer,) in rows)
+
+    def bookmark(self, name: str) -> str:
+        (rows,) = self._ask([(read_tables.BOOKMARK, (name,))], Reach.QUORUM)
+        return rows[0][0] if rows else ""
+
+    def set_bookmark(self, name: str, text: str) -> None:
+        self._do(read_tables.SET_BOOKMARK, (name, text), Reach.QUORUM)
+
     def close(self) -> None:
         if not self._closed:
             self._closed = True
@@ -171,11 +233,33 @@ class CassandraStore(EventStore):
         prepared.is_idempotent = True
         return prepared
 
-    def _ttl(self, ms: int) -> int:
-        """Seconds until the commit of a request expires: a function of the request, the same for every retry."""
+    def _statement(self, name: str) -> PreparedStatement:
+        """A statement by its name; one that reads or writes a read table is its own name, and prepared when needed."""
+        if name not in self._prepared:
+            self._prepared[name] = self._prepare(name)
+        return self._prepared[name]
+
+    def _stamp(self, commit: Commit) -> tuple[int, int]:
+        """Write time and lifetime of a commit's row, wherever it stands: functions of its request, so a retry's too.
+
+        The write time is in microseconds, the lifetime in seconds; 0 is for ever.
+        """
+        ms = to_ms(time_of(commit.event_time))
         if not self.options.lifetime:
-            return 0
-        return max(1, ms // 1000 + self.options.lifetime * 86_400 - to_ms(self._clock()) // 1000)
+            return ms * 1000, 0
+        return ms * 1000, max(1, ms // 1000 + self.options.lifetime * 86_400 - to_ms(self._clock()) // 1000)
+
+    def _add(self, batch: BatchStatement, read_rows: Iterable[ReadRow]) -> None:
+        for row in read_rows:
+            batch.add(
+                self._statement(read_tables.insert(row.layout)), (*row.place, *row.commit, *self._stamp(row.commit))
+            )
+
+    def _send_rows(self, rows: Iterable[ReadRow], reach: Reach) -> ResponseFuture:
+        """Send rows of one partition of one table, as one mutation."""
+        batch = _batch(reach)
+        self._add(batch, rows)
+        return self._session().execute_async(batch)
 
     def _read(
         self, name: str, customer_id: str, after: Mapping[str, UUID | None], up_to: UUID | None, reach: Reach
@@ -200,7 +284,7 @@ class CassandraStore(EventStore):
             self._send(name, parameters, reach).result()
 
     def _send(self, name: str, parameters: tuple[Any, ...], reach: Reach) -> ResponseFuture:
-        bound = self._prepared[name].bind(parameters)
+        bound = self._statement(name).bind(parameters)
         bound.consistency_level = LEVELS[reach]
         bound.fetch_size = FIRST_PAGE
         return self._session().execute_async(bound)
@@ -242,7 +326,13 @@ def _rows_in_a_page(rows: Sequence[tuple[Any, ...]]) -> int:
     return max(1, min(PAGE, PAGE_BYTES * len(rows) // max(1, size)))
 
 
-def _ahead(items: Iterable[str], start: Callable[[str], T]) -> Generator[T, None, None]:
+def _batch(reach: Reach) -> BatchStatement:
+    batch = BatchStatement(BatchType.UNLOGGED, consistency_level=LEVELS[reach])
+    batch.is_idempotent = True  # the driver looks at the batch itself before it speculates
+    return batch
+
+
+def _ahead(items: Iterable[Item], start: Callable[[Item], T]) -> Generator[T, None, None]:
     """What `start` gives for each item, with some started ahead of the one that is worked on."""
     rest = iter(items)
     started = [start(item) for item in islice(rest, IN_FLIGHT)]

@@ -37,22 +37,30 @@ TABLES = {
 }
 
 
-def statements(keyspace: str, replicas: Mapping[str, int]) -> list[str]:
-    """The CQL that makes the keyspace and its tables; names are checked, and nothing else is put into it.
+def table(keyspace: str, name: str, columns: str, order: str, comment: str) -> str:
+    """The CQL that makes a table; names are checked, and nothing else is put into it.
 
-    A table's id follows from its name: two processes that make it at once, on two nodes, make the same table.
+    Its id follows from its name: two processes that make it at once, on two nodes, make the same table.
     """
+    return (
+        f"CREATE TABLE IF NOT EXISTS {keyspace}.{name} (\n    {columns}\n) "
+        f"WITH {order}comment = '{MARK}: {comment}' AND id = {uuid5(NAMESPACE_URL, f'eslab:{keyspace}.{name}')}"
+    )
+
+
+def may_make(options: Options) -> bool:
+    """May a store make what is missing? In a lab's keyspace only; elsewhere a person runs `eslab schema apply`."""
+    return options.keyspace.startswith("lab")
+
+
+def statements(keyspace: str, replicas: Mapping[str, int]) -> list[str]:
+    """The CQL that makes the keyspace and its tables."""
     replication = ", ".join(f"'{dc}': {count}" for dc, count in sorted(replicas.items()))
-    made = [
+    made = (
         f"CREATE KEYSPACE IF NOT EXISTS {keyspace} "
         f"WITH replication = {{'class': 'NetworkTopologyStrategy', {replication}}}"
-    ]
-    for name, (columns, order, comment) in TABLES.items():
-        made.append(
-            f"CREATE TABLE IF NOT EXISTS {keyspace}.{name} (\n    {columns}\n) "
-            f"WITH {order}comment = '{MARK}: {comment}' AND id = {uuid5(NAMESPACE_URL, f'eslab:{keyspace}.{name}')}"
-        )
-    return made
+    )
+    return [made, *(table(keyspace, name, *definition) for name, definition in TABLES.items())]
 
 
 def replicas(session: Session) -> dict[str, int]:
@@ -71,7 +79,7 @@ def apply(session: Session, options: Options, regions: Mapping[str, int] | None 
 def ensure_schema(session: Session, options: Options) -> None:
     """Use the keyspace; make it if it is missing and a lab's, refuse it if its schema is another version's."""
     comment = _comment(session, options)
-    if not comment and options.keyspace.startswith("lab"):
+    if not comment and may_make(options):
         apply(session, options)
         end = monotonic() + options.timeout
         # The next node that is asked may not list it yet, though the one before did.

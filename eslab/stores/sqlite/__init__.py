@@ -24,9 +24,23 @@ from uuid import UUID
 from weakref import WeakSet
 
 from eslab.errors import InvalidInput, StoreClosed, StoreError
+from eslab.layout import Layout, check_prefix
 from eslab.request import from_sort_key, sort_key
-from eslab.store import Commit, EventStore, Head, Reach, StoredSnapshot, check_append, check_floor, place
+from eslab.store import (
+    Commit,
+    EventStore,
+    Head,
+    Reach,
+    ReadRow,
+    StoredSnapshot,
+    check_append,
+    check_floor,
+    check_read_rows,
+    no_read_table,
+    place,
+)
 from eslab.stores import url_options
+from eslab.stores.sqlite import read_tables
 from eslab.stores.sqlite.meanings import plainly
 
 PAGE = 1000  # commits in a page
@@ -108,8 +122,14 @@ class SqliteStore(EventStore):
         store._folder = folder
         return store
 
-    def append(self, customer_id: str, commits: Sequence[Commit], reach: Reach = Reach.LOCAL) -> None:
-        check_append(customer_id, commits)
+    def append(
+        self,
+        customer_id: str,
+        commits: Sequence[Commit],
+        reach: Reach = Reach.LOCAL,
+        read_rows: Sequence[ReadRow] = (),
+    ) -> None:
+        check_append(customer_id, commits, read_rows)
         rows = [
             (customer_id, c.aggregate_id, sort_key(c.event_time), c.event_type, c.version, c.payload) for c in commits
         ]
@@ -119,6 +139,7 @@ class SqliteStore(EventStore):
         with self._write() as connection:
             connection.executemany(APPEND, rows)
             connection.executemany(BEGAN, [(customer_id, id, key) for id, key in first.items()])
+            read_tables.put(connection, read_rows)
 
     def heads(
         self,
@@ -186,6 +207,48 @@ class SqliteStore(EventStore):
             check_floor(floor, up_to, place(customer_id, aggregate_id))
             connection.execute(DELETE_EVENTS, (customer_id, aggregate_id, sort_key(up_to)))
 
+    def make_read_tables(self, layouts: Sequence[Layout]) -> None:
+        with self._using() as connection:
+            gone = read_tables.missing(connection, layouts)
+        if gone and self._mode == "ro":
+            raise no_read_table(gone[0], self.path)
+        if gone:
+            with self._write() as connection:
+                read_tables.make(connection, gone)
+
+    def put_read_rows(self, rows: Sequence[ReadRow], reach: Reach = Reach.LOCAL) -> None:
+        check_read_rows(rows)
+        with self._write() as connection:
+            read_tables.put(connection, rows)
+
+    def read_rows(
+        self, layout: Layout, keys: Sequence[tuple[str, ...]], reach: Reach = Reach.LOCAL
+    ) -> Generator[Sequence[ReadRow], None, None]:
+        for key in keys:
+            check_prefix(layout, key)
+            last: Sequence[Any] = ()
+            while page := self._read_page(layout, key, last):
+                last = page[-1][len(key) : len(layout.key)]
+                yield [read_tables.read_row(layout, row) for row in page]
+
+    def empty_read_table(self, layout: Layout) -> None:
+        with self._write() as connection:
+            read_tables.empty(connection, layout)
+
+    def customers(self, after: str = "", reach: Reach = Reach.LOCAL) -> Generator[str, None, None]:
+        while page := self._customers(after):
+            yield from page
+            after = page[-1]
+
+    def bookmark(self, name: str) -> str:
+        with self._using() as connection:
+            (text,) = connection.execute(read_tables.BOOKMARK, (name,)).fetchone() or ("",)
+        return text
+
+    def set_bookmark(self, name: str, text: str) -> None:
+        with self._write() as connection:
+            connection.execute(read_tables.SET_BOOKMARK, (name, text))
+
     def close(self) -> None:
         with self._closing:
             self._closed = True
@@ -199,6 +262,14 @@ class SqliteStore(EventStore):
     def _page(self, customer_id: str, aggregate_id: str, low: bytes, high: bytes) -> list[tuple[Any, ...]]:
         with self._using() as connection:
             return connection.execute(ROWS, (customer_id, aggregate_id, low, high, PAGE)).fetchall()
+
+    def _read_page(self, layout: Layout, key: tuple[str, ...], last: Sequence[Any]) -> list[tuple[Any, ...]]:
+        with self._using() as connection:
+            return read_tables.page(connection, layout, key, last, PAGE)
+
+    def _customers(self, after: str) -> list[str]:
+        with self._using() as connection:
+            return [customer for (customer,) in connection.execute(read_tables.CUSTOMERS, (after, PAGE))]
 
     def _fetch(self, cursor: sqlite3.Cursor) -> list[tuple[bytes]]:
         with self._using():

@@ -18,11 +18,12 @@ from eslab.domains.downloads.drm import Claims, LocalSigner
 from eslab.domains.downloads.keys import lab_key
 from eslab.domains.downloads.license import License
 from eslab.domains.downloads.outcome import Granted
+from eslab.domains.downloads.read_tables import downloads_of, licences_on, page_of
 from eslab.domains.downloads.service import DownloadService
 from tests.domains.downloads.support import at, service, stored
 from tests.support import START
 
-STEPS = ["look up", "looked up", "read", "append", "appended", "sign", "signed"]
+STEPS = ["look up", "looked up", "read", "append", "appended", "put read rows", "put", "sign", "signed"]
 FIRST = at(0, "Ann wants Glow")
 SIGNER = LocalSigner([lab_key(7)])
 
@@ -47,10 +48,15 @@ class Mortal:
         yield from self.store.read_many(*arguments)
         self.reach("read")
 
-    def append(self, *arguments: Any) -> None:
+    def append(self, *arguments: Any, **options: Any) -> None:
         self.reach("append")
-        self.store.append(*arguments)
+        self.store.append(*arguments, **options)
         self.reach("appended")
+
+    def put_read_rows(self, *arguments: Any) -> None:
+        self.reach("put read rows")
+        self.store.put_read_rows(*arguments)
+        self.reach("put")
 
     def sign(self, claims: Claims) -> str:
         self.reach("sign")
@@ -82,13 +88,16 @@ def dying(store: EventStore, step: str, die: Callable[[], Any]) -> DownloadServi
 
 
 def check_one_licence(store: EventStore, answer: Granted) -> None:
-    """The same licence, issued once, counted once, held once, and signed."""
+    """The same licence, issued once, counted once, held once, signed, and in every read table."""
     repository = Repository(store, ManualClock(START))
     assert answer.token and SIGNER.verify(answer.token, START).license_id == FIRST.id
     assert list(repository.load("ann", License, "phone/glow").periods) == [FIRST.id]
     assert list(repository.load("ann", Downloaded, "glow").downloads) == [FIRST.id]
     assert [hold.license_id for hold in repository.load("ann", Devices, ALL).held] == [FIRST.id]
     assert len(stored(store)) == 3
+    assert [each.license_id for each in licences_on(repository, "ann", "phone")] == [FIRST.id]
+    assert [each.downloads for each in page_of(repository, "ann")] == [1]
+    assert downloads_of(repository, "Netflix", "2026-01") == {"glow": 1}
 
 
 @pytest.mark.parametrize("step", STEPS)
