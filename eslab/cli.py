@@ -25,6 +25,7 @@ class Part(NamedTuple):
 PARTS = {
     "bench": Part("eslab.bench.commands", "lab", "Measure what hydration and appends cost on this machine."),
     "schema": Part("eslab.stores.cassandra.commands", "cassandra", "Make or show the tables in Cassandra."),
+    "read-tables": Part("eslab.read_table_commands", "downloads", "Write read tables anew, or close a gap."),
     "cluster": Part("eslab.cluster.commands", "cassandra", "Run a real Cassandra on this machine."),
 }
 EXTRAS = {"run": "lab", "play": "downloads", **{name: part.extra for name, part in PARTS.items()}}
@@ -144,10 +145,10 @@ def inspect(
 
     from eslab import inspection, inspection_text
     from eslab.schema_lock import aggregates_in
-    from eslab.stores import open_store
+    from eslab.stores import existing, open_store
 
     types, cipher, broken = aggregates_in(module or []), _cipher(keys, master, customer), 0
-    with closing(open_store(_existing(store))) as opened:
+    with closing(open_store(existing(store))) as opened:
         found = inspection.inspect(opened, customer, aggregate, types, cipher, raw)
         if not as_json:
             broken = inspection_text.show(customer, found, Console(highlight=False))
@@ -155,12 +156,6 @@ def inspect(
             typer.echo(msgspec.json.encode(each))
             broken += each.broken
     raise typer.Exit(1 if broken else 0)
-
-
-def _existing(store: str) -> str:
-    """The URL of a store that is there: who looks at a file whose name is mistyped makes none."""
-    new_file = store.startswith("sqlite:/") and "mode=" not in store
-    return f"{store}{'&' if '?' in store else '?'}mode=rw" if new_file else store
 
 
 def _cipher(keys: Path | None, master: Path | None, customer: str) -> Any:

@@ -55,5 +55,5 @@ def check_layout(layout: Layout) -> Layout:
 
 def check_prefix(layout: Layout, key: tuple[str, ...]) -> None:
     """Refuse to read by less than a partition, which would ask every node, or by more than the key."""
-    if not len(layout.partition) <= len(key) < len(layout.key) - 1:
-        raise InvalidInput(f"Expected values for {', '.join(layout.key[:-2])} or for the first of them, got {key}.")
+    if not len(layout.partition) <= len(key) < len(layout.key):
+        raise InvalidInput(f"Expected values for {', '.join(layout.key[:-1])} or for the first of them, got {key}.")

@@ -34,10 +34,11 @@ class Bookmark(msgspec.Struct):
 
 
 class Done(NamedTuple):
-    """What one call wrote; its run is over."""
+    """What one call wrote, and in which tables; its run is over."""
 
     customers: int
     rows: int
+    tables: tuple[str, ...]
 
 
 def rebuild(repository: Repository, say: Say = lambda rows: None) -> Done:
@@ -53,6 +54,8 @@ def rebuild(repository: Repository, say: Say = lambda rows: None) -> Done:
         mark = Bookmark(began=repository.clock())
     done = _walk(repository, name, mark, None, say)
     _keep(repository, name, Bookmark())
+    elsewhere = _elsewhere(repository)
+    _keep(elsewhere, _name("catch-up", elsewhere), Bookmark(complete=mark.began))
     return done
 
 
@@ -92,7 +95,7 @@ def _walk(repository: Repository, name: str, mark: Bookmark, since: UUID | None,
         say(rows)
         if customers % CUSTOMERS == 0:
             _keep(repository, name, mark)
-    return Done(customers, total)
+    return Done(customers, total, _tables(repository))
 
 
 def _write(repository: Repository, customer: str, since: UUID | None) -> int:
@@ -140,4 +143,8 @@ def _keep(repository: Repository, name: str, mark: Bookmark) -> None:
 
 
 def _name(work: str, repository: Repository) -> str:
-    return " ".join([work, *sorted(table.layout.name for table in repository.read_tables)])
+    return " ".join([work, *_tables(repository)])
+
+
+def _tables(repository: Repository) -> tuple[str, ...]:
+    return tuple(sorted(table.layout.name for table in repository.read_tables))

@@ -1,6 +1,6 @@
 """Real Cassandra for tests: clusters that live as long as the session, and stores on them that begin empty."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from itertools import count
 from typing import Any, cast
@@ -9,8 +9,11 @@ import pytest
 
 from eslab import EventStore, StoreClosed, open_store
 from eslab.cluster.cluster import Cluster
-from eslab.store import MAX_ID_BYTES
+from eslab.domains.downloads.read_tables import READ_TABLES
+from eslab.layout import Layout
+from eslab.store import MAX_ID_BYTES, ReadRow
 from eslab.stores.cassandra.schema import TABLES
+from tests.support import LAYOUTS
 
 KEYSPACES = 8  # as many stores as a test has open at once
 numbers = count()
@@ -27,7 +30,8 @@ def node() -> Iterator[Cluster]:
 def us3() -> Iterator[Cluster]:
     """Three replicas in one region, one of them frozen: it keeps its connections and answers nothing."""
     with Cluster.start(regions="us:3") as cluster:
-        open_store(cluster.url("lab_frozen")).close()  # a schema is not agreed on while one is frozen
+        with closing(open_store(cluster.url("lab_frozen"))) as store:  # no schema is agreed on while one is frozen
+            store.make_read_tables([*LAYOUTS, *(table.layout for table in READ_TABLES)])
         cluster.freeze("us/3")
         yield cluster
 
@@ -71,6 +75,9 @@ def emptied(url: str) -> EventStore:
     store: Any = open_store(url)
     for table in TABLES:
         store.session.execute(f"TRUNCATE {table}")
+    for table in store.session.cluster.metadata.keyspaces[store.options.keyspace].tables.keys() - TABLES.keys():
+        if store.session.execute(f'SELECT * FROM "{table}" LIMIT 1').one():  # nothing is ever deleted from these
+            store.session.execute(f'TRUNCATE "{table}"')
     return store
 
 
@@ -80,14 +87,44 @@ class Apart:
     def __init__(self, store: EventStore, prefix: str) -> None:
         self.store, self.prefix, self.closed = store, prefix, False
 
+    def append(self, customer_id: str, *args: Any, read_rows: Sequence[ReadRow] = ()) -> None:
+        self._open().append(self._renamed(customer_id), *args, read_rows=list(map(self._row, read_rows)))
+
+    def make_read_tables(self, layouts: Sequence[Layout]) -> None:
+        self._open().make_read_tables(layouts)
+
+    def put_read_rows(self, rows: Sequence[ReadRow]) -> None:
+        self._open().put_read_rows(list(map(self._row, rows)))
+
+    def read_rows(self, layout: Layout, keys: Sequence[tuple[str, ...]]) -> Iterator[list[ReadRow]]:
+        renamed = [(*map(self._renamed, key[:1]), *key[1:]) for key in keys]
+        for page in self._open().read_rows(layout, renamed):
+            yield [
+                row._replace(
+                    key=(row.key[0].removeprefix(self.prefix), *row.key[1:]),
+                    customer_id=row.customer_id.removeprefix(self.prefix),
+                )
+                for row in page
+            ]
+
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def call(customer_id: str, *args: Any, **options: Any) -> Any:
-            if self.closed:
-                raise StoreClosed("Expected an open store, but this one was closed; open it anew.")
-            renamed = self.prefix + customer_id if _keepable(customer_id, len(self.prefix)) else customer_id
-            return getattr(self.store, name)(renamed, *args, **options)
+            return getattr(self._open(), name)(self._renamed(customer_id), *args, **options)
 
         return call
+
+    def _open(self) -> EventStore:
+        if self.closed:
+            raise StoreClosed("Expected an open store, but this one was closed; open it anew.")
+        return self.store
+
+    def _renamed(self, id: str) -> str:
+        return self.prefix + id if _keepable(id, len(self.prefix)) else id
+
+    def _row(self, row: ReadRow) -> ReadRow:
+        """The row in a partition of its own."""
+        first, *rest = row.key
+        return row._replace(key=(self._renamed(first), *rest), customer_id=self._renamed(row.customer_id))
 
     def close(self) -> None:
         self.closed = True

@@ -11,11 +11,15 @@ from uuid import UUID
 from eslab import Aggregate, Command, Event, EventStore, Rejected, Request, StoreError
 from eslab.aggregate import type_name
 from eslab.event import split_tag, tag_of
+from eslab.layout import Layout
 from eslab.serializer import seal, seal_snapshot
 from eslab.store import Commit, Head, Reach, ReadRow, StoredSnapshot
 
 ROOT = Path(__file__).parents[1]
 _numbers = count()
+SHELF = Layout("shelf", ("customer_id",), ("what",))  # two read tables: one in the customer's partition,
+DAYS = Layout("days", ("day", "shard"))  # and one elsewhere
+LAYOUTS = (SHELF, DAYS)
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 WISH = b"the wish"
 LIMIT = 100

@@ -24,6 +24,12 @@ def open_store(url: str) -> EventStore:
     return getattr(import_module(f"eslab.stores.{scheme}"), SCHEMES[scheme]).open(url)
 
 
+def existing(store: str) -> str:
+    """The URL of a store that is there: who looks at a file whose name is mistyped makes none."""
+    new_file = store.startswith("sqlite:/") and "mode=" not in store
+    return f"{store}{'&' if '?' in store else '?'}mode=rw" if new_file else store
+
+
 def url_options(url: str, allowed: Mapping[str, str]) -> dict[str, str]:
     """The options behind the `?` of a store URL over their defaults; an unknown one is refused."""
     try:

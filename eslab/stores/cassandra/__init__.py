@@ -236,6 +236,7 @@ class CassandraStore(EventStore):
     def _statement(self, name: str) -> PreparedStatement:
         """A statement by its name; one that reads or writes a read table is its own name, and prepared when needed."""
         if name not in self._prepared:
+            self._session()  # says so if the store was closed
             self._prepared[name] = self._prepare(name)
         return self._prepared[name]
 
