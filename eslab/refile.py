@@ -53,9 +53,9 @@ def rebuild(repository: Repository, say: Say = lambda rows: None) -> Done:
             repository.store.empty_read_table(table.layout)
         mark = Bookmark(began=repository.clock())
     done = _walk(repository, name, mark, None, say)
-    _keep(repository, name, Bookmark())
     elsewhere = _elsewhere(repository)
     _keep(elsewhere, _name("catch-up", elsewhere), Bookmark(complete=mark.began))
+    _keep(repository, name, Bookmark())
     return done
 
 

@@ -10,6 +10,7 @@ from contextlib import closing
 from datetime import datetime
 from functools import partial
 from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import pandas
 
 State = TypeVar("State", bound=Aggregate)
+PAYLOAD = attrgetter("payload")
 
 
 class Repository:
@@ -83,10 +85,14 @@ class Repository:
         left out where their rows are encrypted. Raises `Unreadable` naming the row that can't be trusted.
         """
         types = {type_name(each): each for each in table.keys}
-        found: dict[tuple[str, str], list[Commit]] = {}
+        found: dict[tuple[str, str], dict[UUID, Commit]] = {}
         with closing(self.store.read_rows(table.layout, keys)) as pages:
             for row in chain.from_iterable(pages):
-                found.setdefault((row.customer_id, row.commit.aggregate_id), []).append(row.commit)
+                commits = found.setdefault((row.customer_id, row.commit.aggregate_id), {})
+                # Under two of the keys it is still one commit, and of two decisions the greater one.
+                commits[row.commit.event_time] = max(
+                    row.commit, commits.get(row.commit.event_time, row.commit), key=PAYLOAD
+                )
         states = []
         for (customer_id, id), commits in found.items():
             aggregate_type, key = address(types[id.partition(":")[0]], id)
@@ -95,7 +101,7 @@ class Repository:
                 cipher = self.cipher(customer_id, [aggregate_type])
             except Forgotten:
                 continue
-            self._apply_rows(customer_id, hydration, commits, cipher)
+            self._apply_rows(customer_id, hydration, list(commits.values()), cipher)
             states.append(Found(customer_id, key, hydration.state))
         return states
 
