@@ -7,6 +7,7 @@
 The rows of the first two are part of the append; those of the third are written right after it (docs/read_tables.md).
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from eslab.read_table import Found, ReadTable
 
 SHARDS = 8  # of a studio's month: a partition for each, so that a premiere is spread over the nodes
 UNKNOWN = "(unknown)"  # the studio of a download from before it was kept
+MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 Key = tuple[str, ...]
 
 
@@ -76,10 +78,8 @@ def downloads_of(repository: Repository, studio: str, month: str) -> Counter[str
 
     A download that was taken back doesn't count, whenever that was.
     """
-    try:
-        datetime.strptime(month, "%Y-%m")
-    except ValueError:
-        raise InvalidInput(f"Expected a month such as 2026-03, got {month!r}.") from None
+    if not MONTH.fullmatch(month):
+        raise InvalidInput(f"Expected a month such as 2026-03, got {month!r}.")
     shards = [(studio, month, str(shard)) for shard in range(SHARDS)]
     counted: Counter[str] = Counter()
     for each in repository.read(DOWNLOADS_BY_STUDIO, *shards):
