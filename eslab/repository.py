@@ -10,7 +10,6 @@ from contextlib import closing
 from datetime import datetime
 from functools import partial
 from itertools import chain
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     import pandas
 
 State = TypeVar("State", bound=Aggregate)
-PAYLOAD = attrgetter("payload")
 
 
 class Repository:
@@ -89,10 +87,10 @@ class Repository:
         with closing(self.store.read_rows(table.layout, keys)) as pages:
             for row in chain.from_iterable(pages):
                 commits = found.setdefault((row.customer_id, row.commit.aggregate_id), {})
+                known = commits.get(row.commit.event_time)
                 # Under two of the keys it is still one commit, and of two decisions the greater one.
-                commits[row.commit.event_time] = max(
-                    row.commit, commits.get(row.commit.event_time, row.commit), key=PAYLOAD
-                )
+                if known is None or row.commit.payload > known.payload:
+                    commits[row.commit.event_time] = row.commit
         states = []
         for (customer_id, id), commits in found.items():
             aggregate_type, key = address(types[id.partition(":")[0]], id)

@@ -42,6 +42,7 @@ REPOSITORY, SNAPSHOT, SERVICE = "tests/test_repository.py", "tests/test_snapshot
 CHANGES = "tests/test_schema_changes.py"
 SERIALIZER, REQUEST, BOUNDS = "tests/test_serializer.py", "tests/test_request.py", "tests/test_bounds.py"
 DOWNLOADS, IN_DOWNLOADS = "domains/downloads/", "tests/domains/downloads/test_"
+READ, REFILE, READ_CONTRACT = "tests/test_read_table.py", "tests/test_refile.py", "tests/stores/test_read_tables.py"
 ENCRYPTION, KEYS = "tests/test_encryption.py", "tests/stores/test_keys.py"
 DELETE_SINCE = "aggregate_id = ? AND up_to >= ?"
 
@@ -64,6 +65,10 @@ MUTANTS = [
     Mutant("G1", "wish.py", "wish_hash(self._command, key) if key else self._wish, key)",
            "wish_hash(self._command, key) if key else self._wish)", ENCRYPTION),
     Mutant("G1", "wish.py", "key = cipher.mark_key(make=True) if cipher else", "key =", ENCRYPTION),
+    Mutant("G1", "stores/memory.py", "row.commit.payload > partition[key].commit.payload", "True", READ_CONTRACT),
+    Mutant("G1", "stores/sqlite/read_tables.py", "WHERE excluded.payload > {_quoted(layout.name)}.payload", "WHERE true",
+           READ_CONTRACT),
+    Mutant("G1", "store.py", "    check_read_rows(read_rows)\n", "", READ_CONTRACT),
     # What was acknowledged survives.
     Mutant("G2", "stores/sqlite/__init__.py", 'connection.execute("COMMIT")', "pass", SQLITE),
     Mutant("G2", "stores/sqlite/__init__.py", "synchronous = {self._synchronous}", "synchronous = OFF", SQLITE),
@@ -83,9 +88,16 @@ MUTANTS = [
     Mutant("G4", "request.py", "(event_time.int & LOW_HALF) ^ SIGN_BITS", "event_time.int & LOW_HALF", REQUEST),
     Mutant("G4", "request.py", "TICKS_PER_MS + TICKS_PER_MS - 1 + TICKS_AT_1970", "TICKS_PER_MS + TICKS_AT_1970", REQUEST),
     Mutant("G4", "stores/memory.py", "insort(self.keys, key)", "self.keys.append(key)", CONTRACT),
-    Mutant("G4", "stores/memory.py", "key=str.encode", "key=lambda id: id.encode('utf-16-be')", CONTRACT),
+    Mutant("G4", "stores/memory.py", "sorted(known, key=str.encode)",
+           "sorted(known, key=lambda id: id.encode('utf-16-be'))", CONTRACT),
     Mutant("G4", "stores/memory.py", "bisect_right(self.keys, sort_key(after))",
            "max(0, bisect_right(self.keys, sort_key(after)) - 1)", CONTRACT),
+    Mutant("G4", "repository.py", "if known is None or row.commit.payload > known.payload:", "if known is None:", READ),
+    Mutant("G4", "wish.py", "        self._put_elsewhere(rows)\n", "", READ),
+    Mutant("G4", "wish.py", "self._put_elsewhere(self.repository.read_rows(", "(self.repository.read_rows(", READ),
+    Mutant("G4", "wish.py", "commits, read_rows=inside)", "commits)", READ),
+    Mutant("G4", DOWNLOADS + "read_tables.py", "download in each.state.counted.values()",
+           "download in each.state.downloads.values()", IN_DOWNLOADS + "read_tables.py"),
     # Snapshot plus tail equals full replay.
     Mutant("G5", "bounds.py", "if self.fold_after <= needed:", "if self.fold_after < needed:", BOUNDS),
     Mutant("G5", "bounds.py", "self.late + 2 * self.skew + self.append", "self.late + self.append", BOUNDS),
@@ -118,6 +130,12 @@ MUTANTS = [
     Mutant("G6", "store.py", "sort_key(floor) < sort_key(up_to)", "False", CONTRACT),
     Mutant("G6", "repository.py", "in filter(is_locked, head.snapshots)", "in head.snapshots", ENCRYPTION),
     Mutant("G6", "repository.py", "in filter(is_locked, head.snapshots)", "in ()", ENCRYPTION),
+    Mutant("G6", "refile.py", "if mark.began is None:\n        for", "if True:\n        for", REFILE),
+    Mutant("G6", "refile.py", "store.empty_read_table(table.layout)", "bookmark(name)", REFILE),
+    Mutant("G6", "refile.py", "        mark = Bookmark(mark.complete, repository.clock())\n",
+           "        mark = Bookmark(repository.clock(), repository.clock())\n", REFILE),
+    Mutant("G6", "refile.py", "mark.complete - repository.bounds.fold_after", "mark.complete", REFILE),
+    Mutant("G6", "refile.py", "store.customers(mark.after, Reach.EVERYWHERE)", "store.customers()", REFILE),
     # A rejection writes nothing.
     Mutant("G7", "service.py", "                return rejected\n", "                events = []\n", SERVICE),
     Mutant("G7", "event.py", "(limit {self.limit}, count {self.count})", "", "tests/test_event.py"),

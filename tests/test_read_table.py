@@ -140,6 +140,19 @@ def test_G1_decided_twice_the_same_decision_wins_here_too(
     assert states(repository, ON_SHELF, ("ann",)) == states(repository, BY_DAY, *SHARDS) == {"1": won}
 
 
+def test_G1_decided_twice_under_two_keys_it_is_one_commit(store: EventStore, clock: ManualClock) -> None:
+    """Who reads both keys sees the greater decision, once."""
+    repository, _ = told(store, clock)
+    won = {}
+    for what in "ab":
+        events = {"counter:1": [Counted(what)]}
+        (decided,) = commits(at(0), events)
+        store.append("ann", [decided])
+        store.put_read_rows(repository.read_rows("ann", {"counter:1": Counter}, [decided], events))
+        won = states(repository, BY_DAY, *SHARDS)
+    assert won == {"1": repository.load("ann", Counter, "1")} == states(repository, BY_DAY, *reversed(SHARDS))
+
+
 @pytest.mark.parametrize("error", [StoreUnavailable("nobody there"), OutcomeUnknown("perhaps")], ids=str)
 def test_a_wish_is_decided_though_its_rows_elsewhere_wait(
     clock: ManualClock, caplog: pytest.LogCaptureFixture, error: Exception
