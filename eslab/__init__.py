@@ -1,7 +1,7 @@
 """Event sourcing on Apache Cassandra: events are stored, state is what they add up to.
 
 Read the package in this order: request, event, serializer, aggregate, store, bounds, snapshot, repository,
-wish, encryption, service; then stores/ and domains/bakery.py.
+wish, encryption, service; then read_table, refile, stores/ and domains/bakery.py.
 """
 
 from eslab.aggregate import Aggregate
@@ -25,6 +25,8 @@ from eslab.errors import (
     Unreadable,
 )
 from eslab.event import Command, Event, Rejected, version
+from eslab.layout import Layout
+from eslab.read_table import ReadTable
 from eslab.repository import Repository
 from eslab.request import Request
 from eslab.service import Accepted, AggregateService
@@ -46,9 +48,11 @@ __all__ = [
     "Hydration",
     "InvalidInput",
     "KeyProvider",
+    "Layout",
     "ManualClock",
     "OutOfTime",
     "OutcomeUnknown",
+    "ReadTable",
     "Rejected",
     "Repository",
     "Request",
