@@ -70,9 +70,9 @@ MUTANTS = [
            READ_CONTRACT),
     Mutant("G1", "store.py", "    check_read_rows(read_rows)\n", "", READ_CONTRACT),
     # What was acknowledged survives.
-    Mutant("G2", "stores/sqlite/__init__.py", 'connection.execute("COMMIT")', "pass", SQLITE),
-    Mutant("G2", "stores/sqlite/__init__.py", "synchronous = {self._synchronous}", "synchronous = OFF", SQLITE),
-    Mutant("G2", "stores/sqlite/__init__.py", "            _use_wal(connection)\n", "", SQLITE),
+    Mutant("G2", "stores/sqlite/file.py", 'connection.execute("COMMIT")', "pass", SQLITE),
+    Mutant("G2", "stores/sqlite/file.py", "synchronous = {self._synchronous}", "synchronous = OFF", SQLITE),
+    Mutant("G2", "stores/sqlite/file.py", "            _use_wal(connection)\n", "", SQLITE),
     # A repeat is the same row, however late; nothing is decided on half a truth.
     Mutant("G3", "wish.py", "        if found:\n", "        if False:\n", WISH),
     Mutant("G3", "wish.py", "if not all(self._is_mine(", "if not all((", WISH),

@@ -72,7 +72,7 @@ def test_all_sides_run_at_one_durability(durability: str, place: Target) -> None
     """Store, floor and peer use WAL and the same synchronous setting, the peer also after it has written."""
     expected = {"journal_mode": "wal", "synchronous": durability}
     with closing(place.open_beside("here", durability)) as store, closing(SqliteFloor(store.path, durability)) as floor:
-        with store._using() as connection:
+        with store._file.using() as connection:
             assert connection.execute("PRAGMA synchronous").fetchone() == (["normal", "full"].index(durability) + 1,)
         assert floor.settings() == expected
     with closing(open_peer("eventsourcing", "sqlite", place.folder, durability)) as peer:

@@ -187,7 +187,7 @@ def test_G2_the_reach_of_a_commit_is_as_the_url_says(path: Path) -> None:
     """A write-ahead log, synchronised at checkpoints (normal) or at every commit (full)."""
     for option, level in [("", 1), ("?synchronous=normal", 1), ("?synchronous=full", 2)]:
         with opened(path, option) as store:
-            connection = store._connection()  # type: ignore[attr-defined]
+            connection = store._file.connection()  # type: ignore[attr-defined]
             assert connection.execute("PRAGMA synchronous").fetchone() == (level,)
             assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
@@ -263,7 +263,7 @@ def whole(store: EventStore, appended: int) -> bool:
 def test_a_full_store_is_usable_again_after_room_is_made(path: Path) -> None:
     """At the limit of its pages an append is refused as a whole; with more pages the same append goes through."""
     with opened(path) as store:
-        connection = store._connection()  # type: ignore[attr-defined]
+        connection = store._file.connection()  # type: ignore[attr-defined]
         connection.execute("PRAGMA max_page_count = 100")
         appended = grow(store)
         assert appended > 2 and whole(store, appended)

@@ -12,18 +12,16 @@ closed; with these options behind a `?`:
 """
 
 import sqlite3
-import threading
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from itertools import takewhile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
-from weakref import WeakSet
 
-from eslab.errors import InvalidInput, StoreClosed, StoreError
+from eslab.errors import InvalidInput
 from eslab.layout import Layout, check_prefix
 from eslab.request import from_sort_key, sort_key
 from eslab.store import (
@@ -41,22 +39,9 @@ from eslab.store import (
 )
 from eslab.stores import url_options
 from eslab.stores.sqlite import read_tables
-from eslab.stores.sqlite.meanings import plainly
+from eslab.stores.sqlite.file import SqliteFile
 
 PAGE = 1000  # commits in a page
-OPENERS = 100  # how often to step aside for others who open the same fresh file
-SCHEMA_VERSION = 1
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS events (
-    customer_id TEXT, aggregate_id TEXT, event_time BLOB, event_type TEXT, version INTEGER, payload BLOB NOT NULL,
-    PRIMARY KEY (customer_id, aggregate_id, event_time)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS snapshots (
-    customer_id TEXT, aggregate_id TEXT, up_to BLOB, fold INTEGER, payload BLOB NOT NULL,
-    PRIMARY KEY (customer_id, aggregate_id, up_to DESC, fold DESC)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS aggregates (
-    customer_id TEXT, aggregate_id TEXT, first BLOB, floor BLOB,
-    PRIMARY KEY (customer_id, aggregate_id)) WITHOUT ROWID;
-"""
 APPEND = """
 INSERT INTO events VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
 SET event_type = excluded.event_type, version = excluded.version, payload = excluded.payload
@@ -85,27 +70,13 @@ DELETE_EVENTS = "DELETE FROM events WHERE customer_id = ? AND aggregate_id = ? A
 EARLIEST, LATEST = b"", b"\xff" * 17  # below and above every sort key
 
 
-class _Connection(sqlite3.Connection):
-    """A connection with a lock: SQLite crashes when one thread closes it in the middle of another's statement."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.lock = threading.RLock()
-
-
 class SqliteStore(EventStore):
     """An `EventStore` in one SQLite file; each thread has a connection of its own."""
 
     def __init__(self, path: Path, mode: str = "rwc", synchronous: str = "normal", timeout: float = 5) -> None:
-        self.path, self._mode, self._synchronous, self._timeout = path, mode, synchronous, timeout
-        self._uri = f"file://{quote(str(path.absolute()))}?mode={mode}"  # threads connect later, wherever they are
-        self._local = threading.local()
-        self._connections: WeakSet[_Connection] = WeakSet()  # one goes when its thread ends
-        self._closing = threading.Lock()
-        self._closed = False
+        self.path, self._mode = path, mode
+        self._file = SqliteFile(path, mode, synchronous, timeout)
         self._folder: TemporaryDirectory[str] | None = None
-        with self._using() as connection:
-            self._prepare(connection)
 
     @classmethod
     def open(cls, url: str) -> "SqliteStore":
@@ -136,7 +107,7 @@ class SqliteStore(EventStore):
         first: dict[str, bytes] = {}
         for _, id, key, *_ in rows:
             first[id] = min(first.get(id, key), key)
-        with self._write() as connection:
+        with self._file.write() as connection:
             connection.executemany(APPEND, rows)
             connection.executemany(BEGAN, [(customer_id, id, key) for id, key in first.items()])
             read_tables.put(connection, read_rows)
@@ -148,11 +119,14 @@ class SqliteStore(EventStore):
         event_time: UUID | None = None,
         reach: Reach = Reach.LOCAL,
     ) -> dict[str, Head]:
-        with self._using() as connection:
+        with self._file.using() as connection:
             return {id: _head(connection, customer_id, id, event_time) for id in aggregate_ids}
 
     def heads_of_type(self, customer_id: str, prefix: str, reach: Reach = Reach.LOCAL) -> dict[str, Head]:
-        with self._using() as connection, closing(connection.execute(FROM_PREFIX, (customer_id, prefix))) as cursor:
+        with (
+            self._file.using() as connection,
+            closing(connection.execute(FROM_PREFIX, (customer_id, prefix))) as cursor,
+        ):
             ids = list(takewhile(lambda id: id.startswith(prefix), (id for (id,) in cursor)))
         return self.heads(customer_id, ids)
 
@@ -164,7 +138,7 @@ class SqliteStore(EventStore):
         reach: Reach = Reach.LOCAL,
     ) -> Generator[tuple[str, Sequence[bytes]], None, None]:
         for id, start in after.items():
-            with self._using() as connection:
+            with self._file.using() as connection:
                 cursor = connection.execute(PAYLOADS, (customer_id, id, *_between(start, up_to)))
             with closing(cursor):
                 while rows := self._fetch(cursor):
@@ -185,40 +159,40 @@ class SqliteStore(EventStore):
                 yield id, [Commit(id, from_sort_key(key), *rest) for key, *rest in page]
 
     def save_snapshot(self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> None:
-        with self._write() as connection:
+        with self._file.write() as connection:
             key = (customer_id, aggregate_id, sort_key(snapshot.up_to), snapshot.fold)
             connection.execute(SAVE_SNAPSHOT, (*key, snapshot.payload))
 
     def delete_snapshot(self, customer_id: str, aggregate_id: str, up_to: UUID, fold: int) -> None:
-        with self._write() as connection:
+        with self._file.write() as connection:
             connection.execute(DELETE_SNAPSHOT, (customer_id, aggregate_id, sort_key(up_to), fold))
 
     def delete_snapshots(self, customer_id: str, aggregate_id: str, since: UUID, reach: Reach = Reach.LOCAL) -> None:
-        with self._write() as connection:
+        with self._file.write() as connection:
             connection.execute(DELETE_SNAPSHOTS, (customer_id, aggregate_id, sort_key(since)))
 
     def raise_floor(self, customer_id: str, aggregate_id: str, floor: UUID) -> None:
-        with self._write() as connection:
+        with self._file.write() as connection:
             connection.execute(FLOOR, (customer_id, aggregate_id, sort_key(floor)))
 
     def delete_events(self, customer_id: str, aggregate_id: str, up_to: UUID) -> None:
-        with self._write() as connection:
+        with self._file.write() as connection:
             floor = _head(connection, customer_id, aggregate_id).floor
             check_floor(floor, up_to, place(customer_id, aggregate_id))
             connection.execute(DELETE_EVENTS, (customer_id, aggregate_id, sort_key(up_to)))
 
     def make_read_tables(self, layouts: Sequence[Layout]) -> None:
-        with self._using() as connection:
+        with self._file.using() as connection:
             gone = read_tables.missing(connection, layouts)
         if gone and self._mode == "ro":
             raise no_read_table(gone[0], self.path)
         if gone:
-            with self._write() as connection:
+            with self._file.write() as connection:
                 read_tables.make(connection, gone)
 
     def put_read_rows(self, rows: Sequence[ReadRow], reach: Reach = Reach.LOCAL) -> None:
         check_read_rows(rows)
-        with self._write() as connection:
+        with self._file.write() as connection:
             read_tables.put(connection, rows)
 
     def read_rows(
@@ -232,7 +206,7 @@ class SqliteStore(EventStore):
                 yield [read_tables.read_row(layout, row) for row in page]
 
     def empty_read_table(self, layout: Layout) -> None:
-        with self._write() as connection:
+        with self._file.write() as connection:
             read_tables.empty(connection, layout)
 
     def customers(self, after: str = "", reach: Reach = Reach.LOCAL) -> Generator[str, None, None]:
@@ -241,95 +215,34 @@ class SqliteStore(EventStore):
             after = page[-1]
 
     def bookmark(self, name: str) -> str:
-        with self._using() as connection:
+        with self._file.using() as connection:
             (text,) = connection.execute(read_tables.BOOKMARK, (name,)).fetchone() or ("",)
         return text
 
     def set_bookmark(self, name: str, text: str) -> None:
-        with self._write() as connection:
+        with self._file.write() as connection:
             connection.execute(read_tables.SET_BOOKMARK, (name, text))
 
     def close(self) -> None:
-        with self._closing:
-            self._closed = True
-            connections = list(self._connections)
-        for connection in connections:
-            with connection.lock:
-                connection.close()
+        self._file.close()
         if self._folder:
             self._folder.cleanup()
 
     def _page(self, customer_id: str, aggregate_id: str, low: bytes, high: bytes) -> list[tuple[Any, ...]]:
-        with self._using() as connection:
+        with self._file.using() as connection:
             return connection.execute(ROWS, (customer_id, aggregate_id, low, high, PAGE)).fetchall()
 
     def _read_page(self, layout: Layout, key: tuple[str, ...], last: Sequence[Any]) -> list[tuple[Any, ...]]:
-        with self._using() as connection:
+        with self._file.using() as connection:
             return read_tables.page(connection, layout, key, last, PAGE)
 
     def _customers(self, after: str) -> list[str]:
-        with self._using() as connection:
+        with self._file.using() as connection:
             return [customer for (customer,) in connection.execute(read_tables.CUSTOMERS, (after, PAGE))]
 
     def _fetch(self, cursor: sqlite3.Cursor) -> list[tuple[bytes]]:
-        with self._using():
+        with self._file.using():
             return cursor.fetchmany(PAGE)
-
-    @contextmanager
-    def _using(self) -> Generator[sqlite3.Connection, None, None]:
-        """This thread's connection, which nobody closes meanwhile; SQLite's errors become ours."""
-        with plainly(self.path):
-            connection = self._connection()
-            with connection.lock:
-                yield connection
-
-    def _connection(self) -> _Connection:
-        with self._closing:
-            if self._closed:
-                raise StoreClosed(f"Expected an open store, but {self.path} was closed; open it anew.")
-            if not hasattr(self._local, "connection"):
-                self._local.connection = self._connect()
-                self._connections.add(self._local.connection)
-        return self._local.connection
-
-    def _connect(self) -> _Connection:
-        # Used by one thread, but closed by whichever closes the store.
-        connection = sqlite3.connect(
-            self._uri,
-            uri=True,
-            timeout=self._timeout,
-            isolation_level=None,
-            check_same_thread=False,
-            factory=_Connection,
-        )
-        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
-        return connection
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        # Tables before version: both are written at once, so tables without a version are somebody else's.
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version == 0 and not tables and self._mode != "ro":
-            _use_wal(connection)
-            connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
-        elif version != SCHEMA_VERSION:
-            raise StoreError(
-                f"Expected schema version {SCHEMA_VERSION} in {self.path}, found {version} and {tables} tables: "
-                "it was made by another version of eslab, or is no store of eslab."
-            )
-
-    @contextmanager
-    def _write(self) -> Generator[sqlite3.Connection, None, None]:
-        """One transaction: all or nothing, and the lock is taken before anything is read."""
-        with self._using() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:  # SQLite itself rolls back when the disk is full
-                    connection.execute("ROLLBACK")
-                raise
 
 
 def _path(url: str) -> str:
@@ -350,20 +263,6 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds <= 86_400:  # neither is nan
         raise InvalidInput(f"Expected timeout in seconds, 0 to 86400, got {text!r}.")
     return seconds
-
-
-def _use_wal(connection: sqlite3.Connection) -> None:
-    """Switch to a write-ahead log; SQLite does not wait for others who do it too, so wait for them by a lock."""
-    for _ in range(OPENERS):
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                raise
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("ROLLBACK")
-    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _between(after: UUID | None, up_to: UUID | None) -> tuple[bytes, bytes]:
