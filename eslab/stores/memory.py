@@ -61,7 +61,7 @@ class MemoryStore(EventStore):
     """An `EventStore` in dictionaries, behind one lock."""
 
     def __init__(self) -> None:
-        self._logs: dict[tuple[str, str], _Log] = {}  # by customer and aggregate
+        self._logs: dict[str, dict[str, _Log]] = {}  # by customer and aggregate
         self._tables: dict[str, dict[tuple[str, ...], dict[tuple[bytes, ...], ReadRow]]] = {}  # by partition and key
         self._bookmarks: dict[str, str] = {}
         self._lock = RLock()
@@ -95,11 +95,12 @@ class MemoryStore(EventStore):
         reach: Reach = Reach.LOCAL,
     ) -> dict[str, Head]:
         with self._open():
-            return {id: self._logs.get((customer_id, id), _Log()).head(event_time) for id in aggregate_ids}
+            logs = self._logs.get(customer_id, {})
+            return {id: logs.get(id, _Log()).head(event_time) for id in aggregate_ids}
 
     def heads_of_type(self, customer_id: str, prefix: str, reach: Reach = Reach.LOCAL) -> dict[str, Head]:
         with self._open():
-            known = [id for customer, id in self._logs if customer == customer_id and id.startswith(prefix)]
+            known = [id for id in self._logs.get(customer_id, {}) if id.startswith(prefix)]
             heads = self.heads(customer_id, sorted(known, key=str.encode))
             return {id: head for id, head in heads.items() if head.first or head.floor}
 
@@ -122,7 +123,7 @@ class MemoryStore(EventStore):
     ) -> Generator[tuple[str, Sequence[Commit]], None, None]:
         for id, start in after.items():
             with self._open():
-                commits = self._logs.get((customer_id, id), _Log()).between(start, up_to)
+                commits = self._logs.get(customer_id, {}).get(id, _Log()).between(start, up_to)
             for begin in range(0, len(commits), PAGE):
                 yield id, commits[begin : begin + PAGE]
 
@@ -186,8 +187,8 @@ class MemoryStore(EventStore):
 
     def customers(self, after: str = "", reach: Reach = Reach.LOCAL) -> Generator[str, None, None]:
         with self._open():
-            known = {customer for customer, _ in self._logs}
-        yield from sorted((customer for customer in known if customer.encode() > after.encode()), key=str.encode)
+            behind = [customer for customer in self._logs if customer.encode() > after.encode()]
+        yield from sorted(behind, key=str.encode)
 
     def bookmark(self, name: str) -> str:
         with self._open():
@@ -201,7 +202,7 @@ class MemoryStore(EventStore):
         self._closed = True
 
     def _log(self, customer_id: str, aggregate_id: str) -> _Log:
-        return self._logs.setdefault((customer_id, aggregate_id), _Log())
+        return self._logs.setdefault(customer_id, {}).setdefault(aggregate_id, _Log())
 
     def _table(self, layout: Layout) -> dict[tuple[str, ...], dict[tuple[bytes, ...], ReadRow]]:
         if layout.name not in self._tables:
