@@ -59,6 +59,8 @@ class Played:
             lines.append(f"latency p50 {median(self.seconds) * 1e3:.2f} ms, p99 {p99 * 1e3:.2f} ms")
         return "\n".join(lines)
 
+    __repr__ = __str__
+
 
 def play(
     store: EventStore,

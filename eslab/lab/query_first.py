@@ -5,7 +5,7 @@ Everything here is measured when it is called, on the reader's own machine.
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from statistics import median, quantiles
@@ -20,6 +20,7 @@ from eslab.lab import charts
 from eslab.request import Request
 
 if TYPE_CHECKING:
+    from eslab.domains.downloads.read_tables import TitleOnPage
     from eslab.stores.cassandra import CassandraStore
 
 CUSTOMERS, TITLES, STUDIOS, DEVICES = 200, 40, 5, ("phone", "tablet", "laptop")
@@ -218,6 +219,16 @@ def cost_of_ways(asked: pandas.DataFrame) -> charts.Figure:
     )
     words = ", ".join(f"{way} {ms} ms in {waits} waits" for way, _, waits, ms in asked.itertuples(index=False))
     return charts.show(chart, alt=f"What the same question costs: {words}.", table=asked)
+
+
+def page_table(page: Sequence["TitleOnPage"]) -> pandas.DataFrame:
+    """A customer's page, a row for each licence."""
+    rows = [
+        {"title": each.title, "downloads": each.downloads, "device": licence.device, "licence": str(licence.status)}
+        for each in page
+        for licence in each.licences
+    ]
+    return pandas.DataFrame(rows, columns=["title", "downloads", "device", "licence"])
 
 
 def _values(one: Download) -> tuple[Any, ...]:
