@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, cast
 from eslab import Aggregate, Command, Event, EventStore, Rejected, Request, version
 from eslab.aggregate import serializer_of
 from eslab.domains.bakery import BOWL, ColorAdded, Frosting
+from eslab.domains.downloads.catalogue import load_catalogue
+from eslab.domains.downloads.devices import Devices, DownloadHeld, HoldEnded
 from eslab.domains.downloads.downloaded import DownloadCounted, Downloaded
+from eslab.domains.downloads.plans import Plan
+from eslab.domains.downloads.rules import Ask, Check
+from eslab.domains.downloads.studios import StudioRules
+from eslab.domains.downloads.wishes import RequestDownload
 from eslab.lab.session import START
 from eslab.lab.verdict import Verdict
 from eslab.serializer import seal
@@ -19,6 +25,7 @@ from eslab.serializer import seal
 if TYPE_CHECKING:
     from eslab.stores.cassandra import CassandraStore
 
+Held = tuple[int, str, str]  # so many hours before the wish: a title on a device
 BY_TITLE = "exercise_by_title"
 DOWNLOADS = [  # title, month, day, customer
     ("glow", "2026-01", 5, "ann"),
@@ -53,24 +60,49 @@ def check_at_least(handle: Callable[[Frosting, AtLeast, Request], list[ColorAdde
     return Verdict(lines)
 
 
-def check_device_limit(allow: Callable[[Downloaded, str, int], None]) -> Verdict:
-    """Check exercise 2: a title may be kept on so many devices, and a device that has it counts once."""
-    cases = [
-        ([], "phone", "allowed"),
-        (["phone"], "tablet", "allowed"),
-        (["phone", "tablet"], "laptop", "Rejected"),
-        (["phone", "phone", "phone"], "tablet", "allowed"),
-        (["phone", "tablet"], "tablet", "allowed"),
-    ]
-    lines = []
-    for devices, wanted, expected in cases:
-        seen = Downloaded()
-        for i, device in enumerate(devices):
-            seen.apply(DownloadCounted(_request(f"download {i}").id, device, START + timedelta(days=i)))
-        found = _outcome(lambda s=seen, d=wanted: allow(s, d, 2) or "allowed")
-        given = ", ".join(devices) or "nothing"
-        lines.append(_line(f"given {given}, when asking for {wanted} with a limit of 2", expected, found))
-    return Verdict(lines)
+def check_downloads_per_day(rule: Callable[[Ask], Check]) -> Verdict:
+    """Check exercise 2: a rule of three downloads in 24 hours, of whatever title, on whatever device."""
+    three, today = ("glow", "bolt", "amadeus"), (1, 2, 3)
+    cases: list[tuple[str, list[Held], str]] = [
+        ("nothing yet", [], "passed, 0 of 3"),
+        ("Glow on two devices", [(1, "glow", "phone"), (2, "glow", "tv")], "passed, 2 of 3"),
+        ("three titles on one device", [(n, title, "phone") for n, title in zip(today, three, strict=True)],
+         "broken, 3 of 3"),
+        ("Glow three times, and one given back", [(n, "glow", "phone") for n in today], "broken, 3 of 3"),
+        ("Glow three times, once 25 hours ago", [(n, "glow", "phone") for n in (1, 2, 25)], "passed, 2 of 3"),
+        ("Glow three times, once exactly 24 hours ago", [(n, "glow", "phone") for n in (1, 2, 24)], "passed, 2 of 3"),
+        ("Glow three times, once an hour later than this late wish", [(n, "glow", "phone") for n in (1, 2, -1)],
+         "broken, 3 of 3"),
+    ]  # fmt: skip
+    return Verdict(
+        [
+            _line(f"given {given}", expected, _outcome(lambda f=found, g=given: _said(rule(_ask(f, "back" in g)))))
+            for given, found, expected in cases
+        ]
+    )
+
+
+def _ask(granted: list[Held], given_back: bool) -> Ask:
+    """A wish for Glow, three days after the start, and what was granted so many hours before it."""
+    time, seen, devices = START + timedelta(days=3), Downloaded(), Devices()
+    for hours, title, device in granted:
+        at = time - timedelta(hours=hours)
+        id = Request.at(at, f"{title} on {device}").id
+        devices.apply(DownloadHeld(id, device, title, at, "standard", 1, 1))
+        if title == "glow":
+            seen.apply(DownloadCounted(id, device, at, 1))
+        if given_back and hours == 1:
+            devices.apply(HoldEnded(id))
+    wish, title = RequestDownload("laptop", "glow"), load_catalogue()["glow"]
+    return Ask(wish, time, title, StudioRules(), Plan(), seen, devices=devices)
+
+
+def _said(check: Any) -> str:
+    """What a rule found, in the words of the cases."""
+    if not isinstance(check, Check):
+        return f"{check!r}, which is no Check"
+    words = f"{'passed' if check.passed else 'broken'}, {check.count} of {check.limit}"
+    return words if check.passed or check.reason else f"{words}, without a reason"
 
 
 def check_primary_key(store: EventStore, key: str) -> Verdict:
