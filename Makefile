@@ -3,6 +3,8 @@ PYTHON ?= python3
 STORE ?=
 SEED ?= 7
 LAB ?=
+NOTEBOOKS ?=
+OUT ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -22,8 +24,8 @@ venv: .venv/installed ## make .venv from requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-run: venv ## execute every notebook and write build/reports/index.html (STORE=url or cassandra, SEED=number)
-	$(BIN)/eslab run --seed $(SEED) $(if $(STORE),--store '$(STORE)')
+run: venv ## execute every notebook, or NOTEBOOKS=some, into build/reports (STORE=url or cassandra, SEED=number)
+	$(BIN)/eslab run $(NOTEBOOKS) --seed $(SEED) $(if $(STORE),--store '$(STORE)') $(if $(OUT),--out '$(OUT)')
 
 test: venv ## the quick test suite
 	$(BIN)/pytest -m "not full"
