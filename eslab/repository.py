@@ -93,7 +93,13 @@ class Repository:
                     commits[row.commit.event_time] = row.commit
         states = []
         for (customer_id, id), commits in found.items():
-            aggregate_type, key = address(types[id.partition(":")[0]], id)
+            name = id.partition(":")[0]
+            if name not in types:
+                raise InvalidInput(
+                    f"Expected {', '.join(types)} in the read table {table.layout.name}, found {id!r}: its definition "
+                    "names that type no more. Rebuild the table, or name the type."
+                )
+            aggregate_type, key = address(types[name], id)
             hydration: Hydration[Any] = Hydration(aggregate_type())
             try:
                 cipher = self.cipher(customer_id, [aggregate_type])
@@ -167,9 +173,9 @@ class Repository:
     def forget(self, customer_id: str, also: Iterable[Callable[[str], None]] = ()) -> None:
         """Destroy the customer's key, then delete their encrypted snapshots; commits stay as rows that nobody can read.
 
-        `also` are called last, with the customer's id: for what holds decrypted fields elsewhere, such as read tables.
-        Repeat it when it was interrupted: once the key is destroyed, the rest can only be late. What was never
-        encrypted stays.
+        `also` are called last, with the customer's id: for what holds decrypted fields elsewhere, such as a search
+        index; read tables hold ciphertext. Repeat it when it was interrupted: once the key is destroyed, the rest can
+        only be late. What was never encrypted stays.
         """
         check_id("customer id", customer_id)
         self._keys().destroy(customer_id)

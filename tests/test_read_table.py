@@ -32,6 +32,7 @@ from tests.support import (
     MINUTE,
     SHELF,
     START,
+    Card,
     Count,
     Counted,
     Counter,
@@ -198,6 +199,14 @@ def test_a_layout_is_checked_when_the_table_is_defined() -> None:
     """A name that CQL can't bear is found before anything is stored."""
     with pytest.raises(InvalidInput, match="Expected a name of small letters"):
         ReadTable(Layout("Shelf", ("customer_id",)), {})
+
+
+def test_a_row_of_a_type_that_the_table_names_no_more_is_named(clock: ManualClock) -> None:
+    """Nothing is left out silently."""
+    repository, service = told(open_store("memory:"), clock)
+    service.send("ann", "counter:1", Count("a"), at(0))
+    with pytest.raises(InvalidInput, match=r"Expected card in the read table shelf, found 'counter:1'.* Rebuild"):
+        repository.read(ReadTable(SHELF, {Card: of_shelf}), ("ann",))
 
 
 class Secret(Aggregate):
