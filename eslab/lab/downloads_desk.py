@@ -1,6 +1,6 @@
 """The command desk: pickers for a wish, buttons that send it, and beneath them all that is known of the answer."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -46,11 +46,10 @@ class CommandDesk(ipywidgets.VBox):
         self.told, self.sent = ipywidgets.HTML(), ipywidgets.HTML()
         super().__init__([*self._rows(), self.told, self.sent])
 
-        self.customer.observe(lambda _: self._show_licences(), names="value")
         for picker in (self.customer, self.device, self.title, self.plan, self.country):
-            picker.observe(lambda _: self.preview(), names="value")
+            picker.observe(lambda _: self._say_errors(self.preview), names="value")
         for name, button in self.buttons.items():
-            button.on_click(lambda _, name=name: self.press(name))
+            button.on_click(lambda _, name=name: self._say_errors(lambda: self.press(name)))
         self.press(DOWNLOAD)
 
     def press(self, name: str) -> None:
@@ -64,12 +63,17 @@ class CommandDesk(ipywidgets.VBox):
 
     def preview(self) -> None:
         """Say what the rules would make of the download that stands in the pickers; decides and writes nothing."""
+        self._show_licences()
         wish, now = self._wish(DOWNLOAD), Request.at(self.lab.clock(), "preview")
-        try:
-            said = rules_table(self.downloads.explain(self.customer.value, wish, now))
-        except EslabError as error:
-            said = html_table([{"an error": str(error)}])
+        said = rules_table(self.downloads.explain(self.customer.value, wish, now))
         self.told.value = _announced(f"<p><b>Not sent yet.</b> The rules about {_words(wish)}:</p>{said}")
+
+    def _say_errors(self, act: Callable[[], None]) -> None:
+        """What happens here says its errors here; elsewhere nobody would see them."""
+        try:
+            act()
+        except EslabError as error:
+            self.told.value = _announced(html_table([{f"✗ {type(error).__name__}": str(error)}]))
 
     def _try(self, customer: str, wish: DownloadWish, request: Request) -> None:
         tried = attempt(self.downloads, customer, wish, request)

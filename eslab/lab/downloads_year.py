@@ -102,7 +102,9 @@ def timeline(year: Year) -> charts.Figure:
         scale=altair.Scale(type="utc"),
         axis=altair.Axis(format="%b %y", tickCount="month", labelOverlap=True),
     )
-    bars = altair.Chart(pandas.DataFrame(year.periods)).mark_bar(height=12, opacity=0.35, cornerRadius=3)
+    bars = altair.Chart(pandas.DataFrame(year.periods)).mark_bar(
+        height=12, opacity=0.3, cornerRadius=3, color=charts.INK
+    )
     bars = bars.encode(x=altair.X("begins:T", scale=altair.Scale(type="utc")), x2="ends:T", y=lane)
     marks = altair.Chart(seen).mark_point(size=70, filled=True, opacity=1)
     marks = marks.encode(x=when, y=lane, **charts.by(pandas.Series(SHOWN, name="what"), title="the wish was"))

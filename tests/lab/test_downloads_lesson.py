@@ -90,6 +90,16 @@ def test_an_error_is_said_in_the_desk(desk: CommandDesk) -> None:
     assert "Expected a first request at most 1 day" in desk.told.value  # type: ignore[operator]
 
 
+def test_a_store_that_fails_is_said_in_the_desk(desk: CommandDesk) -> None:
+    """Whether a picker moved or a button was pressed."""
+    desk.lab.store.close()
+    desk.customer.value = "eve"
+    assert "✗ StoreClosed" in desk.told.value  # type: ignore[operator]
+    desk.told.value = ""
+    desk.buttons[DOWNLOAD].click()
+    assert "✗ StoreClosed" in desk.told.value  # type: ignore[operator]
+
+
 def test_a_picker_that_moves_sends_nothing(desk: CommandDesk) -> None:
     """It shows what the rules would say."""
     desk.title.value, desk.country.value = "amadeus", "AQ"
