@@ -1,6 +1,6 @@
 """`eslab bench`: the commands. What they measure is imported when one of them runs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,14 +15,14 @@ app = typer.Typer(
 )
 
 
-class SeveralLengths(TyperCommand):
-    """A command whose `--events` takes several values: `--events 1000 10000` or `--events 1000 --events 10000`."""
+class SeveralValues(TyperCommand):
+    """A command whose option takes several values: `--events 1000 10000` or `--events 1000 --events 10000`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, [*repeat_option("--events", args)])
+        return super().parse_args(ctx, [*repeat_option("--workers", repeat_option("--events", args))])
 
 
-def repeat_option(option: str, args: Sequence[str]) -> Iterator[str]:
+def repeat_option(option: str, args: Iterable[str]) -> Iterator[str]:
     """Write `option` again before each further value that follows it."""
     taking = first = False
     for arg in args:
@@ -53,7 +53,7 @@ JsonFile = Annotated[
 Runs = Annotated[int, typer.Option(min=1, help="Runs of each measure; the median counts.")]
 
 
-@app.command(cls=SeveralLengths)
+@app.command(cls=SeveralValues)
 def hydrate(
     store: Store = "sqlite",
     events: Annotated[list[int], typer.Option(min=1, help="Lengths, one or several.")] = [1000, 10000, 100000],  # noqa: B006
@@ -79,6 +79,22 @@ def append(
     from eslab.bench.append import measure_appends
 
     _show(measure_appends(store, appends, peer or (), batch), json)
+
+
+@app.command(cls=SeveralValues)
+def commands(
+    store: Store = "sqlite",
+    customers: Annotated[int, typer.Option(min=1, help="How many made-up customers.")] = 100,
+    days: Annotated[int, typer.Option(min=1, help="Days of each one's life.")] = 120,
+    workers: Annotated[list[int], typer.Option(min=1, max=256, help="Threads, one number or several.")] = [1, 8, 32],  # noqa: B006
+    seed: Annotated[int, typer.Option(help="The same seed makes the same wishes.")] = 7,
+    json: JsonFile = None,
+    runs: Annotated[int, typer.Option(min=1, help="Runs of each measure; the median rate counts.")] = 3,
+) -> None:
+    """Whole wishes of the download service, beside the same statements by the bare driver."""
+    from eslab.bench.wishes import measure_wishes
+
+    _show(measure_wishes(store, customers, days, workers, runs, seed), json)
 
 
 @app.command()

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from cassandra import ConsistencyLevel
 from cassandra.query import BatchStatement, BatchType, PreparedStatement
@@ -16,12 +17,13 @@ from cassandra.query import BatchStatement, BatchType, PreparedStatement
 from eslab import EventStore
 from eslab.bench.floors import Floor, Step
 from eslab.bench.floors import Target as AnyTarget
+from eslab.bench.replay import Call
 from eslab.bench.sample import CUSTOMER
 from eslab.clock import to_ms
 from eslab.cluster.cluster import Cluster
 from eslab.request import time_of
-from eslab.store import Commit
-from eslab.stores.cassandra import PAGE, STATEMENTS, CassandraStore, _earliest, _ticks
+from eslab.store import Commit, ReadRow
+from eslab.stores.cassandra import EARLIEST, LATEST, PAGE, STATEMENTS, CassandraStore, _earliest, _ticks, read_tables
 from eslab.stores.cassandra.connection import Options, connect
 
 KEYSPACE = "lab_bench"
@@ -106,8 +108,65 @@ class CassandraFloor:
         self._session.execute(batch)
 
 
+class CassandraReplay(CassandraFloor):
+    """The bare driver on a store's tables: what each wish asked of its store, in as many waits."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
+        self._known: dict[str, PreparedStatement] = {}
+
+    def prepare(self, calls: Sequence[Call]) -> Step:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The statements of one wish: all reads of a call together, then wait; each write as its batches."""
+        return partial(self._send, [part for call in calls for part in self._parts(call)])
+
+    def _parts(self, call: Call) -> list[Any]:
+        """Lists of bound reads, and batches."""
+        given = call.given
+        if call.method == "heads":
+            key = (given["customer_id"], list(given["aggregate_ids"]))
+            asked = [("entries", key), ("snapshots", key), ("recorded", (*key, given["event_time"]))]
+            return [[self._statement(STATEMENTS[name]).bind(values) for name, values in asked]]
+        if call.method == "read_many":
+            read = self._statement(STATEMENTS["payloads"])
+            after = given["after"].items()
+            return [[read.bind((given["customer_id"], id, base or EARLIEST, LATEST)) for id, base in after]]
+        if call.method == "append":
+            return [self._batch(given["customer_id"], given["commits"], given["read_rows"])]
+        return [self._batch("", (), rows) for rows in read_tables.batches(given["rows"])]
+
+    def _batch(self, customer: str, commits: Sequence[Commit], rows: Sequence[ReadRow]) -> BatchStatement:
+        batch = BatchStatement(BatchType.UNLOGGED, consistency_level=ConsistencyLevel.LOCAL_QUORUM)
+        batch.is_idempotent = True
+        for commit in commits:
+            batch.add(self._append, (customer, *commit, *_stamp(commit)))
+        for id, time in _earliest(commits).items():
+            batch.add(self._first, (-_ticks(time), time, customer, id))
+        for row in rows:
+            values = (*row.place, *row.commit, *_stamp(row.commit))
+            batch.add(self._statement(read_tables.insert(row.layout)), values)
+        return batch
+
+    def _statement(self, cql: str) -> PreparedStatement:
+        if cql not in self._known:
+            self._known[cql] = self._prepare(cql)
+        return self._known[cql]
+
+    def _send(self, parts: Sequence[Any]) -> None:
+        for part in parts:
+            if isinstance(part, list):
+                for future in [self._session.execute_async(read) for read in part]:
+                    future.result()
+            else:
+                self._session.execute(part)
+
+
+def _stamp(commit: Commit) -> tuple[int, int]:
+    return to_ms(time_of(commit.event_time)) * 1000, 0
+
+
 def _values(commit: Commit) -> tuple[object, ...]:
-    return (CUSTOMER, *commit, to_ms(time_of(commit.event_time)) * 1000, 0)
+    return (CUSTOMER, *commit, *_stamp(commit))
 
 
 def _found(url: str, folder: Path) -> Target:

@@ -74,7 +74,7 @@ def play(
     taste, whole = Taste(seed), Played()
 
     def one(customer: str) -> Played:
-        return _live(store, life_of(customer, days, seed, taste))
+        return live(store, life_of(customer, days, seed, taste))
 
     with ThreadPoolExecutor(workers) as pool:
         for part in _ahead(pool, one, customers(count), workers * AHEAD):
@@ -85,16 +85,22 @@ def play(
 
 def state_hash(store: EventStore, count: int, say: Callable[[int], None] = lambda customers: None) -> str:
     """A hash over the states of all aggregates of these customers, as hydration gives them."""
-    repository, whole = Repository(store, ManualClock(BEGAN)), hashlib.blake2b(digest_size=16)
+    whole = hashlib.blake2b(digest_size=16)
     for customer in customers(count):
-        for aggregate_type in AGGREGATES:
-            states = repository.load_all(customer, aggregate_type)
-            whole.update(encode([customer, aggregate_type.__name__, sorted(states.items())]))
+        for name, found in states(store, customer):
+            whole.update(encode([customer, name, found]))
         say(1)
     return whole.hexdigest()
 
 
-def _live(store: EventStore, steps: Iterable[Step]) -> Played:
+def states(store: EventStore, customer: str) -> list[tuple[str, list[tuple[str, Aggregate]]]]:
+    """The states of all aggregates of a customer, by type and key."""
+    repository = Repository(store, ManualClock(BEGAN))
+    return [(each.__name__, sorted(repository.load_all(customer, each).items())) for each in AGGREGATES]
+
+
+def live(store: EventStore, steps: Iterable[Step], after: Callable[[], object] = lambda: None) -> Played:
+    """Let a customer's wishes arrive in order; `after` is called after each."""
     clock = ManualClock(BEGAN)
     service, played = DownloadService(store, clock), Played()
     for step in steps:
@@ -102,6 +108,7 @@ def _live(store: EventStore, steps: Iterable[Step]) -> Played:
         began = perf_counter()
         played.answers[_told(service, step)] += 1
         played.seconds.append(perf_counter() - began)
+        after()
     return played
 
 

@@ -14,7 +14,9 @@ BESIDE = {  # what each measure is compared with
     "store": ("insert", "floor"),
     "append": ("insert", "floor", "peer:"),
     "wish": ("floor", "peer-wish:"),
+    "service": ("floor",),
 }
+BY_RATE = {"service"}  # compared by what is done in a second; all others by their medians
 
 
 def show(report: Report, console: Console | None = None) -> None:
@@ -40,7 +42,8 @@ def ratios(rows: Sequence[Row]) -> list[str]:
 
 
 def _ratio(row: Row, other: Row) -> str:
-    times = other.median_s / row.median_s
+    by_rate = row.measure in BY_RATE
+    times = row.per_second / other.per_second if by_rate else other.median_s / row.median_s
     how = f"{times:,.1f} times as fast as" if times >= 1 else f"{times:.2f} of the speed of"
     return f"{row.measure} is {how} {other.measure}."
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Thread
@@ -31,6 +32,7 @@ from eslab import (
     Unreadable,
     open_store,
 )
+from eslab.stores.sqlite.meanings import AGAIN
 from tests.support import ROOT, START, Counted, Counter, at, commits, everything, fill, row, rows, snapshot
 
 
@@ -215,12 +217,23 @@ def test_a_locked_file_is_unavailable_and_nothing_half_written(path: Path) -> No
             lambda: store.save_snapshot("ann", "counter:1", snapshot(at(), Counter())),
             lambda: store.raise_floor("ann", "counter:1", at().event_time),
         ):
-            with pytest.raises(StoreUnavailable, match=rf"{path}: database is locked\. Another writer .*send the same"):
+            with pytest.raises(StoreUnavailable, match=rf"{path}: database is locked\. Another .* Send the same"):
                 write()
         assert everything(store) == before
         holder.communicate("let go\n")
         store.append("ann", [row(1)])
         assert rows(store) == [row(0), row(1)]
+
+
+def test_a_thread_that_writes_too_long_is_waited_for_no_longer(path: Path) -> None:
+    """Threads of one process queue for the lock; beyond the timeout they are refused with advice."""
+    with opened(path, "?timeout=0.1") as store:
+        with store._file.write(), ThreadPoolExecutor() as pool:  # type: ignore[attr-defined]
+            refused = pool.submit(store.append, "ann", [row(0)]).exception()
+        assert isinstance(refused, StoreUnavailable)
+        assert str(refused) == f"{path}: another thread writes for longer than 0.1 s. {AGAIN}"
+        store.append("ann", [row(1)])
+        assert rows(store) == [row(1)]
 
 
 def test_a_read_only_store_is_read_and_not_written(path: Path) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import quote
 from weakref import WeakSet
 
-from eslab.errors import StoreClosed, StoreError
-from eslab.stores.sqlite.meanings import plainly
+from eslab.errors import StoreClosed, StoreError, StoreUnavailable
+from eslab.stores.sqlite.meanings import AGAIN, plainly
 
 OPENERS = 100  # how often to step aside for others who open the same fresh file
 SCHEMA_VERSION = 1
@@ -43,7 +43,7 @@ class SqliteFile:
         self._uri = f"file://{quote(str(path.absolute()))}?mode={mode}"  # threads connect later, wherever they are
         self._local = threading.local()
         self._connections: WeakSet[_Connection] = WeakSet()  # one goes when its thread ends
-        self._closing = threading.Lock()
+        self._closing, self._writing = threading.Lock(), threading.Lock()
         self._closed = False
         with self.using() as connection:
             self._prepare(connection)
@@ -58,8 +58,11 @@ class SqliteFile:
 
     @contextmanager
     def write(self) -> Generator[sqlite3.Connection, None, None]:
-        """One transaction: all or nothing, and the lock is taken before anything is read."""
-        with self.using() as connection:
+        """One transaction: all or nothing, and the lock is taken before anything is read.
+
+        Threads of this process queue for it, since SQLite itself has them sleep and try again.
+        """
+        with self._turn(), self.using() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -68,6 +71,15 @@ class SqliteFile:
                 if connection.in_transaction:  # SQLite itself rolls back when the disk is full
                     connection.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def _turn(self) -> Generator[None, None, None]:
+        if not self._writing.acquire(timeout=self._timeout):
+            raise StoreUnavailable(f"{self.path}: another thread writes for longer than {self._timeout:g} s. {AGAIN}")
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     def close(self) -> None:
         """Close every thread's connection; closing twice is fine."""

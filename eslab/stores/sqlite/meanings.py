@@ -7,6 +7,8 @@ from pathlib import Path
 
 from eslab.errors import StoreClosed, StoreError, StoreFull, StoreReadOnly, StoreUnavailable
 
+AGAIN = "Send the same request again, or raise ?timeout=."
+
 
 @contextmanager
 def plainly(path: Path) -> Generator[None, None, None]:
@@ -24,7 +26,7 @@ def plainly(path: Path) -> Generator[None, None, None]:
 MEANINGS = {
     sqlite3.SQLITE_BUSY: (
         StoreUnavailable,
-        "Another writer held the lock for too long; send the same request again, or raise ?timeout=.",
+        f"Another writer held the lock for too long. {AGAIN}",
     ),
     sqlite3.SQLITE_LOCKED: (
         StoreUnavailable,

@@ -49,8 +49,24 @@ def make(connection: sqlite3.Connection, layouts: Iterable[Layout]) -> None:
 def put(connection: sqlite3.Connection, rows: Sequence[ReadRow]) -> None:
     """Write rows; of two payloads of one key the greater stays."""
     for row in rows:
-        id, event_time, *rest = row.commit
-        connection.execute(_put(row.layout), (*row.place, id, sort_key(event_time), *rest))
+        connection.execute(insert(row.layout), values(row))
+
+
+@cache
+def insert(layout: Layout) -> str:
+    """Writes one row; of two payloads of one key the greater stays."""
+    columns = check_layout(layout).columns
+    return (
+        f"INSERT INTO {_quoted(layout.name)} VALUES ({', '.join('?' * len(columns))}) ON CONFLICT DO UPDATE "  # noqa: S608
+        "SET event_type = excluded.event_type, version = excluded.version, payload = excluded.payload "
+        f"WHERE excluded.payload > {_quoted(layout.name)}.payload"
+    )
+
+
+def values(row: ReadRow) -> tuple[Any, ...]:
+    """A row as it stands."""
+    id, event_time, *rest = row.commit
+    return (*row.place, id, sort_key(event_time), *rest)
 
 
 def page(
@@ -69,16 +85,6 @@ def read_row(layout: Layout, values: tuple[Any, ...]) -> ReadRow:
 def empty(connection: sqlite3.Connection, layout: Layout) -> None:
     """Delete all rows."""
     connection.execute(f"DELETE FROM {_quoted(check_layout(layout).name)}")  # noqa: S608 - a checked name
-
-
-@cache
-def _put(layout: Layout) -> str:
-    columns = check_layout(layout).columns
-    return (
-        f"INSERT INTO {_quoted(layout.name)} VALUES ({', '.join('?' * len(columns))}) ON CONFLICT DO UPDATE "  # noqa: S608
-        "SET event_type = excluded.event_type, version = excluded.version, payload = excluded.payload "
-        f"WHERE excluded.payload > {_quoted(layout.name)}.payload"
-    )
 
 
 @cache
