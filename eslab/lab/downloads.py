@@ -24,7 +24,7 @@ from eslab.lab.rows import rows
 from eslab.lab.session import Lab
 
 HOUR = timedelta(hours=1)
-LEFT = "text-align:left;vertical-align:top;white-space:normal"
+LEFT = "text-align:left;vertical-align:top;white-space:normal;line-height:1.5;padding:1px 14px 1px 0"
 
 Explained = list[tuple[Rule, Check]]
 
@@ -117,15 +117,17 @@ def with_version(rules: Rules, studio: str, starts: date, **changes: Any) -> Rul
     return Rules((*rules.versions, added), rules.invented)
 
 
-def around_midnight(downloads: DownloadService, lab: Lab, customer: str, device: str, title: str) -> pandas.DataFrame:
-    """Ask for a title in the last hour before the newest rules start, then by a late request, then by a new one."""
+def around_midnight(
+    downloads: DownloadService, lab: Lab, customer: str, title: str, devices: tuple[str, str, str]
+) -> pandas.DataFrame:
+    """Ask for a title where newer rules begin: before it, by a request of before that arrives after it, and after."""
     midnight = datetime.combine(downloads.rules.versions[-1].effective_from, time(), UTC)
     lab.clock.now = midnight - HOUR
     evening, late = lab.request(), lab.request()
-    asked = [_asked(downloads, customer, device, title, evening)]
+    asked = [_asked(downloads, customer, devices[0], title, evening)]
     lab.clock.now = midnight + HOUR
-    asked.append(_asked(downloads, customer, device, title, late))
-    asked.append(_asked(downloads, customer, device, title, lab.request()))
+    asked.append(_asked(downloads, customer, devices[1], title, late))
+    asked.append(_asked(downloads, customer, devices[2], title, lab.request()))
     return pandas.DataFrame(asked)
 
 
@@ -148,11 +150,12 @@ def _asked(downloads: DownloadService, customer: str, device: str, title: str, r
     answer = downloads.request_download(customer, device, title, request)
     granted = isinstance(answer, Granted)
     return {
+        "device": device,
         "request made": f"{request.time:%Y-%m-%d %H:%M}",
         "arrives": f"{downloads.repository.clock():%Y-%m-%d %H:%M}",
         "rules": downloads.rules.at(request.time).version,
         "answer": "granted" if granted else "rejected",
-        "downloads": f"{answer.used} of {answer.limit}" if granted else f"{answer.count} of {answer.limit}",
+        "used": f"{answer.used} of {answer.limit}" if granted else f"{answer.count} of {answer.limit}",
     }
 
 

@@ -27,7 +27,7 @@ GRANTED = {
     Expire: "expired",
 }
 REJECTED = "rejected"
-SHOWN = ("granted", REJECTED, "renewed", "given back", "expired", "played")  # a colour and a shape for each
+SHOWN = ("granted", REJECTED, "renewed", "given back", "played", "expired")  # a colour and a shape for each
 UNSEEN = ("a retry", "too late")  # what changed nothing has no mark in the chart
 LANES = 12  # more would not be readable
 DAYS = 365

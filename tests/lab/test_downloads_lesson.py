@@ -172,16 +172,25 @@ def test_the_timeline_says_itself_in_words_and_numbers(year: Year) -> None:
 def test_the_rules_of_a_request_are_those_of_its_making(downloads: DownloadService, lab: Lab) -> None:
     """A late request that was made before midnight is decided by the old version, a new one by the new."""
     start = (lab.clock() + timedelta(days=2)).date()
-    downloads.adopt(
-        rules=with_version(downloads.rules, "Netflix", start, downloads_per_title_per_year=4, licence_days=7)
-    )
-    answers = around_midnight(downloads, lab, "ann", "tv", "glow")
-    assert list(answers["answer"]) == ["rejected", "rejected", "granted"]
-    assert list(answers["downloads"]) == ["3 of 3", "3 of 3", "4 of 4"]
+    newer = with_version(downloads.rules, "Netflix", start, downloads_per_title_per_year=2, licence_days=7)
+    downloads.adopt(rules=newer)
+    downloads.request_download("fay", "phone", "glow", lab.request())
+    answers = around_midnight(downloads, lab, "fay", "glow", ("tablet", "laptop", "tv"))
+    assert list(answers["answer"]) == ["granted", "granted", "rejected"]
+    assert list(answers["used"]) == ["2 of 3", "3 of 3", "3 of 2"]
     assert list(answers["rules"]) == [1, 1, 2]
-    granted = licences(downloads, "ann")
-    assert list(granted["rules"]) == [1, 1, 1, 2]
-    assert list(granted["licence"])[-1] == "tv/glow" and granted["expires"].iloc[-1].startswith("2026-01-14")
+
+
+def test_licences_say_which_rules_gave_them(downloads: DownloadService, lab: Lab) -> None:
+    """A licence keeps the version that decided, and its expiry."""
+    start = (lab.clock() + timedelta(days=2)).date()
+    downloads.adopt(rules=with_version(downloads.rules, "Netflix", start, licence_days=7))
+    lab.clock.advance(timedelta(days=2))
+    downloads.request_download("ann", "tv", "dark", lab.request())
+    found = licences(downloads, "ann")
+    assert list(found["licence"]) == ["phone/glow", "tablet/glow", "laptop/glow", "tv/dark"]
+    assert list(found["rules"]) == [1, 1, 1, 2]
+    assert [expires[:10] for expires in found["expires"]] == ["2026-02-04"] * 3 + ["2026-01-14"]
 
 
 def test_a_version_changes_one_studio_and_nothing_else() -> None:
