@@ -103,7 +103,7 @@ def timeline(year: Year) -> charts.Figure:
         axis=altair.Axis(format="%b %y", tickCount="month", labelOverlap=True),
     )
     bars = altair.Chart(pandas.DataFrame(year.periods)).mark_bar(
-        height=12, opacity=0.3, cornerRadius=3, color=charts.INK
+        height=8, opacity=0.3, cornerRadius=3, color=charts.INK
     )
     bars = bars.encode(x=altair.X("begins:T", scale=altair.Scale(type="utc")), x2="ends:T", y=lane)
     marks = altair.Chart(seen).mark_point(size=70, filled=True, opacity=1)
