@@ -11,7 +11,7 @@ from eslab import EventStore, StoreClosed, open_store
 from eslab.cluster.cluster import Cluster
 from eslab.domains.downloads.read_tables import READ_TABLES
 from eslab.layout import Layout
-from eslab.store import MAX_ID_BYTES, ReadRow
+from eslab.store import MAX_ID_BYTES, Commit, Reach, ReadRow
 from eslab.stores.cassandra.schema import TABLES
 from tests.support import LAYOUTS
 
@@ -87,8 +87,14 @@ class Apart:
     def __init__(self, store: EventStore, prefix: str) -> None:
         self.store, self.prefix, self.closed = store, prefix, False
 
-    def append(self, customer_id: str, *args: Any, read_rows: Sequence[ReadRow] = ()) -> None:
-        self._open().append(self._renamed(customer_id), *args, read_rows=list(map(self._row, read_rows)))
+    def append(
+        self,
+        customer_id: str,
+        commits: Sequence[Commit],
+        reach: Reach = Reach.LOCAL,
+        read_rows: Sequence[ReadRow] = (),
+    ) -> None:
+        self._open().append(self._renamed(customer_id), commits, reach, list(map(self._row, read_rows)))
 
     def make_read_tables(self, layouts: Sequence[Layout]) -> None:
         self._open().make_read_tables(layouts)

@@ -132,7 +132,7 @@ class CassandraReplay(CassandraFloor):
             after = given["after"].items()
             return [[read.bind((given["customer_id"], id, base or EARLIEST, LATEST)) for id, base in after]]
         if call.method == "append":
-            return [self._batch(given["customer_id"], given["commits"], given["read_rows"])]
+            return [self._batch(given["customer_id"], given["commits"], given.get("read_rows", ()))]
         return [self._batch("", (), rows) for rows in read_tables.batches(given["rows"])]
 
     def _batch(self, customer: str, commits: Sequence[Commit], rows: Sequence[ReadRow]) -> BatchStatement:

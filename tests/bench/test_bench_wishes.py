@@ -33,7 +33,7 @@ def rows(file: Path, *args: str) -> list[dict[str, Any]]:
     ("store", "setting", "values"),
     [
         ("sqlite", "synchronous", ["normal", "full"]),
-        pytest.param("cassandra", "commitlog_sync", ["batch"], marks=REAL),
+        pytest.param("cassandra", "commitlog_sync", ["batch"], marks=(*REAL, pytest.mark.full)),
     ],
 )
 def test_service_and_floor_for_each_durability_and_number_of_workers(
