@@ -127,13 +127,14 @@ def _settled(service: DownloadService, step: Step) -> Granted | Rejected:
     """The answer; while it is unknown the same request is sent again, as any client may."""
     for _ in range(TRIES - 1):
         try:
-            return _send(service, step)
+            return send(service, step)
         except (OutcomeUnknown, StoreUnavailable):
             continue
-    return _send(service, step)
+    return send(service, step)
 
 
-def _send(service: DownloadService, step: Step) -> Granted | Rejected:
+def send(service: DownloadService, step: Step) -> Granted | Rejected:
+    """Send one wish to the service, by the method that is for it."""
     who, wish, request = step.customer, step.command, step.request
     match wish:
         case RequestDownload(device, title, plan, country):

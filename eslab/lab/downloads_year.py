@@ -9,7 +9,7 @@ import altair
 import pandas
 
 from eslab import EventStore, ManualClock, Rejected, open_store
-from eslab.bench.play import _send
+from eslab.bench.play import send
 from eslab.domains.downloads.license import License, license_key
 from eslab.domains.downloads.outcome import Granted
 from eslab.domains.downloads.rules import RULES
@@ -128,7 +128,7 @@ def _has_everything(steps: Sequence[Step]) -> bool:
 def _answered(downloads: DownloadService, step: Step) -> tuple[str, str]:
     """What a wish was answered, and by which rule it was rejected."""
     try:
-        answer: Granted | Rejected = _send(downloads, step)
+        answer: Granted | Rejected = send(downloads, step)
     except OutOfTime:  # a late retry of a wish that was rejected, so nothing recorded it
         return UNSEEN[1], ""
     if isinstance(answer, Rejected):

@@ -35,7 +35,7 @@ class Granted:
             "device": self.device,
             "used this year": None if self.used is None else self._used,
             "licence": self.license_id,
-            "status": self.status,
+            "status": str(self.status),
             "ends": f"{self.ends:%Y-%m-%d %H:%M} UTC" if self.ends else "never",
             "token": f"{self.token[:24]}..." if self.token else f"none: {self.unsigned}",
         }
