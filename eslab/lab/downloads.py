@@ -10,7 +10,7 @@ import msgspec
 import pandas
 
 from eslab import Rejected, Request
-from eslab.bench.play import _send
+from eslab.bench.play import send
 from eslab.domains.downloads.license import License
 from eslab.domains.downloads.outcome import Granted
 from eslab.domains.downloads.rules import Check, Rule
@@ -73,7 +73,7 @@ def attempt(downloads: DownloadService, customer: str, command: DownloadWish, re
     before, explained = len(rows(store, customer)), []
     try:
         explained = downloads.explain(customer, command, request)
-        answer: Granted | Rejected | EslabError = _send(downloads, Step(request.time, customer, command, request))
+        answer: Granted | Rejected | EslabError = send(downloads, Step(request.time, customer, command, request))
     except EslabError as error:
         answer = error
     after = rows(store, customer)
