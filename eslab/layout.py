@@ -1,9 +1,10 @@
 """The layout of a read table: which columns make its key. Every store makes the same table of it."""
 
 import re
+from collections.abc import Collection
 from typing import NamedTuple
 
-from eslab.errors import InvalidInput
+from eslab.errors import InvalidInput, StoreError
 
 TABLES = ("events", "snapshots", "aggregates", "bookmarks")  # the names that are taken
 OF_A_COMMIT = ("aggregate_id", "event_time", "event_type", "version", "payload")  # the columns of a row, in order
@@ -57,3 +58,17 @@ def check_prefix(layout: Layout, key: tuple[str, ...]) -> None:
     """Refuse to read by less than a partition, which would ask every node, or by more than the key."""
     if not len(layout.partition) <= len(key) < len(layout.key):
         raise InvalidInput(f"Expected values for {', '.join(layout.key[:-1])} or for the first of them, got {key}.")
+
+
+def check_columns(layout: Layout, found: Collection[str], store: object) -> None:
+    """Refuse a table that has other columns than its layout; none at all is a table that isn't there."""
+    if found and set(found) != set(layout.columns):
+        raise StoreError(
+            f"Expected the columns {', '.join(layout.columns)} in the read table {layout.name} of {store}, found "
+            f"{', '.join(sorted(found))}. Give the new layout a new name, and rebuild it."
+        )
+
+
+def quoted(*names: str) -> str:
+    """Names of tables or columns as SQL and CQL write them; checked ones need nothing more."""
+    return ", ".join(f'"{name}"' for name in names)

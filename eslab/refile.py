@@ -116,7 +116,7 @@ def _rows(repository: Repository, customer: str, since: UUID | None) -> Iterator
         for id, commits in pages:
             for commit in commits:
                 events = repository.events_of(customer, types[id], commit, ciphers[types[id]])
-                yield from repository.read_rows(customer, types, [commit], {id: events})
+                yield from repository.read_rows_of(customer, types, [commit], {id: events})
 
 
 def _ciphers(

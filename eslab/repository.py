@@ -202,7 +202,7 @@ class Repository:
         except Unreadable as error:
             raise unreadable(customer_id, commit, error) from error
 
-    def read_rows(
+    def read_rows_of(
         self,
         customer_id: str,
         types: Mapping[str, type[Aggregate]],

@@ -13,7 +13,7 @@ however old the request; it is never decided a second time, least of all on half
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -103,8 +103,9 @@ class Wish:
             )
         if not self._events:
             return
-        commits = self._commits()
-        rows = self.repository.read_rows(self.customer_id, self._loaded_types(), commits, self._events)
+        types = {aggregate_id(where): where[0] for where, _ in self._loaded}
+        commits = self._commits(types)
+        rows = self.repository.read_rows_of(self.customer_id, types, commits, self._events)
         self._decided = True
         inside = [row for row in rows if row.layout.with_customer]
         self.repository.store.append(self.customer_id, commits, read_rows=inside)
@@ -146,7 +147,7 @@ class Wish:
             aggregate_type = types[commit.aggregate_id]
             stored = self.repository.events_of(self.customer_id, aggregate_type, commit, self._cipher)
             self._events[commit.aggregate_id] = list(stored)
-        self._put_elsewhere(self.repository.read_rows(self.customer_id, types, found, self._events))
+        self._put_elsewhere(self.repository.read_rows_of(self.customer_id, types, found, self._events))
         if self.request.time >= self._checked_at - self.repository.bounds.late:
             return heads
         self._make_safe(found, heads)
@@ -172,11 +173,7 @@ class Wish:
         except (StoreError, OutcomeUnknown) as error:
             log.warning("Some read rows of %s wait for `eslab read-tables catch-up`: %s", self.request, error)
 
-    def _loaded_types(self) -> dict[str, type[Aggregate]]:
-        return {aggregate_id(where): where[0] for where, _ in self._loaded}
-
-    def _commits(self) -> list[Commit]:
-        types = self._loaded_types()
+    def _commits(self, types: Mapping[str, type[Aggregate]]) -> list[Commit]:
         encrypted = {id for id in self._events if types[id].encrypted}
         cipher = self._cipher if encrypted else None
         key = cipher.mark_key(make=True) if cipher else b""

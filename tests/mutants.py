@@ -66,7 +66,7 @@ MUTANTS = [
            "wish_hash(self._command, key) if key else self._wish)", ENCRYPTION),
     Mutant("G1", "wish.py", "key = cipher.mark_key(make=True) if cipher else", "key =", ENCRYPTION),
     Mutant("G1", "stores/memory.py", "row.commit.payload > partition[key].commit.payload", "True", READ_CONTRACT),
-    Mutant("G1", "stores/sqlite/read_tables.py", "WHERE excluded.payload > {_quoted(layout.name)}.payload", "WHERE true",
+    Mutant("G1", "stores/sqlite/read_tables.py", "WHERE excluded.payload > {quoted(layout.name)}.payload", "WHERE true",
            READ_CONTRACT),
     Mutant("G1", "store.py", "    check_read_rows(read_rows)\n", "", READ_CONTRACT),
     # What was acknowledged survives.
@@ -94,7 +94,7 @@ MUTANTS = [
            "max(0, bisect_right(self.keys, sort_key(after)) - 1)", CONTRACT),
     Mutant("G4", "repository.py", "if known is None or row.commit.payload > known.payload:", "if known is None:", READ),
     Mutant("G4", "wish.py", "        self._put_elsewhere(rows)\n", "", READ),
-    Mutant("G4", "wish.py", "self._put_elsewhere(self.repository.read_rows(", "(self.repository.read_rows(", READ),
+    Mutant("G4", "wish.py", "self._put_elsewhere(self.repository.read_rows_of(", "(self.repository.read_rows_of(", READ),
     Mutant("G4", "wish.py", "commits, read_rows=inside)", "commits)", READ),
     Mutant("G4", DOWNLOADS + "read_tables.py", "download in each.state.counted.values()",
            "download in each.state.downloads.values()", IN_DOWNLOADS + "read_tables.py"),

@@ -22,7 +22,7 @@ from uuid import uuid4
 
 from eslab import AggregateService, EventStore, ManualClock, Repository
 from eslab.aggregate import aggregate_id
-from eslab.bench.floors import Floor, Step, Target, durabilities, target
+from eslab.bench.floors import Floor, Step, Target, check_settings, durabilities, target
 from eslab.bench.measure import Report, Row, single_row, versions_of
 from eslab.bench.peers import Peer, open_peer
 from eslab.bench.sample import BEGAN, CUSTOMER, AddColor, ColorAdded, Frosting, color, commit, handle, request
@@ -70,24 +70,16 @@ def _measure_setting(place: Target, durability: str, appends: int, peers: Sequen
         if floor := place.append_floor(durability):
             stack.enter_context(closing(floor))
             settings = floor.settings()
-            _check_settings("floor", settings, {**settings, **_expected(place, durability)})
+            check_settings("floor", settings, {**settings, **place.expected(durability)})
             appenders[:0] = _floor(floor, run, batch)
         for name in peers:
             peer = stack.enter_context(closing(open_peer(name, place.scheme, place.folder, durability)))
-            _check_settings(name, peer.settings(), settings)
+            check_settings(name, peer.settings(), settings)
             appenders += _peer(peer)
         timed = _time_in_turn(appenders, appends)
         for appender in appenders:
             _check_count(appender, (appends + ROUND) * batch)
     return [single_row(name, place.scheme, seconds, batch, **settings) for name, seconds in timed.items()]
-
-
-def _expected(place: Target, durability: str) -> dict[str, str]:
-    """What the floor must say of itself, where a durability was asked for."""
-    if not durability:
-        return {}
-    sqlite = {"journal_mode": "wal", "synchronous": durability}
-    return sqlite if place.scheme == "sqlite" else {"commitlog_sync": durability}
 
 
 def _own(store: EventStore, run: str, batch: int) -> Iterator[Appender]:
@@ -173,11 +165,6 @@ def _time(step: Step) -> float:
     begin = perf_counter()
     step()
     return perf_counter() - begin
-
-
-def _check_settings(name: str, found: dict[str, str], expected: dict[str, str]) -> None:
-    if found != expected:
-        raise EslabError(f"Expected {name} to run at {expected}, found {found}; it can't be compared.")
 
 
 def _check_count(appender: Appender, expected: int) -> None:

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from eslab import EventStore, open_store
 from eslab.bench.sample import CUSTOMER
+from eslab.errors import EslabError
 from eslab.request import sort_key
 from eslab.store import Commit
 from eslab.stores.sqlite import APPEND, BEGAN, PAGE, SqliteStore
@@ -75,6 +76,19 @@ class Target:
             return None
         with closing(self.open_beside(f"floor-{durability}", durability)) as store:
             return SqliteFloor(store.path, durability)
+
+    def expected(self, durability: str) -> dict[str, str]:
+        """What the floor must say of itself, where a durability was asked for."""
+        if not durability:
+            return {}
+        sqlite = {"journal_mode": "wal", "synchronous": durability}
+        return sqlite if self.scheme == "sqlite" else {"commitlog_sync": durability}
+
+
+def check_settings(name: str, found: Mapping[str, str], expected: Mapping[str, str]) -> None:
+    """Refuse to compare sides that run at different durabilities."""
+    if found != expected:
+        raise EslabError(f"Expected {name} to run at {expected}, found {found}; it can't be compared.")
 
 
 def durabilities(store: str) -> Sequence[str]:

@@ -108,10 +108,14 @@ def row(measure: str, store: str, events: int, seconds: Sequence[float], **extra
 
 def single_row(measure: str, store: str, seconds: Sequence[float], events: int = 1, **extra: Any) -> Row:
     """The row of a measure whose every run handled so few events: p50, p99, and the rate over all of them."""
-    p99 = quantiles(seconds, n=100, method="inclusive")[98] if len(seconds) > 1 else seconds[0]
     rate = events * len(seconds) / sum(seconds)
     spread = (min(seconds), max(seconds), len(seconds))
-    return Row(measure, store, events, median(seconds), rate, *spread, {"p99_s": p99, **extra})
+    return Row(measure, store, events, median(seconds), rate, *spread, {"p99_s": p99(seconds), **extra})
+
+
+def p99(seconds: Sequence[float]) -> float:
+    """What 99 of 100 stay below."""
+    return quantiles(seconds, n=100, method="inclusive")[98] if len(seconds) > 1 else seconds[0]
 
 
 def _time(measure: Measure) -> float:

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from statistics import median, quantiles
+from statistics import median
 from time import perf_counter
 
 from eslab import Aggregate, EventStore, ManualClock, OutcomeUnknown, OutOfTime, Rejected, Repository, StoreUnavailable
+from eslab.bench.measure import p99
 from eslab.domains.downloads.devices import Devices
 from eslab.domains.downloads.downloaded import Downloaded
 from eslab.domains.downloads.license import License
@@ -54,9 +55,8 @@ class Played:
             f"{self.answers['repeated']:,} retries absorbed",
             *(f"  rejected by {name}: {n:,}" for name, n in rejected.items()),
         ]
-        if len(self.seconds) > 1:
-            p99 = quantiles(self.seconds, n=100, method="inclusive")[98]
-            lines.append(f"latency p50 {median(self.seconds) * 1e3:.2f} ms, p99 {p99 * 1e3:.2f} ms")
+        if self.seconds:
+            lines.append(f"latency p50 {median(self.seconds) * 1e3:.2f} ms, p99 {p99(self.seconds) * 1e3:.2f} ms")
         return "\n".join(lines)
 
     __repr__ = __str__

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from eslab import EventStore
 from eslab.bench.floors import Step, sqlite_settings
 from eslab.request import sort_key
-from eslab.stores.sqlite import APPEND, BEGAN, ENTRY, LATEST, PAYLOADS, RECORDED, SNAPSHOTS, read_tables
+from eslab.stores.sqlite import APPEND, BEGAN, EARLIEST, ENTRY, LATEST, PAYLOADS, RECORDED, SNAPSHOTS, read_tables
 
 Statement = tuple[str, tuple[Any, ...]]
 
@@ -120,9 +120,8 @@ def _statements(call: Call) -> list[Statement]:
             found += [(ENTRY, (customer, id)), (SNAPSHOTS, (customer, id))]
             found.append((RECORDED, (customer, id, sort_key(given["event_time"]))))
     elif call.method == "read_many":
-        found += [
-            (PAYLOADS, (customer, id, sort_key(base) if base else b"", LATEST)) for id, base in given["after"].items()
-        ]
+        after = given["after"].items()
+        found += [(PAYLOADS, (customer, id, sort_key(base) if base else EARLIEST, LATEST)) for id, base in after]
     elif call.method == "append":
         for commit in given["commits"]:
             id, event_time, *rest = commit

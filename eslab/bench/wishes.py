@@ -14,13 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from importlib import import_module
-from statistics import median, quantiles
+from statistics import median
 from time import perf_counter
 from typing import Any
 
 from eslab import EventStore, open_store
-from eslab.bench.floors import Step, Target, durabilities, target
-from eslab.bench.measure import Report, Row, versions_of
+from eslab.bench.floors import Step, Target, check_settings, durabilities, target
+from eslab.bench.measure import Report, Row, p99, versions_of
 from eslab.bench.play import live, states
 from eslab.bench.replay import Call, Recorder, Replay, SqliteReplay
 from eslab.domains.downloads import workload
@@ -45,11 +45,9 @@ class Timed:
 
     def row(self, name: str, store: str, settings: Mapping[str, Any]) -> Row:
         """p50, p99 and the median rate."""
-        p99 = quantiles(self.seconds, n=100, method="inclusive")[98]
         spread = (min(self.seconds), max(self.seconds), len(self.rates))
-        return Row(
-            name, store, 1, median(self.seconds), median(self.rates), *spread, {"p99_s": p99, **settings}
-        )  # fmt: skip
+        extra = {"p99_s": p99(self.seconds), **settings}
+        return Row(name, store, 1, median(self.seconds), median(self.rates), *spread, extra)
 
 
 def measure_wishes(
@@ -81,6 +79,8 @@ def _measure_setting(place: Target, durability: str, lives: list[Life], workers:
         store.make_read_tables([table.layout for table in READ_TABLES])
         bare = _replay(place, durability)
         settings = stack.enter_context(closing(bare)).settings() if bare else {}
+        if bare:
+            check_settings("floor", settings, {**settings, **place.expected(durability)})
         for number in workers:
             timed = {"service": Timed(), "floor": Timed()}
             for run in range(runs + 1):

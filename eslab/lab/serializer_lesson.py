@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from html import escape
 from statistics import median
 from time import perf_counter
+from types import MappingProxyType
 from typing import Any
 from zlib import crc32
 
@@ -15,7 +16,7 @@ import altair
 import msgspec
 import pandas
 
-from eslab import Aggregate, Event, EventStore
+from eslab import Aggregate, Command, Event, EventStore, Request
 from eslab.aggregate import serializer_of
 from eslab.errors import Unreadable
 from eslab.event import version
@@ -104,6 +105,29 @@ def formats_chart(compared: pandas.DataFrame) -> charts.Figure:
     )
 
 
+class Sell(Command):
+    """Sell a cake at a price, in whatever money and unit the till counts."""
+
+    cake: str
+    price: int
+
+
+def selling(sold: Any, *more: object) -> Callable[[Any, Sell, Request], list[Event]]:
+    """A handler that records each sale as this class of event, with these values in its further fields."""
+    return lambda till, wish, request: [sold(wish.cake, wish.price, *more)]
+
+
+def till_of(sold: Any, upcasters: Mapping[Any, Any] = MappingProxyType({})) -> Any:
+    """The aggregate type `Till`, which knows this class of sale: how often each was made, as it is read now."""
+
+    def apply(self: Any, event: Any) -> None:
+        self.sales[str(event)] = self.sales.get(str(event), 0) + 1
+
+    apply.__annotations__["event"] = sold
+    namespace = {"apply": apply, "upcasters": upcasters}
+    return msgspec.defstruct("Till", [("sales", dict[str, int], {})], bases=(Aggregate,), namespace=namespace)
+
+
 @dataclass
 class PlainSale:
     """A sale as a plain Python object, in its second version: `currency` came later."""
@@ -144,11 +168,7 @@ def untrusted_bytes() -> pandas.DataFrame:
         cake: str
         euros: int
 
-    class Till(Aggregate):
-        def apply(self, event: Any) -> None:
-            """Only read here."""
-
-    Till.apply.__annotations__["event"] = Sold
+    read = serializer_of(till_of(Sold)).events
     old = object.__new__(PlainSale)
     old.__dict__.update(cake="lemon", euros=4)
     stored = {
@@ -164,7 +184,7 @@ def untrusted_bytes() -> pandas.DataFrame:
     readers: dict[str, Callable[[bytes], object]] = {
         "pickle": lambda data: _sale(pickle.loads(data)),  # noqa: S301 - the bytes were made above
         "JSON": lambda data: json.loads(data),
-        "commit": lambda data: serializer_of(Till).events(data)[0],
+        "commit": lambda data: read(data)[0],
     }
     damages: dict[str, Callable[[str], bytes]] = {
         "bytes of version 1": lambda name: stored[name],
@@ -211,13 +231,7 @@ def _till(number: int, currency: str, price: str, upcasters: Mapping[Any, Any]) 
     required = [field for field in added if len(field) == 2]
     optional = [field for field in added if len(field) == 3]
     fields = [("cake", str), PRICE[price], *required, *optional]
-    sold = msgspec.defstruct("Sold", fields, bases=(Event,), tag=version(number), frozen=True)
-
-    def apply(self: Any, event: Any) -> None:
-        """Only read here."""
-
-    apply.__annotations__["event"] = sold
-    return msgspec.defstruct("Till", [], bases=(Aggregate,), namespace={"apply": apply, "upcasters": upcasters})
+    return till_of(msgspec.defstruct("Sold", fields, bases=(Event,), tag=version(number), frozen=True), upcasters)
 
 
 def _loaded(payloads: Sequence[bytes], fold: Any) -> str:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from eslab import EslabError, open_store
 from eslab.bench import wishes
 from eslab.bench.commands import app
+from eslab.bench.floors import check_settings, target
 from eslab.bench.replay import Recorder, SqliteReplay
 from eslab.domains.downloads.read_tables import READ_TABLES
 from eslab.domains.downloads.service import DownloadService
@@ -75,4 +76,13 @@ def test_a_floor_that_leaves_something_else_is_no_floor(tmp_path: Path) -> None:
         wishes.live(memory, LIVES[-1])
         with pytest.raises(EslabError, match="Expected the floor to leave the states of"):
             wishes._check(memory, LIVES[-1:], bare, LIVES[-1:])
+        bare.close()
+
+
+def test_a_floor_at_another_durability_is_no_floor() -> None:
+    """Sides that promise different things can't be compared."""
+    with target("sqlite", "full") as place, closing(place.open_beside("floor", "full")) as store:
+        bare = SqliteReplay(store.path, "normal")
+        with pytest.raises(EslabError, match=r"Expected floor to run at .*'full'.* can't be compared"):
+            check_settings("floor", bare.settings(), {**bare.settings(), **place.expected("full")})
         bare.close()

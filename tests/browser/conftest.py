@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent.parent
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = ("no-sandbox", "disable-gpu", "disable-background-networking", "disable-component-update", "disable-sync")
 HERE = {"127.0.0.1", "localhost"}
+IDLE = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
 
 
 @pytest.fixture(scope="session")
@@ -90,6 +91,25 @@ def new_window(browser) -> Iterator[Callable[..., Window]]:
 
 
 @pytest.fixture(scope="module")
+def lesson(request, jupyterlab, new_window) -> Window:
+    """The lesson that the module names as LESSON, run to its end."""
+    address, folder = jupyterlab
+    name = f"{request.module.LESSON}.ipynb"
+    shutil.copy(ROOT / "notebooks" / name, folder)
+    window = new_window(f"{address}lab/tree/{name}?reset")
+    window.settled(IDLE, 90)
+    window.command("notebook:run-all-cells")
+    window.page.get_by_text("Not yet: mend the lines").wait_for(timeout=90_000)
+    return window
+
+
+def check_it_ran(lesson: Window) -> None:
+    """No traceback, no script error, no request to the outside."""
+    assert lesson.page.locator(".jp-RenderedText[data-mime-type*=stderr]").count() == 0
+    assert lesson.refused == lesson.errors == []
+
+
+@pytest.fixture(scope="module")
 def jupyterlab(chromium: str, tmp_path_factory) -> Iterator[tuple[str, Path]]:
     """A JupyterLab as `make lab` starts it, on an empty folder, with nobody's own settings: its address, its folder."""
     home, folder = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("lessons")
@@ -119,7 +139,6 @@ def jupyterlab(chromium: str, tmp_path_factory) -> Iterator[tuple[str, Path]]:
 
 
 def _address(runtime: Path, log: Path) -> str:
-
     end = time.monotonic() + 60
     while time.monotonic() < end:
         for info in runtime.glob("jpserver-*.json"):

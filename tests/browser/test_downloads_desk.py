@@ -1,31 +1,16 @@
 """The command desk as a learner meets it: the lesson run from the top in a real JupyterLab, then a wish by keyboard."""
 
-import shutil
-
 import pytest
 
-from tests.browser.conftest import ROOT
+from tests.browser.conftest import check_it_ran
 
 pytestmark = [pytest.mark.browser, pytest.mark.full]
-READY = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
-
-
-@pytest.fixture(scope="module")
-def lesson(jupyterlab, new_window):
-    """The lesson, run to its end."""
-    address, folder = jupyterlab
-    shutil.copy(ROOT / "notebooks" / "02_downloads.ipynb", folder)
-    window = new_window(f"{address}lab/tree/02_downloads.ipynb?reset")
-    window.settled(READY, 90)
-    window.command("notebook:run-all-cells")
-    window.page.get_by_text("Not yet: mend the lines").wait_for(timeout=90_000)
-    return window
+LESSON = "02_downloads"
 
 
 def test_every_cell_ran_and_nothing_was_asked_of_the_network(lesson):
     """No traceback, no script error, no request to the outside."""
-    assert lesson.page.locator(".jp-RenderedText[data-mime-type*=stderr]").count() == 0
-    assert lesson.refused == lesson.errors == []
+    check_it_ran(lesson)
 
 
 def test_a_picker_is_moved_and_a_wish_is_sent_by_keyboard(lesson):

@@ -6,8 +6,7 @@ from itertools import groupby
 
 from cassandra.cluster import Session
 
-from eslab.errors import StoreError
-from eslab.layout import Layout, check_layout
+from eslab.layout import Layout, check_columns, check_layout, quoted
 from eslab.store import ReadRow, no_read_table
 from eslab.stores.cassandra.connection import Options
 from eslab.stores.cassandra.schema import may_make, patiently, table
@@ -24,8 +23,10 @@ COLUMNS = "SELECT table_name, column_name FROM system_schema.columns WHERE keysp
 
 def statements(keyspace: str, layouts: Iterable[Layout]) -> list[str]:
     """The CQL that makes the read tables and the bookmarks beside them."""
-    columns = [table(keyspace, "bookmarks", *BOOKMARKS)]
-    return columns + [table(keyspace, layout.name, *_definition(layout)) for layout in layouts]
+    return [
+        table(keyspace, "bookmarks", *BOOKMARKS),
+        *(table(keyspace, layout.name, *_definition(layout)) for layout in layouts),
+    ]
 
 
 def apply(session: Session, options: Options, layouts: Iterable[Layout]) -> None:
@@ -49,7 +50,7 @@ def insert(layout: Layout) -> str:
     """Writes one row, with the write time and the lifetime of its commit."""
     columns = check_layout(layout).columns
     return (
-        f"INSERT INTO {_quoted(layout.name)} ({_names(columns)}) VALUES ({', '.join('?' * len(columns))}) "  # noqa: S608
+        f"INSERT INTO {quoted(layout.name)} ({quoted(*columns)}) VALUES ({', '.join('?' * len(columns))}) "  # noqa: S608
         "USING TIMESTAMP ? AND TTL ?"
     )
 
@@ -57,13 +58,13 @@ def insert(layout: Layout) -> str:
 @cache
 def select(layout: Layout, given: int) -> str:
     """Reads the rows whose key begins with so many values."""
-    conditions = " AND ".join(f"{_quoted(name)} = ?" for name in check_layout(layout).key[:given])
-    return f"SELECT {_names(layout.columns)} FROM {_quoted(layout.name)} WHERE {conditions}"  # noqa: S608
+    conditions = " AND ".join(f"{quoted(name)} = ?" for name in check_layout(layout).key[:given])
+    return f"SELECT {quoted(*layout.columns)} FROM {quoted(layout.name)} WHERE {conditions}"  # noqa: S608
 
 
 def empty(layout: Layout) -> str:
     """Empties the table: a delete with a write time would hide rows that come later and are stamped earlier."""
-    return f"TRUNCATE {_quoted(check_layout(layout).name)}"
+    return f"TRUNCATE {quoted(check_layout(layout).name)}"
 
 
 def batches(rows: Iterable[ReadRow]) -> Iterator[list[ReadRow]]:
@@ -85,9 +86,9 @@ def _partition(row: ReadRow) -> tuple[str, ...]:
 
 def _definition(layout: Layout) -> tuple[str, str, str]:
     check_layout(layout)
-    columns = ", ".join(f"{_quoted(name)} {TYPES.get(name, 'text')}" for name in layout.columns)
+    columns = ", ".join(f"{quoted(name)} {TYPES.get(name, 'text')}" for name in layout.columns)
     partition, rest = layout.key[: len(layout.partition)], layout.key[len(layout.partition) :]
-    key = f"PRIMARY KEY (({_names(partition)}), {_names(rest)})"
+    key = f"PRIMARY KEY (({quoted(*partition)}), {quoted(*rest)})"
     return f"{columns},\n    {key}", "", "a read table: commits once more, under the key of a query"
 
 
@@ -96,18 +97,5 @@ def _missing(session: Session, options: Options, layouts: Sequence[Layout]) -> l
     for name, column in session.execute(COLUMNS, (options.keyspace,)):
         found.setdefault(name, set()).add(column)
     for layout in layouts:
-        columns = found.get(check_layout(layout).name)
-        if columns and columns != set(layout.columns):
-            raise StoreError(
-                f"Expected the columns {', '.join(layout.columns)} in the read table {layout.name} of {options}, "
-                f"found {', '.join(sorted(columns))}. Give the new layout a new name, and rebuild it."
-            )
+        check_columns(check_layout(layout), found.get(layout.name, ()), options)
     return [layout for layout in layouts if layout.name not in found]
-
-
-def _names(columns: Iterable[str]) -> str:
-    return ", ".join(map(_quoted, columns))
-
-
-def _quoted(name: str) -> str:
-    return f'"{name}"'

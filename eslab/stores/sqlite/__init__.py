@@ -183,7 +183,7 @@ class SqliteStore(EventStore):
 
     def make_read_tables(self, layouts: Sequence[Layout]) -> None:
         with self._file.using() as connection:
-            gone = read_tables.missing(connection, layouts)
+            gone = read_tables.missing(connection, layouts, self.path)
         if gone and self._mode == "ro":
             raise no_read_table(gone[0], self.path)
         if gone:

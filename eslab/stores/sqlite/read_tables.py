@@ -8,8 +8,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from eslab.errors import StoreError
-from eslab.layout import Layout, check_layout
+from eslab.layout import Layout, check_columns, check_layout, quoted
 from eslab.request import from_sort_key, sort_key
 from eslab.store import ReadRow
 
@@ -20,17 +19,13 @@ CUSTOMERS = "SELECT DISTINCT customer_id FROM aggregates WHERE customer_id > ? O
 TYPES = {"event_time": "BLOB", "version": "INTEGER", "payload": "BLOB NOT NULL"}  # all others are TEXT
 
 
-def missing(connection: sqlite3.Connection, layouts: Iterable[Layout]) -> list[Layout]:
+def missing(connection: sqlite3.Connection, layouts: Iterable[Layout], store: object) -> list[Layout]:
     """Those of the layouts that have no table yet; `StoreError` for a table of other columns."""
     gone = []
     for layout in layouts:
         check_layout(layout)
-        found = tuple(row[1] for row in connection.execute(f"PRAGMA table_info({layout.name})"))
-        if found and found != layout.columns:
-            raise StoreError(
-                f"Expected the columns {', '.join(layout.columns)} in the read table {layout.name}, found "
-                f"{', '.join(found)}. Give the new layout a new name, and rebuild it."
-            )
+        found = [row[1] for row in connection.execute(f"PRAGMA table_info({layout.name})")]
+        check_columns(layout, found, store)
         gone += [] if found else [layout]
     return gone
 
@@ -39,9 +34,9 @@ def make(connection: sqlite3.Connection, layouts: Iterable[Layout]) -> None:
     """Make the tables, and that of the bookmarks, where they are missing."""
     connection.execute(BOOKMARKS)
     for layout in layouts:
-        columns = ", ".join(f"{_quoted(name)} {TYPES.get(name, 'TEXT')}" for name in layout.columns)
+        columns = ", ".join(f"{quoted(name)} {TYPES.get(name, 'TEXT')}" for name in layout.columns)
         connection.execute(
-            f"CREATE TABLE IF NOT EXISTS {_quoted(layout.name)} ({columns}, PRIMARY KEY ({_names(layout.key)})) "
+            f"CREATE TABLE IF NOT EXISTS {quoted(layout.name)} ({columns}, PRIMARY KEY ({quoted(*layout.key)})) "
             "WITHOUT ROWID"
         )
 
@@ -57,9 +52,9 @@ def insert(layout: Layout) -> str:
     """Writes one row; of two payloads of one key the greater stays."""
     columns = check_layout(layout).columns
     return (
-        f"INSERT INTO {_quoted(layout.name)} VALUES ({', '.join('?' * len(columns))}) ON CONFLICT DO UPDATE "  # noqa: S608
+        f"INSERT INTO {quoted(layout.name)} VALUES ({', '.join('?' * len(columns))}) ON CONFLICT DO UPDATE "  # noqa: S608
         "SET event_type = excluded.event_type, version = excluded.version, payload = excluded.payload "
-        f"WHERE excluded.payload > {_quoted(layout.name)}.payload"
+        f"WHERE excluded.payload > {quoted(layout.name)}.payload"
     )
 
 
@@ -84,21 +79,13 @@ def read_row(layout: Layout, values: tuple[Any, ...]) -> ReadRow:
 
 def empty(connection: sqlite3.Connection, layout: Layout) -> None:
     """Delete all rows."""
-    connection.execute(f"DELETE FROM {_quoted(check_layout(layout).name)}")  # noqa: S608 - a checked name
+    connection.execute(f"DELETE FROM {quoted(check_layout(layout).name)}")  # noqa: S608 - a checked name
 
 
 @cache
 def _page(layout: Layout, given: int, further: bool) -> str:
     key = check_layout(layout).key
-    conditions = [f"{_quoted(name)} = ?" for name in key[:given]]
+    conditions = [f"{quoted(name)} = ?" for name in key[:given]]
     if further:
-        conditions.append(f"({_names(key[given:])}) > ({', '.join('?' * len(key[given:]))})")
-    return f"SELECT * FROM {_quoted(layout.name)} WHERE {' AND '.join(conditions)} ORDER BY {_names(key)} LIMIT ?"  # noqa: S608
-
-
-def _names(columns: Iterable[str]) -> str:
-    return ", ".join(map(_quoted, columns))
-
-
-def _quoted(name: str) -> str:
-    return f'"{name}"'
+        conditions.append(f"({quoted(*key[given:])}) > ({', '.join('?' * len(key[given:]))})")
+    return f"SELECT * FROM {quoted(layout.name)} WHERE {' AND '.join(conditions)} ORDER BY {quoted(*key)} LIMIT ?"  # noqa: S608
