@@ -65,6 +65,7 @@ MUTANTS = [
     Mutant("G1", "wish.py", "wish_hash(self._command, key) if key else self._wish, key)",
            "wish_hash(self._command, key) if key else self._wish)", ENCRYPTION),
     Mutant("G1", "wish.py", "key = cipher.mark_key(make=True) if cipher else", "key =", ENCRYPTION),
+    Mutant("G1", "stores/memory.py", "                self._table(row.layout)  # says so", "                pass  #", READ_CONTRACT),
     Mutant("G1", "stores/memory.py", "row.commit.payload > partition[key].commit.payload", "True", READ_CONTRACT),
     Mutant("G1", "stores/sqlite/read_tables.py", "WHERE excluded.payload > {quoted(layout.name)}.payload", "WHERE true",
            READ_CONTRACT),

@@ -83,6 +83,8 @@ class MemoryStore(EventStore):
     ) -> None:
         check_append(customer_id, commits, read_rows)
         with self._open():
+            for row in read_rows:
+                self._table(row.layout)  # says so if it isn't there, before anything is written
             for commit in commits:
                 self._log(customer_id, commit.aggregate_id).put(commit)
             self.put_read_rows(read_rows)

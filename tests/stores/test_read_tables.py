@@ -70,6 +70,16 @@ def test_an_append_that_fails_writes_no_read_row(tables: EventStore) -> None:
     assert (everything(tables), found(tables, SHELF, ("ann",))) == ({}, [])
 
 
+@alone
+def test_an_append_to_a_read_table_that_is_not_there_writes_nothing(open_new: Callable[[], EventStore]) -> None:
+    """The commits and their read rows are one: all of them or none."""
+    store = open_new()
+    nowhere = Layout("nowhere", ("customer_id",))
+    with pytest.raises(StoreError, match="nowhere"):
+        store.append("ann", [row()], read_rows=[ReadRow(nowhere, ("ann",), "ann", row())])
+    assert everything(store) == {}
+
+
 def test_a_commit_stands_under_each_of_its_keys(tables: EventStore) -> None:
     """One commit, several rows, each with the whole payload."""
     rows = [on_shelf(row(), "blue"), on_shelf(row(), "red")]

@@ -120,8 +120,8 @@ class CassandraStore(EventStore):
         for id, time in _earliest(commits).items():
             # Written with minus its time, so that the earliest wins.
             batch.add(first, (-_ticks(time), time, customer_id, id))
-        self._add(batch, read_rows)
         with self._plainly(writing=True):
+            self._add(batch, read_rows)
             self._session().execute(batch)
 
     def heads(
