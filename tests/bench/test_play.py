@@ -12,6 +12,7 @@ from eslab.bench.play import play, state_hash
 from eslab.cli import app
 from eslab.domains.downloads.wishes import RequestDownload
 from eslab.domains.downloads.workload import DAY, Taste, customers, life_of
+from tests.conftest import REAL
 from tests.support import new_url
 
 SEED, DAYS, COUNT = 7, 60, 8
@@ -48,6 +49,11 @@ def test_a_life_has_what_lives_have() -> None:
     assert [step.at for step in one] == sorted(step.at for step in one)
 
 
+@pytest.mark.parametrize(
+    "open_new",
+    ["memory", "sqlite", pytest.param("cassandra", marks=REAL), pytest.param("us3", marks=(*REAL, pytest.mark.full))],
+    indirect=True,
+)
 def test_G4_every_store_and_number_of_workers_ends_in_the_same_state(store: EventStore, expected: str) -> None:
     """Memory, SQLite, a real node, three replicas of which one is frozen."""
     played = play(store, COUNT, DAYS, SEED, workers=3)

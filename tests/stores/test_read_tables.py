@@ -70,7 +70,9 @@ def test_an_append_that_fails_writes_no_read_row(tables: EventStore) -> None:
     assert (everything(tables), found(tables, SHELF, ("ann",))) == ({}, [])
 
 
-@alone
+@pytest.mark.parametrize(  # Cassandra waits for the table as long as the store's timeout says
+    "open_new", ["memory", "sqlite", pytest.param("cassandra", marks=(*REAL, pytest.mark.full))], indirect=True
+)
 def test_an_append_to_a_read_table_that_is_not_there_writes_nothing(open_new: Callable[[], EventStore]) -> None:
     """The commits and their read rows are one: all of them or none."""
     store = open_new()
