@@ -7,7 +7,6 @@ wish, encryption, service; then read_table, refile, stores/ and domains/bakery.p
 from eslab.aggregate import Aggregate
 from eslab.bounds import TimeBounds
 from eslab.clock import Clock, ManualClock, system_clock
-from eslab.encryption import KeyProvider
 from eslab.errors import (
     EslabError,
     Forgotten,
@@ -26,6 +25,7 @@ from eslab.errors import (
 )
 from eslab.event import Command, Event, Rejected, version
 from eslab.layout import Layout
+from eslab.payload.encryption import KeyProvider
 from eslab.read_table import ReadTable
 from eslab.repository import Repository
 from eslab.request import Request

@@ -22,7 +22,7 @@ import msgspec
 from eslab import display
 from eslab.errors import InvalidInput
 from eslab.event import Event
-from eslab.serializer import Upcaster, VersionedSerializer
+from eslab.payload.serializer import Upcaster, VersionedSerializer
 from eslab.store import check_id
 
 Address = tuple[type["Aggregate"], str]  # (License, "phone/glow") lives under the id "license:phone/glow"

@@ -23,10 +23,10 @@ class Part(NamedTuple):
 
 
 PARTS = {
-    "bench": Part("eslab.bench.commands", "lab", "Measure what hydration and appends cost on this machine."),
-    "schema": Part("eslab.stores.cassandra.commands", "cassandra", "Make or show the tables in Cassandra."),
-    "read-tables": Part("eslab.read_table_commands", "downloads", "Write read tables anew, or close a gap."),
-    "cluster": Part("eslab.cluster.commands", "cassandra", "Run a real Cassandra on this machine."),
+    "bench": Part("eslab.bench.cli", "lab", "Measure what hydration and appends cost on this machine."),
+    "schema": Part("eslab.operations.schema_commands", "cassandra", "Make or show the tables in Cassandra."),
+    "read-tables": Part("eslab.operations.read_table_commands", "downloads", "Write read tables anew, or close a gap."),
+    "cluster": Part("eslab.cluster.cli", "cassandra", "Run a real Cassandra on this machine."),
 }
 EXTRAS = {"run": "lab", "play": "downloads", **{name: part.extra for name, part in PARTS.items()}}
 
@@ -143,8 +143,8 @@ def inspect(
     import msgspec
     from rich.console import Console
 
-    from eslab import inspection, inspection_text
-    from eslab.schema_lock import aggregates_in
+    from eslab.operations import inspection, inspection_text
+    from eslab.operations.schema_lock import aggregates_in
     from eslab.stores import existing, open_store
 
     types, cipher, broken = aggregates_in(module or []), _cipher(keys, master, customer), 0
@@ -164,7 +164,7 @@ def _cipher(keys: Path | None, master: Path | None, customer: str) -> Any:
         if keys or master:
             raise InvalidInput("Expected --keys and --master together, got one of them. Nothing was read.")
         return None
-    from eslab.encryption import CustomerCipher
+    from eslab.payload.encryption import CustomerCipher
     from eslab.stores.keys import FileKeys
 
     return CustomerCipher(FileKeys(keys, master), customer)
@@ -205,7 +205,7 @@ def schema_lock(
     check: Annotated[bool, typer.Option("--check", help="Only compare; exit code 1 if old rows won't fit.")] = False,
 ) -> None:
     """Keep the shape of every stored event and snapshot, and say which change would strand old rows."""
-    from eslab import schema_lock as lock
+    from eslab.operations import schema_lock as lock
 
     found = lock.aggregates_in(modules or ["eslab.domains"])
     (lock.check if check else lock.write_lock)(file, found)

@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from eslab import display
-from eslab.encoding import encode
 from eslab.errors import InvalidInput
+from eslab.payload.encoding import encode
 
 
 def version(number: int, since: int | None = None) -> Callable[[str], str]:
@@ -135,7 +135,7 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def wish_hash(command: Command, key: bytes = b"") -> bytes:
+def command_hash(command: Command, key: bytes = b"") -> bytes:
     """Eight bytes that tell one wish from another: a hash of the command's type and fields; under a key, if given."""
     return hashlib.blake2b(encode(as_stored(command)), digest_size=8, key=key).digest()
 

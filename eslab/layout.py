@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from eslab.errors import InvalidInput, StoreError
 
-TABLES = ("events", "snapshots", "aggregates", "bookmarks")  # the names that are taken
+TABLES = ("events", "snapshots", "aggregates", "checkpoints")  # the names that are taken
 OF_A_COMMIT = ("aggregate_id", "event_time", "event_type", "version", "payload")  # the columns of a row, in order
 NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 

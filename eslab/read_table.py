@@ -12,7 +12,7 @@ own `apply`. So late and concurrent commits give the same answer as hydration do
 the same one wins here (G1); a damaged row is named (G8); old versions are read (G9); what is encrypted stays so.
 
 Rows in the customer's partition are part of the append. Others are written right after it, and once more when the
-request is repeated; what a crash left out, `eslab read-tables catch-up` writes (eslab/refile.py).
+request is repeated; what a crash left out, `eslab read-tables catch-up` writes (eslab/operations/rebuild.py).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

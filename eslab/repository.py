@@ -17,14 +17,14 @@ from eslab import display
 from eslab.aggregate import Address, Aggregate, address, aggregate_id, serializer_of, type_name
 from eslab.bounds import TimeBounds
 from eslab.clock import Clock
-from eslab.encryption import CustomerCipher, KeyProvider, is_locked
 from eslab.errors import Forgotten, HistoryGone, InvalidInput, Unreadable
 from eslab.event import Command, Event
+from eslab.payload.encryption import CustomerCipher, KeyProvider, is_encrypted_snapshot
 from eslab.read_table import Found, ReadTable
 from eslab.request import Request, latest_at, time_of
 from eslab.snapshot import Hydration, SnapshotPolicy, newest_base, snapshot_of
-from eslab.store import Commit, EventStore, Head, Reach, ReadRow, StoredSnapshot, check_id, place, unreadable
-from eslab.wish import Wish
+from eslab.store import Commit, Consistency, EventStore, Head, ReadRow, StoredSnapshot, check_id, place, unreadable
+from eslab.unit_of_work import UnitOfWork
 
 if TYPE_CHECKING:
     import pandas
@@ -109,10 +109,10 @@ class Repository:
             states.append(Found(customer_id, key, hydration.state))
         return states
 
-    def begin(self, customer_id: str, request: Request, command: Command) -> Wish:
+    def begin(self, customer_id: str, request: Request, command: Command) -> UnitOfWork:
         """Begin a wish: `load` what it touches, `add` events, `append` them as one."""
         check_id("customer id", customer_id)
-        return Wish(self, customer_id, request, command)
+        return UnitOfWork(self, customer_id, request, command)
 
     def build_snapshot(
         self,
@@ -129,13 +129,13 @@ class Repository:
         policy = policy or SnapshotPolicy()
         where, cipher = (aggregate_type, key), self.cipher(customer_id, [aggregate_type])
         up_to = latest_at(self.clock() - self.bounds.fold_after)
-        heads = self.heads(customer_id, [where], reach=Reach.EVERYWHERE)
-        hydration = self.fold(customer_id, heads, up_to, Reach.EVERYWHERE, cipher)[where]
+        heads = self.heads(customer_id, [where], consistency=Consistency.EVERYWHERE)
+        hydration = self.fold(customer_id, heads, up_to, Consistency.EVERYWHERE, cipher)[where]
         if hydration.tail < policy.every:
             return None
         snapshot = snapshot_of(hydration, up_to)
         if cipher:
-            snapshot = cipher.lock_snapshot(aggregate_id(where), snapshot)
+            snapshot = cipher.encrypt_snapshot(aggregate_id(where), snapshot)
         self.store.save_snapshot(customer_id, aggregate_id(where), snapshot)
         kept = (up_to, heads[where].floor)  # what stands on the floor is the base of last resort
         older = [s for s in heads[where].snapshots if s.fold == snapshot.fold and s.up_to not in kept]
@@ -180,7 +180,7 @@ class Repository:
         check_id("customer id", customer_id)
         self._keys().destroy(customer_id)
         for id, head in self.store.heads_of_type(customer_id, "").items():
-            for snapshot in filter(is_locked, head.snapshots):
+            for snapshot in filter(is_encrypted_snapshot, head.snapshots):
                 self.store.delete_snapshot(customer_id, id, snapshot.up_to, snapshot.fold)
         for forget in also:
             forget(customer_id)
@@ -196,7 +196,7 @@ class Repository:
     ) -> Sequence[Event]:
         """The events of one row; `Unreadable` names it."""
         if cipher and aggregate_type.encrypted:
-            commit = _unlocked(customer_id, commit, cipher)
+            commit = _decrypted(customer_id, commit, cipher)
         try:
             return serializer_of(aggregate_type).events(commit.payload)
         except Unreadable as error:
@@ -222,7 +222,7 @@ class Repository:
         customer_id: str,
         addresses: Iterable[Address],
         event_time: UUID | None = None,
-        reach: Reach = Reach.LOCAL,
+        consistency: Consistency = Consistency.LOCAL,
     ) -> dict[Address, Head]:
         """What the store knows of each aggregate before its commits are read: the first wait."""
         check_id("customer id", customer_id)
@@ -231,7 +231,7 @@ class Repository:
             raise InvalidInput(
                 f"Expected one aggregate type for each id, got {sorted(ids.values())}; one is there twice."
             )
-        heads = self.store.heads(customer_id, list(ids.values()), event_time, reach)
+        heads = self.store.heads(customer_id, list(ids.values()), event_time, consistency)
         return {where: heads[id] for where, id in ids.items()}
 
     def fold(
@@ -239,14 +239,14 @@ class Repository:
         customer_id: str,
         heads: Mapping[Address, Head],
         up_to: UUID | None = None,
-        reach: Reach = Reach.LOCAL,
+        consistency: Consistency = Consistency.LOCAL,
         cipher: CustomerCipher | None = None,
     ) -> dict[Address, Hydration[Any]]:
         """Fold the commits after each newest usable base: the second wait."""
         cipher = cipher or self.cipher(customer_id, [aggregate_type for aggregate_type, _ in heads])
         found = {where: _base(customer_id, where, head, up_to, cipher) for where, head in heads.items()}
         by_id = {aggregate_id(where): hydration for where, hydration in found.items()}
-        with closing(self._pages(customer_id, by_id, up_to, reach, cipher)) as pages:
+        with closing(self._pages(customer_id, by_id, up_to, consistency, cipher)) as pages:
             for id, payloads in pages:
                 try:
                     _apply_page(by_id[id], payloads)
@@ -268,25 +268,25 @@ class Repository:
         customer_id: str,
         found: Mapping[str, Hydration[Any]],
         up_to: UUID | None,
-        reach: Reach,
+        consistency: Consistency,
         cipher: CustomerCipher | None,
     ) -> Generator[tuple[str, Sequence[bytes]], None, None]:
         """The plain payloads after each base, in one wait: if a type is encrypted all are read with their keys."""
         after = {id: hydration.base for id, hydration in found.items()}
         if cipher is None:
-            yield from self.store.read_many(customer_id, after, up_to, reach)
+            yield from self.store.read_many(customer_id, after, up_to, consistency)
             return
-        with closing(self.store.rows_many(customer_id, after, up_to, reach)) as pages:
+        with closing(self.store.rows_many(customer_id, after, up_to, consistency)) as pages:
             for id, commits in pages:
                 if found[id].state.encrypted:
-                    commits = [_unlocked(customer_id, commit, cipher) for commit in commits]
+                    commits = [_decrypted(customer_id, commit, cipher) for commit in commits]
                 yield id, [commit.payload for commit in commits]
 
     def _apply_rows(
         self, customer_id: str, hydration: Hydration[Any], commits: Sequence[Commit], cipher: CustomerCipher | None
     ) -> None:
         """Fold rows that were read with their keys."""
-        plain = [_unlocked(customer_id, commit, cipher) for commit in commits] if cipher else commits
+        plain = [_decrypted(customer_id, commit, cipher) for commit in commits] if cipher else commits
         try:
             _apply_page(hydration, [commit.payload for commit in plain])
         except Unreadable:
@@ -311,13 +311,13 @@ def _base(
     customer_id: str, where: Address, head: Head, up_to: UUID | None, cipher: CustomerCipher | None
 ) -> Hydration[Any]:
     id = aggregate_id(where)
-    unlock = partial(cipher.unlock_snapshot, id) if cipher and where[0].encrypted else None
+    unlock = partial(cipher.decrypt_snapshot, id) if cipher and where[0].encrypted else None
     return newest_base(where[0], head, up_to, place(customer_id, id), unlock)
 
 
-def _unlocked(customer_id: str, commit: Commit, cipher: CustomerCipher) -> Commit:
+def _decrypted(customer_id: str, commit: Commit, cipher: CustomerCipher) -> Commit:
     try:
-        return cipher.unlock(commit)
+        return cipher.decrypt(commit)
     except Unreadable as error:
         raise unreadable(customer_id, commit, error) from error
 

@@ -16,8 +16,8 @@ from eslab import display
 from eslab.aggregate import Aggregate, address
 from eslab.bounds import TimeBounds
 from eslab.clock import Clock
-from eslab.encryption import KeyProvider
 from eslab.event import Command, Event, Rejected
+from eslab.payload.encryption import KeyProvider
 from eslab.repository import Repository
 from eslab.request import Request
 from eslab.store import EventStore
@@ -68,16 +68,16 @@ class AggregateService(Generic[State]):
         that needs no event. Raises `OutOfTime`, `RequestConflict`, `Forgotten`, `OutcomeUnknown` and
         `StoreError`; after the last two, send the same request again.
         """
-        wish = self.repository.begin(customer_id, request, command)
-        (state,) = wish.load(address(self.aggregate_type, aggregate_id))
-        if not wish.recorded:
+        work = self.repository.begin(customer_id, request, command)
+        (state,) = work.load(address(self.aggregate_type, aggregate_id))
+        if not work.recorded:
             try:
                 events = self.handle(state, command, request)
             except Rejected as rejected:
                 return rejected
-            wish.add(state, *events)
-            wish.append()
-        return Accepted(request, wish.events(state), state, wish.recorded)
+            work.add(state, *events)
+            work.append()
+        return Accepted(request, work.events(state), state, work.recorded)
 
     def load(self, customer_id: str, aggregate_id: str, as_of: datetime | None = None) -> State:
         """The state of one aggregate, now or as of a past moment."""

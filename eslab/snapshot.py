@@ -13,10 +13,10 @@ from uuid import UUID
 
 from eslab.aggregate import Aggregate, type_name
 from eslab.errors import HistoryGone, InvalidInput, Unreadable
+from eslab.payload.serializer import decode_snapshot, encode_snapshot
+from eslab.payload.upcast import FoldStep
 from eslab.request import sort_key, time_of
-from eslab.serializer import open_snapshot, seal_snapshot
 from eslab.store import Head, StoredSnapshot
-from eslab.upcast import FoldStep
 
 State = TypeVar("State", bound=Aggregate)
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Hydration(Generic[State]):
 def snapshot_of(hydration: Hydration, up_to: UUID) -> StoredSnapshot:
     """The row that keeps a hydration up to and including `up_to`."""
     state = hydration.state
-    payload = seal_snapshot(type_name(type(state)), hydration.commits, state)
+    payload = encode_snapshot(type_name(type(state)), hydration.commits, state)
     return StoredSnapshot(up_to, state.fold_version, payload)
 
 
@@ -70,7 +70,7 @@ def newest_base(
     tried = []
     for snapshot in usable(aggregate_type, head, up_to):
         try:
-            state, commits = open_base(aggregate_type, unlock(snapshot) if unlock else snapshot)
+            state, commits = decode_base(aggregate_type, unlock(snapshot) if unlock else snapshot)
             return Hydration(state, snapshot.up_to, commits)
         except Unreadable as error:
             tried.append(snapshot.up_to)
@@ -80,10 +80,10 @@ def newest_base(
     return Hydration(aggregate_type())
 
 
-def open_base(aggregate_type: type[State], snapshot: StoredSnapshot) -> tuple[State, int]:
+def decode_base(aggregate_type: type[State], snapshot: StoredSnapshot) -> tuple[State, int]:
     """The state of a snapshot, upcast if an older fold saved it, and how many commits it adds up."""
     steps = _steps(aggregate_type, snapshot.fold) or ()
-    return open_snapshot(snapshot.payload, type_name(aggregate_type), aggregate_type, steps)
+    return decode_snapshot(snapshot.payload, type_name(aggregate_type), aggregate_type, steps)
 
 
 def usable(aggregate_type: type[Aggregate], head: Head, up_to: UUID | None = None) -> Iterator[StoredSnapshot]:

@@ -22,7 +22,7 @@ from eslab.request import sort_key, time_of
 MAX_ID_BYTES = 1024  # far below what a Cassandra key can hold (65,535 in all), far above what an id needs
 
 
-class Reach(Enum):
+class Consistency(Enum):
     """How far a read or write reaches before it counts as done; a store on one machine treats all alike."""
 
     LOCAL = "a majority of this region's replicas"
@@ -87,7 +87,7 @@ class EventStore(Protocol):
         self,
         customer_id: str,
         commits: Sequence[Commit],
-        reach: Reach = Reach.LOCAL,
+        consistency: Consistency = Consistency.LOCAL,
         read_rows: Sequence[ReadRow] = (),
     ) -> None:
         """Write all commits, their directory entries and these rows of the customer, or none: one atomic write.
@@ -102,12 +102,14 @@ class EventStore(Protocol):
         customer_id: str,
         aggregate_ids: Sequence[str],
         event_time: UUID | None = None,
-        reach: Reach = Reach.LOCAL,
+        consistency: Consistency = Consistency.LOCAL,
     ) -> dict[str, Head]:
         """Directory entry, snapshots and the commit at `event_time` of each aggregate: one wait."""
         ...
 
-    def heads_of_type(self, customer_id: str, prefix: str, reach: Reach = Reach.LOCAL) -> dict[str, Head]:
+    def heads_of_type(
+        self, customer_id: str, prefix: str, consistency: Consistency = Consistency.LOCAL
+    ) -> dict[str, Head]:
         """The heads of the customer's aggregates whose ids start with `prefix`, in order: one wait."""
         ...
 
@@ -116,7 +118,7 @@ class EventStore(Protocol):
         customer_id: str,
         after: Mapping[str, UUID | None],
         up_to: UUID | None = None,
-        reach: Reach = Reach.LOCAL,
+        consistency: Consistency = Consistency.LOCAL,
     ) -> Generator[tuple[str, Sequence[bytes]], None, None]:
         """Payloads of each aggregate in order, `after` exclusive, `up_to` inclusive, a page at a time.
 
@@ -129,7 +131,7 @@ class EventStore(Protocol):
         customer_id: str,
         after: Mapping[str, UUID | None],
         up_to: UUID | None = None,
-        reach: Reach = Reach.LOCAL,
+        consistency: Consistency = Consistency.LOCAL,
     ) -> Generator[tuple[str, Sequence[Commit]], None, None]:
         """The same commits with their keys, in as many waits: slower, for what is encrypted with its key (docs)."""
         ...
@@ -150,7 +152,9 @@ class EventStore(Protocol):
         """Delete one snapshot that newer ones have made needless."""
         ...
 
-    def delete_snapshots(self, customer_id: str, aggregate_id: str, since: UUID, reach: Reach = Reach.LOCAL) -> None:
+    def delete_snapshots(
+        self, customer_id: str, aggregate_id: str, since: UUID, consistency: Consistency = Consistency.LOCAL
+    ) -> None:
         """Delete every snapshot whose `up_to` is `since` or later, of every fold."""
         ...
 
@@ -169,12 +173,12 @@ class EventStore(Protocol):
         """
         ...
 
-    def put_read_rows(self, rows: Sequence[ReadRow], reach: Reach = Reach.LOCAL) -> None:
+    def put_read_rows(self, rows: Sequence[ReadRow], consistency: Consistency = Consistency.LOCAL) -> None:
         """Write rows of any partitions; those of one partition of one table at once. Again changes nothing (G1)."""
         ...
 
     def read_rows(
-        self, layout: Layout, keys: Sequence[tuple[str, ...]], reach: Reach = Reach.LOCAL
+        self, layout: Layout, keys: Sequence[tuple[str, ...]], consistency: Consistency = Consistency.LOCAL
     ) -> Generator[Sequence[ReadRow], None, None]:
         """The rows whose keys begin with one of `keys`, each a whole partition or less; a page at a time, in order.
 
@@ -186,15 +190,15 @@ class EventStore(Protocol):
         """Delete all of its rows, so that it can be built anew."""
         ...
 
-    def customers(self, after: str = "", reach: Reach = Reach.LOCAL) -> Generator[str, None, None]:
+    def customers(self, after: str = "", consistency: Consistency = Consistency.LOCAL) -> Generator[str, None, None]:
         """All customers who have an aggregate, in an order that stays the same; those behind `after`."""
         ...
 
-    def bookmark(self, name: str) -> str:
-        """How far a long piece of work has come, as `set_bookmark` last kept it; empty if never."""
+    def checkpoint(self, name: str) -> str:
+        """How far a long piece of work has come, as `set_checkpoint` last kept it; empty if never."""
         ...
 
-    def set_bookmark(self, name: str, text: str) -> None:
+    def set_checkpoint(self, name: str, text: str) -> None:
         """Keep how far a long piece of work has come."""
         ...
 

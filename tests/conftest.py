@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from eslab import EventStore, ManualClock, Repository, open_store
-from tests.cassandra import frozen_store, node, opener, regions, three_regions, us3  # noqa: F401 - fixtures
-from tests.support import START, new_url
+from tests.support.cassandra import frozen_store, node, opener, regions, three_regions, us3  # noqa: F401 - fixtures
+from tests.support.sample import START, new_url
 
 REAL = (pytest.mark.cassandra, pytest.mark.timeout(600))  # the first test that needs a cluster waits for it
 KINDS = [

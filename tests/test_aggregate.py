@@ -6,7 +6,7 @@ import pytest
 
 from eslab import Aggregate, InvalidInput
 from eslab.aggregate import address, aggregate_id, event_types, serializer_of, type_name
-from tests.support import Card, Counted, Counter, Stamped, Voided
+from tests.support.sample import Card, Counted, Counter, Stamped, Voided
 
 
 class License(Aggregate):

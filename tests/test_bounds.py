@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eslab import InvalidInput, OutOfTime, Request, TimeBounds
-from tests.support import HOUR, MINUTE, START
+from tests.support.sample import HOUR, MINUTE, START
 
 SECOND, TICK = timedelta(seconds=1), timedelta(milliseconds=1)
 SPANS = st.timedeltas(timedelta(0), timedelta(days=3))

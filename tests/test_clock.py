@@ -6,7 +6,7 @@ import pytest
 
 from eslab import InvalidInput, ManualClock, system_clock
 from eslab.clock import from_ms, to_ms
-from tests.support import HOUR, ROOT, START
+from tests.support.sample import HOUR, ROOT, START
 
 
 def test_G10_a_manual_clock_moves_only_when_told_to() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from eslab import Command, Event, InvalidInput, Rejected, version
-from eslab.event import is_tag, split_tag, tag_of, wish_hash
-from tests.support import Count, Counted
+from eslab.event import command_hash, is_tag, split_tag, tag_of
+from tests.support.sample import Count, Counted
 
 
 class Priced(Event, tag=version(3)):
@@ -78,8 +78,10 @@ def test_what_happened_or_was_wished_cannot_change(thing: Any) -> None:
 def test_G1_a_wish_is_told_by_type_and_fields() -> None:
     """Eight bytes, the same on every machine: another type or another field is another wish."""
     plain = b"\x82\xa4type\xa5Count\xa4what\xa3tea"  # amount has its default
-    assert wish_hash(Count("tea")) == hashlib.blake2b(plain, digest_size=8).digest()
-    assert len({wish_hash(wish) for wish in (Count("tea"), Count("tea", 2), Count("Tea"), Recount("tea"))}) == 4
+    assert command_hash(Count("tea")) == hashlib.blake2b(plain, digest_size=8).digest()
+    assert (
+        len({command_hash(command) for command in (Count("tea"), Count("tea", 2), Count("Tea"), Recount("tea"))}) == 4
+    )
 
 
 def test_G7_a_rejection_says_rule_limit_and_count() -> None:

@@ -1,9 +1,9 @@
-"""The tests of each promise catch its mutants: lines of the code changed, listed in `tests/mutants.py`."""
+"""The tests of each promise catch its mutants: lines of the code changed, listed in `tests/support/mutants.py`."""
 
 import pytest
 
-from tests.mutants import MUTANTS, Mutant, caught
-from tests.support import ROOT
+from tests.support.mutants import MUTANTS, Mutant, caught
+from tests.support.sample import ROOT
 
 
 def test_every_promise_has_a_mutant() -> None:

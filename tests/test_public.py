@@ -11,7 +11,7 @@ from eslab import errors
 from eslab.store import EventStore
 from eslab.stores.memory import MemoryStore
 from eslab.stores.sqlite import SqliteStore
-from tests.support import ROOT
+from tests.support.sample import ROOT
 
 PUBLIC = {name for name, thing in vars(eslab).items() if not (name.startswith("_") or inspect.ismodule(thing))}
 STORES = [MemoryStore, SqliteStore]

@@ -27,7 +27,7 @@ from eslab.layout import Layout
 from eslab.read_table import ReadTable
 from eslab.store import ReadRow
 from eslab.stores.keys import MemoryKeys
-from tests.support import (
+from tests.support.sample import (
     DAYS,
     MINUTE,
     SHELF,
@@ -226,10 +226,10 @@ def test_what_is_encrypted_stays_so_and_is_forgotten_here_too(store: EventStore,
     """A row holds the commit's ciphertext; who was forgotten is left out, and all others stay."""
     repository = Repository(store, clock, keys=MemoryKeys(), read_tables=[SECRETS])
     for customer in ("ann", "bob"):
-        wish = repository.begin(customer, at(0, customer), Count("a"))
-        (secret,) = wish.load((Secret, "1"))
-        wish.add(secret, Stamped(7))
-        wish.append()
+        work = repository.begin(customer, at(0, customer), Count("a"))
+        (secret,) = work.load((Secret, "1"))
+        work.add(secret, Stamped(7))
+        work.append()
     (page,) = store.read_rows(DAYS, [("monday", "0")])
     assert [row.commit.event_type for row in page] == ["(encrypted)", "(encrypted)"]
     assert not any(b"Stamped" in row.commit.payload for row in page)

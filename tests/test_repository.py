@@ -27,10 +27,10 @@ from eslab import (
     Unreadable,
     open_store,
 )
-from eslab.event import wish_hash
+from eslab.event import command_hash
 from eslab.request import latest_at
-from eslab.store import Commit, Reach
-from tests.support import (
+from eslab.store import Commit, Consistency
+from tests.support.sample import (
     DAY,
     HOUR,
     MINUTE,
@@ -132,7 +132,7 @@ def test_all_of_a_type_are_loaded_in_two_waits(store: EventStore, clock: ManualC
     for number in range(5):
         append(store, (1, Counted("tea")), id=f"counter:{number}")
     assert len(Repository(faulty, clock).load_all("ann", Counter)) == 5
-    assert faulty.calls == [("read_many", Reach.LOCAL)]  # heads_of_type is the other one
+    assert faulty.calls == [("read_many", Consistency.LOCAL)]  # heads_of_type is the other one
 
 
 @given(LOG, st.randoms(use_true_random=False))
@@ -218,14 +218,14 @@ def test_G5_a_snapshot_is_built_from_a_read_of_every_region(store: EventStore, c
     faulty = Faulty(store)
     clock.advance(30 * HOUR)
     assert Repository(faulty, clock).build_snapshot("ann", Counter, "1", ONE)
-    assert faulty.calls == [("heads", Reach.EVERYWHERE), ("read_many", Reach.EVERYWHERE)]
+    assert faulty.calls == [("heads", Consistency.EVERYWHERE), ("read_many", Consistency.EVERYWHERE)]
 
 
 def test_G5_no_snapshot_is_built_while_a_region_is_cut_off(store: EventStore, clock: ManualClock) -> None:
     """It only makes hydration longer; nothing is written."""
     fill(store, 3)
     before, faulty = everything(store), Faulty(store)
-    faulty.refuse[Reach.EVERYWHERE] = StoreUnavailable("Asia is cut off")
+    faulty.refuse[Consistency.EVERYWHERE] = StoreUnavailable("Asia is cut off")
     clock.advance(30 * HOUR)
     with pytest.raises(StoreUnavailable, match="Asia"):
         Repository(faulty, clock).build_snapshot("ann", Counter, "1", ONE)
@@ -272,9 +272,9 @@ def test_G6_the_policy_spares_what_stands_on_the_floor(
         clock.now = LATER + day * DAY
         repository.build_snapshot("ann", Counter, "1", SnapshotPolicy(1, keep=1))
     late = Request.at(START + 6 * HOUR, "from another region")
-    store.append("ann", commits(late, {"counter:1": [Counted("tea")]}, wish_hash(Count("tea"))))
-    wish = repository.begin("ann", late, Count("tea"))
-    assert wish.load((Counter, "1")) == (Counter({"tea": 4}),)
+    store.append("ann", commits(late, {"counter:1": [Counted("tea")]}, command_hash(Count("tea"))))
+    work = repository.begin("ann", late, Count("tea"))
+    assert work.load((Counter, "1")) == (Counter({"tea": 4}),)
 
 
 def test_G6_without_its_snapshots_only_the_cost_changes(
@@ -483,7 +483,7 @@ def test_a_long_log_needs_no_more_memory_than_a_short_one(tmp_path: Path, number
 RESIDENT = """
 import resource, sys
 from eslab import ManualClock, Repository, open_store
-from tests.support import START
+from tests.support.sample import START
 from tests.test_repository import Total
 number = Repository(open_store(sys.argv[1]), ManualClock(START)).load("ann", Total, "1").number
 print(number, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

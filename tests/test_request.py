@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from eslab import InvalidInput, ManualClock, Request
 from eslab.clock import from_ms
 from eslab.request import LATEST_MS, from_sort_key, latest_at, sort_key, time_of
-from tests.support import START, cassandra_order
+from tests.support.sample import START, cassandra_order
 
 UNIX_MS = st.integers(0, LATEST_MS) | st.sampled_from([0, 1, LATEST_MS - 1, LATEST_MS])
 LOW_BYTES = st.binary(min_size=7, max_size=7) | st.sampled_from([b"\x7f" * 7, b"\x80" * 7, b"\0" * 7, b"\xff" * 7])

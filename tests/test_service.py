@@ -23,9 +23,9 @@ from eslab import (
     StoreUnavailable,
     TimeBounds,
 )
-from eslab.event import wish_hash
-from eslab.store import Reach
-from tests.support import (
+from eslab.event import command_hash
+from eslab.store import Consistency
+from tests.support.sample import (
     DAY,
     HOUR,
     LIMIT,
@@ -52,9 +52,9 @@ def service(store: EventStore, clock: ManualClock) -> Service:
     return AggregateService(store, Counter, handle, clock)
 
 
-def send(service: Service, wish: Count, request: Request) -> Accepted[Counter]:
+def send(service: Service, command: Count, request: Request) -> Accepted[Counter]:
     """Ann's wish about her first counter, which is granted."""
-    answer = service.send("ann", "counter:1", wish, request)
+    answer = service.send("ann", "counter:1", command, request)
     assert isinstance(answer, Accepted)
     return answer
 
@@ -63,7 +63,7 @@ def test_an_accepted_wish_becomes_events(service: Service, store: EventStore) ->
     """The answer holds the request, its events and the new state; the log holds one row."""
     answer = send(service, Count("tea", 2), at())
     assert answer == Accepted(at(), [Counted("tea", 2)], Counter({"tea": 2}), repeated=False)
-    assert rows(store) == commits(at(), {"counter:1": [Counted("tea", 2)]}, wish_hash(Count("tea", 2)))
+    assert rows(store) == commits(at(), {"counter:1": [Counted("tea", 2)]}, command_hash(Count("tea", 2)))
 
 
 def test_a_wish_that_is_fulfilled_already_needs_no_event(service: Service, store: EventStore) -> None:
@@ -205,7 +205,7 @@ def test_a_hydration_and_an_append_are_three_calls(store: EventStore, clock: Man
     """Two waits to read, one to write."""
     faulty = Faulty(store)
     AggregateService(faulty, Counter, handle, clock).send("ann", "counter:1", Count("tea"), at())
-    assert faulty.calls == [(name, Reach.LOCAL) for name in ("heads", "read_many", "append")]
+    assert faulty.calls == [(name, Consistency.LOCAL) for name in ("heads", "read_many", "append")]
 
 
 WISHES = st.lists(
@@ -223,10 +223,10 @@ def test_law_what_was_answered_is_what_the_next_hydration_shows(open_new: OpenNe
     """Whatever order wishes come in, repeats and refusals among them; and a rejection changes no row."""
     store, clock = open_new(), ManualClock(START)
     service = AggregateService(store, Counter, handle, clock)
-    for minutes, key, wish in [*wishes, *wishes]:
+    for minutes, key, command in [*wishes, *wishes]:
         before = everything(store)
         try:
-            answer = service.send("ann", f"counter:{key}", wish, at(minutes, f"{key} {wish}"))
+            answer = service.send("ann", f"counter:{key}", command, at(minutes, f"{key} {command}"))
         except OutOfTime:
             answer = Rejected("time", "too late")
         if isinstance(answer, Accepted):

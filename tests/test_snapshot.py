@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 from eslab import Aggregate, HistoryGone, Hydration, InvalidInput, SnapshotPolicy
-from eslab.serializer import open_snapshot, seal_snapshot
+from eslab.payload.serializer import decode_snapshot, encode_snapshot
 from eslab.snapshot import newest_base, snapshot_of
 from eslab.store import Head, StoredSnapshot
-from tests.support import Counted, Counter, at, snapshot
+from tests.support.sample import Counted, Counter, at, snapshot
 
 STATES = {minutes: Counter({"tea": minutes}) for minutes in range(1, 6)}
 
@@ -93,7 +93,7 @@ def test_G6_a_fold_from_which_no_steps_lead_is_passed_over(caplog: pytest.LogCap
     """One of the future, one before the first step, one whose step fails; where history is gone, that is said."""
     future = snapshot(at(2), STATES[2], 2)._replace(fold=4)
     ancient = snapshot(at(2), STATES[2], 2)._replace(fold=0)
-    failing = StoredSnapshot(at(2).event_time, 1, seal_snapshot("counter", 2, Tally({"tea": 2})))
+    failing = StoredSnapshot(at(2).event_time, 1, encode_snapshot("counter", 2, Tally({"tea": 2})))
     for unusable in future, ancient, failing:
         assert tally(unusable) == Hydration(Tally())
         with pytest.raises(HistoryGone, match="folded by version 3; found"):
@@ -142,7 +142,7 @@ def test_a_snapshot_keeps_state_fold_and_number() -> None:
     """The row of a hydration, up to a moment."""
     stored = snapshot_of(Hydration(STATES[2], None, commits=7), at(2).event_time)
     assert (stored.up_to, stored.fold) == (at(2).event_time, 1)
-    assert open_snapshot(stored.payload, "counter", Counter) == (STATES[2], 7)
+    assert decode_snapshot(stored.payload, "counter", Counter) == (STATES[2], 7)
 
 
 def test_a_hydration_reads_as_a_sentence() -> None:

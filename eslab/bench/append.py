@@ -22,7 +22,7 @@ from uuid import uuid4
 
 from eslab import AggregateService, EventStore, ManualClock, Repository
 from eslab.aggregate import aggregate_id
-from eslab.bench.floors import Floor, Step, Target, check_settings, durabilities, target
+from eslab.bench.baselines import Floor, Step, Target, check_settings, durabilities, target
 from eslab.bench.measure import Report, Row, single_row, versions_of
 from eslab.bench.peers import Peer, open_peer
 from eslab.bench.sample import BEGAN, CUSTOMER, AddColor, ColorAdded, Frosting, color, commit, handle, request
@@ -92,10 +92,10 @@ def _own(store: EventStore, run: str, batch: int) -> Iterator[Appender]:
     def append(number: int) -> Step:
         asked, key = request(number), f"append {run} {number % SPREAD}"
         clock.now = asked.time
-        wish = repository.begin(CUSTOMER, asked, AddColor(color(number)))
-        (frosting,) = wish.load((Frosting, key))
-        wish.add(frosting, ColorAdded(color(number)))
-        return wish.append
+        work = repository.begin(CUSTOMER, asked, AddColor(color(number)))
+        (frosting,) = work.load((Frosting, key))
+        work.add(frosting, ColorAdded(color(number)))
+        return work.append
 
     def send(number: int) -> Step:
         asked, id = request(number), f"frosting:wish {run} {number % SPREAD}"

@@ -1,134 +1,152 @@
-"""`eslab bench`: the commands. What they measure is imported when one of them runs."""
+"""What whole wishes cost: the download service on a workload, beside the very same statements by the bare driver.
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+    service   `DownloadService`: look-up, hydration, rules, decision, append, read tables
+    floor     what the service asked of its store for these wishes, sent again in the same order and as many waits,
+              answers dropped: bare sqlite3 at the same durability, or the bare Cassandra driver
 
-import typer
-from typer.core import TyperCommand
+Customers are spread over the workers; one customer's wishes come one after the other. Each run has customers of its own
+who live the same lives, so every run finds the rows that the one before found.
+"""
 
-if TYPE_CHECKING:
-    from eslab.bench.measure import Report
+import gc
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from importlib import import_module
+from statistics import median
+from time import perf_counter
+from typing import Any
 
-app = typer.Typer(
-    help="Measure what eslab costs on this machine, beside a bare floor and a peer.", no_args_is_help=True
+from eslab import EventStore, open_store
+from eslab.bench.baselines import Step, Target, check_settings, durabilities, target
+from eslab.bench.measure import Report, Row, p99, versions_of
+from eslab.bench.play import live, states
+from eslab.bench.replay import Call, Recorder, Replay, SqliteReplay
+from eslab.domains.downloads import workload
+from eslab.domains.downloads.read_tables import READ_TABLES
+from eslab.errors import EslabError
+
+CUSTOMERS, DAYS, SEED, RUNS = 100, 120, 7, 3
+WORKERS = (1, 8, 32)
+NOTE = (
+    "Made-up lives on one machine whose cores store and service share: this can't show a network, replicas, real "
+    "customers, or rules of your own."
 )
+Life = Sequence[workload.Step]
 
 
-class SeveralValues(TyperCommand):
-    """A command whose option takes several values: `--events 1000 10000` or `--events 1000 --events 10000`."""
+@dataclass
+class Timed:
+    """The wishes of all runs of one side: the seconds of each wish, and wishes a second of each run."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, [*repeat_option("--workers", repeat_option("--events", args))])
+    seconds: list[float] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
 
-
-def repeat_option(option: str, args: Iterable[str]) -> Iterator[str]:
-    """Write `option` again before each further value that follows it."""
-    taking = first = False
-    for arg in args:
-        if arg == option:
-            taking = first = True
-        elif arg.startswith("-"):
-            taking = False
-        elif taking and not first:
-            yield option
-        else:
-            first = False
-        yield arg
+    def row(self, name: str, store: str, settings: Mapping[str, Any]) -> Row:
+        """p50, p99 and the median rate."""
+        spread = (min(self.seconds), max(self.seconds), len(self.rates))
+        extra = {"p99_s": p99(self.seconds), **settings}
+        return Row(name, store, 1, median(self.seconds), median(self.rates), *spread, extra)
 
 
-def _in_a_folder(file: Path | None) -> Path | None:
-    """Refuse a file that can't be written before anything is measured."""
-    if file and not file.parent.is_dir():
-        raise typer.BadParameter(f"Expected a folder at {file.parent}, found none; make it first.")
-    return file
+def measure_wishes(
+    store: str = "sqlite",
+    customers: int = CUSTOMERS,
+    days: int = DAYS,
+    workers: Sequence[int] = WORKERS,
+    runs: int = RUNS,
+    seed: int = SEED,
+) -> Report:
+    """Measure whole wishes with each number of workers, service and floor in turn, after one run that isn't counted.
+
+    Raises `EslabError` if the floor leaves another state than the service, or runs at another durability.
+    """
+    taste = workload.Taste(seed)
+    lives: list[Life] = [workload.life_of(name, days, seed, taste) for name in workload.customers(customers)]
+    rows, versions = [], versions_of()
+    for durability in durabilities(store):
+        with target(store, durability) as place:
+            versions |= place.versions
+            rows += _measure_setting(place, durability, lives, workers, runs)
+    return Report(rows, NOTE, versions)
 
 
-Store = Annotated[str, typer.Option(help="sqlite, memory or cassandra for a fresh one, or a URL to write to.")]
-Peers = Annotated[list[str] | None, typer.Option("--peer", help="Measure a peer too: eventsourcing.")]
-JsonFile = Annotated[
-    Path | None,
-    typer.Option("--json", help="Write all figures to this file.", dir_okay=False, callback=_in_a_folder),
-]
-Runs = Annotated[int, typer.Option(min=1, help="Runs of each measure; the median counts.")]
+def _measure_setting(place: Target, durability: str, lives: list[Life], workers: Sequence[int], runs: int) -> list[Row]:
+    rows = []
+    with ExitStack() as stack:
+        store = stack.enter_context(closing(place.open()))
+        store.make_read_tables([table.layout for table in READ_TABLES])
+        bare = _replay(place, durability)
+        settings = stack.enter_context(closing(bare)).settings() if bare else {}
+        if bare:
+            check_settings("floor", settings, {**settings, **place.expected(durability)})
+        for number in workers:
+            timed = {"service": Timed(), "floor": Timed()}
+            for run in range(runs + 1):
+                if run == 1:  # what was before is not counted
+                    timed = {"service": Timed(), "floor": Timed()}
+                ours, theirs = (_renamed(lives, f"{side} {durability} {number} {run}") for side in timed)
+                _time(timed["service"], ours, number, lambda life: live(store, life).seconds)
+                if bare:
+                    _time(timed["floor"], _prepared(bare, theirs), number, _send)
+                    _check(store, ours, bare, theirs)
+            columns = {"workers": number, "wishes": sum(map(len, lives)), **settings}
+            rows += [side.row(name, place.scheme, columns) for name, side in timed.items() if side.rates]
+    return rows
 
 
-@app.command(cls=SeveralValues)
-def hydrate(
-    store: Store = "sqlite",
-    events: Annotated[list[int], typer.Option(min=1, help="Lengths, one or several.")] = [1000, 10000, 100000],  # noqa: B006
-    peer: Peers = None,
-    json: JsonFile = None,
-    runs: Runs = 9,
-) -> None:
-    """Load one aggregate: the bare read, decode only, and the full hydration with checksums."""
-    from eslab.bench.hydrate import measure_hydration
-
-    _show(measure_hydration(store, events, peer or (), runs), json)
+def _replay(place: Target, durability: str) -> Replay | None:
+    """The floor under a place; none in memory."""
+    if place.scheme == "cassandra":
+        return import_module("eslab.bench.baseline_cassandra").CassandraReplay(place.url)  # the driver is an extra
+    if place.scheme != "sqlite":
+        return None
+    with closing(place.open_beside(f"floor-{durability}", durability)) as store:
+        store.make_read_tables([table.layout for table in READ_TABLES])
+        return SqliteReplay(store.path, durability or "normal")
 
 
-@app.command()
-def append(
-    store: Store = "sqlite",
-    peer: Peers = None,
-    json: JsonFile = None,
-    appends: Annotated[int, typer.Option(min=1, help="Appends of each measure.")] = 2000,
-    batch: Annotated[int, typer.Option(min=1, max=1000, help="Commits in one append.")] = 1,
-) -> None:
-    """Append one event at a time, or lists of commits: p50 and p99 at the same durability for all."""
-    from eslab.bench.append import measure_appends
-
-    _show(measure_appends(store, appends, peer or (), batch), json)
+def _time(timed: Timed, lives: Sequence[Any], workers: int, work: Callable[[Any], list[float]]) -> None:
+    gc.collect()
+    with ThreadPoolExecutor(workers) as pool:
+        began = perf_counter()
+        seconds = [each for life in pool.map(work, lives) for each in life]
+        timed.rates.append(len(seconds) / (perf_counter() - began))
+    timed.seconds += seconds
 
 
-@app.command(cls=SeveralValues)
-def commands(
-    store: Store = "sqlite",
-    customers: Annotated[int, typer.Option(min=1, help="How many made-up customers.")] = 100,
-    days: Annotated[int, typer.Option(min=1, help="Days of each one's life.")] = 120,
-    workers: Annotated[list[int], typer.Option(min=1, max=256, help="Threads, one number or several.")] = [1, 8, 32],  # noqa: B006
-    seed: Annotated[int, typer.Option(help="The same seed makes the same wishes.")] = 7,
-    json: JsonFile = None,
-    runs: Annotated[int, typer.Option(min=1, help="Runs of each measure; the median rate counts.")] = 3,
-) -> None:
-    """Whole wishes of the download service, beside the same statements by the bare driver."""
-    from eslab.bench.wishes import measure_wishes
-
-    _show(measure_wishes(store, customers, days, workers, runs, seed), json)
+def _prepared(bare: Replay, lives: Sequence[Life]) -> list[list[Step]]:
+    """What each customer's wishes ask of a store, as bare steps."""
+    with closing(open_store("memory:")) as store:
+        return [[bare.prepare(calls) for calls in _recorded(store, life)] for life in lives]
 
 
-@app.command()
-def serializer(json: JsonFile = None, runs: Runs = 9) -> None:
-    """Read events in memory, current ones and older ones: checksums, defaults, upcasters."""
-    from eslab.bench.serializer import measure_serializer
-
-    _show(measure_serializer(runs), json)
-
-
-@app.command()
-def encryption(
-    store: Store = "sqlite",
-    events: Annotated[int, typer.Option(min=1, help="Commits of one event each.")] = 10_000,
-    json: JsonFile = None,
-    runs: Runs = 9,
-) -> None:
-    """Lock, unlock and load encrypted commits, beside the same ones plain."""
-    from eslab.bench.encryption import measure_encryption
-
-    _show(measure_encryption(store, events, runs), json)
+def _recorded(store: EventStore, life: Life) -> list[list[Call]]:
+    """The calls of each wish, as the service makes them on a store in memory."""
+    recorder: Any = Recorder(store)
+    calls: list[list[Call]] = []
+    live(recorder, life, lambda: calls.append(recorder.taken()))
+    return calls
 
 
-@app.command("import")
-def import_(json: JsonFile = None, runs: Runs = 21) -> None:
-    """Import eslab in fresh interpreters, its bytecode compiled already."""
-    from eslab.bench.imports import measure_import
+def _send(steps: Sequence[Step]) -> list[float]:
+    seconds = []
+    for step in steps:
+        began = perf_counter()
+        step()
+        seconds.append(perf_counter() - began)
+    return seconds
 
-    _show(measure_import(runs), json)
+
+def _renamed(lives: Sequence[Life], prefix: str) -> list[Life]:
+    """The same lives of other customers."""
+    return [[step._replace(customer=f"{prefix} {step.customer}") for step in life] for life in lives]
 
 
-def _show(report: "Report", file: Path | None) -> None:
-    from eslab.bench.table import show
-
-    if file:
-        file.write_text(report.as_json() + "\n")
-    show(report)
+def _check(store: EventStore, ours: Sequence[Life], bare: Replay, theirs: Sequence[Life]) -> None:
+    """The floor left what the service left."""
+    with closing(open_store(bare.url)) as other:
+        for mine, its in zip(ours, theirs, strict=True):
+            if mine and states(store, mine[0].customer) != states(other, its[0].customer):
+                raise EslabError(f"Expected the floor to leave the states of {mine[0].customer} too, found others.")

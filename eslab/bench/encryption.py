@@ -12,10 +12,10 @@ from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 from eslab import Repository, system_clock
-from eslab.bench.floors import target
+from eslab.bench.baselines import target
 from eslab.bench.measure import RUNS, Measure, Report, row, time_in_turn, versions_of
 from eslab.bench.sample import BATCH, CUSTOMER, Frosting, commit, fill, request, state_after
-from eslab.encryption import CustomerCipher
+from eslab.payload.encryption import CustomerCipher
 from eslab.stores.keys import FileKeys, make_master
 
 KEY_LOOKUPS = 100
@@ -37,16 +37,16 @@ def measure_encryption(store: str = "sqlite", events: int = 10_000, runs: int = 
         opened, keys = place.open(), _keys(Path(folder))
         cipher = CustomerCipher(keys, CUSTOMER)
         plain = [commit("1", number, request(number))._replace(aggregate_id="secret:1") for number in range(events)]
-        locked = [cipher.lock(each) for each in plain]
+        locked = [cipher.encrypt(each) for each in plain]
         fill(opened, "1", events)
         for start in range(0, events, BATCH):
             opened.append(CUSTOMER, locked[start : start + BATCH])
         repository, state = Repository(opened, system_clock, keys=keys), state_after(events)
         timed = time_in_turn(
             [
-                Measure("lock", lambda: sum(1 for each in plain if cipher.lock(each)), events),
-                Measure("unlock", lambda: sum(1 for each in locked if cipher.unlock(each)), events),
-                Measure("key", lambda: len({CustomerCipher(keys, CUSTOMER).mark_key() for _ in range(KEY_LOOKUPS)}), 1),
+                Measure("lock", lambda: sum(1 for each in plain if cipher.encrypt(each)), events),
+                Measure("unlock", lambda: sum(1 for each in locked if cipher.decrypt(each)), events),
+                Measure("key", lambda: len({CustomerCipher(keys, CUSTOMER).hash_key() for _ in range(KEY_LOOKUPS)}), 1),
                 Measure("hydrate", lambda: repository.load(CUSTOMER, Frosting, "1").colors, state),
                 Measure("encrypted", lambda: repository.load(CUSTOMER, SecretFrosting, "1").colors, state),
             ],

@@ -13,7 +13,7 @@ from functools import partial
 
 from eslab import EventStore, Repository, system_clock
 from eslab.aggregate import aggregate_id, serializer_of
-from eslab.bench.floors import Target, target
+from eslab.bench.baselines import Target, target
 from eslab.bench.measure import RUNS, Measure, Report, Row, row, time_in_turn, versions_of
 from eslab.bench.peers import Peer, open_peer
 from eslab.bench.sample import CUSTOMER, Frosting, fill, state_after

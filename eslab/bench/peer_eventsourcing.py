@@ -12,7 +12,7 @@ from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate
 from eventsourcing.sqlite import SQLiteFactory
 
-from eslab.bench.floors import sqlite_settings
+from eslab.bench.baselines import sqlite_settings
 from eslab.bench.sample import BATCH, color
 
 

@@ -15,12 +15,7 @@ from time import perf_counter
 
 from eslab import Aggregate, EventStore, ManualClock, OutcomeUnknown, OutOfTime, Rejected, Repository, StoreUnavailable
 from eslab.bench.measure import p99
-from eslab.domains.downloads.devices import Devices
-from eslab.domains.downloads.downloaded import Downloaded
-from eslab.domains.downloads.license import License
-from eslab.domains.downloads.outcome import Granted
-from eslab.domains.downloads.service import DownloadService
-from eslab.domains.downloads.wishes import (
+from eslab.domains.downloads.commands import (
     Expire,
     Release,
     Renew,
@@ -28,8 +23,13 @@ from eslab.domains.downloads.wishes import (
     Revoke,
     StartPlayback,
 )
+from eslab.domains.downloads.devices import Devices
+from eslab.domains.downloads.downloaded import Downloaded
+from eslab.domains.downloads.license import License
+from eslab.domains.downloads.outcome import Granted
+from eslab.domains.downloads.service import DownloadService
 from eslab.domains.downloads.workload import BEGAN, Step, Taste, customers, life_of
-from eslab.encoding import encode
+from eslab.payload.encoding import encode
 
 AGGREGATES: tuple[type[Aggregate], ...] = (Devices, Downloaded, License)
 TRIES = 5  # of one wish whose outcome is unknown
@@ -135,8 +135,8 @@ def _settled(service: DownloadService, step: Step) -> Granted | Rejected:
 
 def send(service: DownloadService, step: Step) -> Granted | Rejected:
     """Send one wish to the service, by the method that is for it."""
-    who, wish, request = step.customer, step.command, step.request
-    match wish:
+    who, command, request = step.customer, step.command, step.request
+    match command:
         case RequestDownload(device, title, plan, country):
             return service.request_download(who, device, title, request, plan=plan, country=country)
         case StartPlayback(device, title, license_id):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from eslab import EventStore
-from eslab.bench.floors import Step, sqlite_settings
+from eslab.bench.baselines import Step, sqlite_settings
 from eslab.request import sort_key
 from eslab.stores.sqlite import APPEND, BEGAN, EARLIEST, ENTRY, LATEST, PAYLOADS, RECORDED, SNAPSHOTS, read_tables
 

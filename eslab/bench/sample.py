@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 from eslab import Aggregate, Command, Event, EventStore, Request
 from eslab.aggregate import aggregate_id
-from eslab.event import split_tag, tag_of, wish_hash
-from eslab.serializer import seal
+from eslab.event import command_hash, split_tag, tag_of
+from eslab.payload.serializer import encode_append
 from eslab.store import Commit
 
 CUSTOMER = "bench"
@@ -40,9 +40,9 @@ class Frosting(Aggregate):
         self.colors[event.color] = self.colors.get(event.color, 0) + 1
 
 
-def handle(frosting: Frosting, wish: AddColor, request: Request) -> list[ColorAdded]:
+def handle(frosting: Frosting, command: AddColor, request: Request) -> list[ColorAdded]:
     """Every wish is one event: the benchmarks measure the way, not the rules."""
-    return [ColorAdded(wish.color)]
+    return [ColorAdded(command.color)]
 
 
 def color(number: int) -> str:
@@ -63,7 +63,7 @@ def request(number: int) -> Request:
 def commit(key: str, number: int, request: Request) -> Commit:
     """The commit that fulfils the `number`th wish, its payload sealed."""
     id, event = aggregate_id((Frosting, key)), ColorAdded(color(number))
-    payload = seal({id: [event]}, wish_hash(AddColor(event.color)))[id]
+    payload = encode_append({id: [event]}, command_hash(AddColor(event.color)))[id]
     return Commit(id, request.event_time, *split_tag(tag_of(ColorAdded)), payload)
 
 

@@ -17,7 +17,7 @@ import msgspec
 from eslab import Event
 from eslab.bench.measure import RUNS, Measure, Report, Row, row, time_in_turn, versions_of
 from eslab.event import version
-from eslab.serializer import Envelope, VersionedSerializer, seal
+from eslab.payload.serializer import Envelope, VersionedSerializer, encode_append
 
 EVENTS = 10_000
 PAGE = 1000
@@ -66,7 +66,7 @@ def measure_serializer(runs: int = RUNS) -> Report:
 
 
 def _sealed(event: Event) -> bytes:
-    return seal({"x:1": [event]}, WISH)["x:1"]
+    return encode_append({"x:1": [event]}, WISH)["x:1"]
 
 
 def _steps(count: int) -> dict[Any, Any]:

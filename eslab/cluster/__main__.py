@@ -2,7 +2,7 @@
 
 import sys
 
-from eslab.cluster.commands import app
+from eslab.cluster.cli import app
 from eslab.errors import EslabError
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from eslab.cluster.control import Do, Order, Owner, Status, ask, find_supervisor
 from eslab.cluster.errors import ClusterError
 from eslab.cluster.folder import KEYS, read_log, read_plan, remembered
 from eslab.cluster.jars import Say, fetch_jars
-from eslab.cluster.launch import Tools, Wish, launch
+from eslab.cluster.launch import LaunchSpec, Tools, launch
 from eslab.cluster.places import clusters_folder, locked
 from eslab.cluster.plan import Options, Plan, check_name, parse_delay, regions_text
 from eslab.cluster.runtime import find_java
@@ -63,9 +63,9 @@ class Cluster(AbstractContextManager["Cluster"]):
         time 70 MB from Maven Central. Raises NoJava, NoJars, NoAddress, NodeFailed, ClusterError.
         """
         tools = Tools(find_java(), fetch_jars(say or print))
-        wish = Wish(check_name(name or f"tmp-{secrets.token_hex(4)}"), regions, options, throwaway=not name)
+        spec = LaunchSpec(check_name(name or f"tmp-{secrets.token_hex(4)}"), regions, options, throwaway=not name)
         owner = None if keep else Owner.me()
-        launched = launch(wish, owner, tools, say or silent)
+        launched = launch(spec, owner, tools, say or silent)
         cluster = cls(launched.plan, launched.folder, owner)
         try:
             cluster._settle(launched.fresh)

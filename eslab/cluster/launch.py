@@ -25,7 +25,7 @@ PATIENCE = 30.0
 PAUSE = 0.05
 
 
-class Wish(NamedTuple):
+class LaunchSpec(NamedTuple):
     """What somebody who starts a cluster asks for; what is not said stays as it was, or is the default."""
 
     name: str
@@ -49,44 +49,44 @@ class Launched(NamedTuple):
     fresh: bool
 
 
-def launch(wish: Wish, owner: Owner | None, tools: Tools, say: Say) -> Launched:
+def launch(spec: LaunchSpec, owner: Owner | None, tools: Tools, say: Say) -> Launched:
     """Find the cluster running, or start it; without an owner it is kept. Raises ClusterError.
 
     Only one process of this user at a time is in here, so names and addresses are given once.
     """
     with locked() as home:
         sweep(home)
-        folder = home / wish.name
+        folder = home / spec.name
         if join(folder, owner):
-            return Launched(_agreed(read_plan(folder), wish, folder, owner), folder, fresh=False)
+            return Launched(_agreed(read_plan(folder), spec, folder, owner), folder, fresh=False)
         kill_orphans(folder)
-        plan = make_plan(wish, home)
+        plan = make_plan(spec, home)
         say(f"Starting {regions_text(plan.regions)} with {tools.java}")
         _write(plan, folder, tools)
         _spawn(folder, owner)
         return Launched(plan, folder, fresh=True)
 
 
-def make_plan(wish: Wish, home: Path) -> Plan:
+def make_plan(spec: LaunchSpec, home: Path) -> Plan:
     """A new cluster's plan, or the remembered one with the settings that were asked for. Raises ClusterError."""
-    folder = home / wish.name
+    folder = home / spec.name
     if not (folder / PLAN).exists():
         taken = [node.host for plan in remembered(home) for node in plan.nodes]
-        nodes = addresses.place_nodes(parse_regions(wish.regions or "us"), taken)
-        return Plan(wish.name, nodes, make_settings(**wish.options), wish.throwaway)
+        nodes = addresses.place_nodes(parse_regions(spec.regions or "us"), taken)
+        return Plan(spec.name, nodes, make_settings(**spec.options), spec.throwaway)
     old = read_plan(folder)
-    _check_regions(old, wish)
+    _check_regions(old, spec)
     nodes = old.nodes if old.relayed else addresses.place_nodes(old.regions, ())
     addresses.check_free(nodes)
-    settings = make_settings(**{**msgspec.structs.asdict(old.settings), **wish.options})
+    settings = make_settings(**{**msgspec.structs.asdict(old.settings), **spec.options})
     return Plan(old.name, nodes, settings, old.throwaway)
 
 
-def _agreed(plan: Plan, wish: Wish, folder: Path, owner: Owner | None) -> Plan:
+def _agreed(plan: Plan, spec: LaunchSpec, folder: Path, owner: Owner | None) -> Plan:
     """The plan of a cluster that runs; if it is not what was asked for, the cluster is left again."""
     try:
-        _check_regions(plan, wish)
-        _check_settings(plan, wish)
+        _check_regions(plan, spec)
+        _check_settings(plan, spec)
     except ClusterError:
         if owner:
             leave(folder, owner)
@@ -94,18 +94,18 @@ def _agreed(plan: Plan, wish: Wish, folder: Path, owner: Owner | None) -> Plan:
     return plan
 
 
-def _check_regions(plan: Plan, wish: Wish) -> None:
-    if wish.regions and parse_regions(wish.regions) != plan.regions:
+def _check_regions(plan: Plan, spec: LaunchSpec) -> None:
+    if spec.regions and parse_regions(spec.regions) != plan.regions:
         raise ClusterError(
             f"Expected cluster {plan.name} with the regions it was made with, {regions_text(plan.regions)}, found "
-            f"{wish.regions} asked for. Take another name, or remove it and its data: "
+            f"{spec.regions} asked for. Take another name, or remove it and its data: "
             f"eslab cluster destroy --name {plan.name}"
         )
 
 
-def _check_settings(plan: Plan, wish: Wish) -> None:
-    running, asked = (msgspec.structs.asdict(s) for s in (plan.settings, make_settings(**wish.options)))
-    other = [f"{name}={running[name]!r}, not {asked[name]!r}" for name in wish.options if running[name] != asked[name]]
+def _check_settings(plan: Plan, spec: LaunchSpec) -> None:
+    running, asked = (msgspec.structs.asdict(s) for s in (plan.settings, make_settings(**spec.options)))
+    other = [f"{name}={running[name]!r}, not {asked[name]!r}" for name in spec.options if running[name] != asked[name]]
     if other:
         raise ClusterError(
             f"Expected cluster {plan.name} to run as asked, found it running with {'; '.join(other)}. "

@@ -60,15 +60,15 @@ class Frosting(Aggregate):
         return pigment.mix({pigment.BASE: 1, **self.portions})
 
 
-def handle(frosting: Frosting, wish: AddColor | MakeColor, request: Request) -> list[ColorAdded]:
+def handle(frosting: Frosting, command: AddColor | MakeColor, request: Request) -> list[ColorAdded]:
     """Which events fulfil the wish, given the frosting; raises `Rejected`."""
-    match wish:
+    match command:
         case AddColor(color):
             needed = [color]
         case MakeColor(color):
             needed = still_needed(frosting, color)
         case _:
-            raise InvalidInput(f"Expected AddColor or MakeColor, got {wish!r}.")
+            raise InvalidInput(f"Expected AddColor or MakeColor, got {command!r}.")
     for color in needed:
         if color not in pigment.SHELF:
             raise Rejected("shelf", f"there is no {color} on the shelf, only {', '.join(pigment.SHELF)}")

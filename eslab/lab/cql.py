@@ -44,7 +44,7 @@ def run(store: EventStore, statement: str, *flags: str) -> "pandas.DataFrame":
     import pandas
     from cassandra.query import SimpleStatement
 
-    from eslab.stores.cassandra.meanings import plainly
+    from eslab.stores.cassandra.errors import translate_errors
 
     if unknown := set(flags) - FLAGS:
         raise InvalidInput(f"Expected %%cql with {' or '.join(sorted(FLAGS))}, got {' '.join(sorted(unknown))}.")
@@ -52,7 +52,7 @@ def run(store: EventStore, statement: str, *flags: str) -> "pandas.DataFrame":
     statement = statement.strip().rstrip(";")
     if "--write" not in flags and not statement.lower().startswith(READING):
         raise InvalidInput(f"Expected a SELECT, got {statement[:40]!r}; say %%cql --write if it is to change rows.")
-    with plainly(cassandra.options):
+    with translate_errors(cassandra.options):
         result = cassandra.session.execute(SimpleStatement(statement), trace="--trace" in flags)
     rows = pandas.DataFrame(list(result), columns=result.column_names)
     if "--trace" in flags:

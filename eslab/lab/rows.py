@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from eslab.inspection import inspect_commits
+from eslab.operations.inspection import inspect_commits
 from eslab.store import EventStore
 
 if TYPE_CHECKING:

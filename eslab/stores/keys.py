@@ -19,11 +19,11 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from eslab.cipher import KEY_BYTES, Cipher, nonce_of
-from eslab.encryption import forgotten
 from eslab.errors import InvalidInput, StoreClosed, Unreadable
+from eslab.payload.cipher import KEY_BYTES, Cipher, nonce_of
+from eslab.payload.encryption import forgotten
 from eslab.store import check_id
-from eslab.stores.sqlite.meanings import plainly
+from eslab.stores.sqlite.errors import translate_errors
 
 Chance = Callable[[int], bytes]
 CHANCE: Chance = os.urandom  # a key is the one thing that must not be repeatable
@@ -78,7 +78,7 @@ class FileKeys:
         self._newest = next(iter(self._masters))
         self._lock = threading.RLock()
         self._closed = False
-        with plainly(self.path):
+        with translate_errors(self.path):
             self._database = _opened(self.path)
 
     def __repr__(self) -> str:
@@ -144,7 +144,7 @@ class FileKeys:
 
     @contextmanager
     def _using(self) -> Generator[sqlite3.Connection, None, None]:
-        with self._lock, plainly(self.path):
+        with self._lock, translate_errors(self.path):
             if self._closed:
                 raise StoreClosed(f"Expected open keys, but {self.path} was closed; open it anew.")
             yield self._database

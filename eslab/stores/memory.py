@@ -11,9 +11,9 @@ from eslab.layout import Layout, check_prefix
 from eslab.request import sort_key
 from eslab.store import (
     Commit,
+    Consistency,
     EventStore,
     Head,
-    Reach,
     ReadRow,
     StoredSnapshot,
     check_append,
@@ -63,7 +63,7 @@ class MemoryStore(EventStore):
     def __init__(self) -> None:
         self._logs: dict[str, dict[str, _Log]] = {}  # by customer and aggregate
         self._tables: dict[str, dict[tuple[str, ...], dict[tuple[bytes, ...], ReadRow]]] = {}  # by partition and key
-        self._bookmarks: dict[str, str] = {}
+        self._checkpoints: dict[str, str] = {}
         self._lock = RLock()
         self._closed = False
 
@@ -78,7 +78,7 @@ class MemoryStore(EventStore):
         self,
         customer_id: str,
         commits: Sequence[Commit],
-        reach: Reach = Reach.LOCAL,
+        consistency: Consistency = Consistency.LOCAL,
         read_rows: Sequence[ReadRow] = (),
     ) -> None:
         check_append(customer_id, commits, read_rows)
@@ -94,13 +94,15 @@ class MemoryStore(EventStore):
         customer_id: str,
         aggregate_ids: Sequence[str],
         event_time: UUID | None = None,
-        reach: Reach = Reach.LOCAL,
+        consistency: Consistency = Consistency.LOCAL,
     ) -> dict[str, Head]:
         with self._open():
             logs = self._logs.get(customer_id, {})
             return {id: logs.get(id, _Log()).head(event_time) for id in aggregate_ids}
 
-    def heads_of_type(self, customer_id: str, prefix: str, reach: Reach = Reach.LOCAL) -> dict[str, Head]:
+    def heads_of_type(
+        self, customer_id: str, prefix: str, consistency: Consistency = Consistency.LOCAL
+    ) -> dict[str, Head]:
         with self._open():
             known = [id for id in self._logs.get(customer_id, {}) if id.startswith(prefix)]
             heads = self.heads(customer_id, sorted(known, key=str.encode))
@@ -111,9 +113,9 @@ class MemoryStore(EventStore):
         customer_id: str,
         after: Mapping[str, UUID | None],
         up_to: UUID | None = None,
-        reach: Reach = Reach.LOCAL,
+        consistency: Consistency = Consistency.LOCAL,
     ) -> Generator[tuple[str, Sequence[bytes]], None, None]:
-        for id, page in self.rows_many(customer_id, after, up_to, reach):
+        for id, page in self.rows_many(customer_id, after, up_to, consistency):
             yield id, [commit.payload for commit in page]
 
     def rows_many(
@@ -121,7 +123,7 @@ class MemoryStore(EventStore):
         customer_id: str,
         after: Mapping[str, UUID | None],
         up_to: UUID | None = None,
-        reach: Reach = Reach.LOCAL,
+        consistency: Consistency = Consistency.LOCAL,
     ) -> Generator[tuple[str, Sequence[Commit]], None, None]:
         for id, start in after.items():
             with self._open():
@@ -138,7 +140,9 @@ class MemoryStore(EventStore):
         with self._open():
             self._log(customer_id, aggregate_id).snapshots.pop((sort_key(up_to), fold), None)
 
-    def delete_snapshots(self, customer_id: str, aggregate_id: str, since: UUID, reach: Reach = Reach.LOCAL) -> None:
+    def delete_snapshots(
+        self, customer_id: str, aggregate_id: str, since: UUID, consistency: Consistency = Consistency.LOCAL
+    ) -> None:
         with self._open():
             log = self._log(customer_id, aggregate_id)
             log.snapshots = {key: s for key, s in log.snapshots.items() if key[0] < sort_key(since)}
@@ -162,7 +166,7 @@ class MemoryStore(EventStore):
             for layout in layouts:
                 self._tables.setdefault(layout.name, {})
 
-    def put_read_rows(self, rows: Sequence[ReadRow], reach: Reach = Reach.LOCAL) -> None:
+    def put_read_rows(self, rows: Sequence[ReadRow], consistency: Consistency = Consistency.LOCAL) -> None:
         check_read_rows(rows)
         with self._open():
             for row in rows:
@@ -172,7 +176,7 @@ class MemoryStore(EventStore):
                     partition[key] = row
 
     def read_rows(
-        self, layout: Layout, keys: Sequence[tuple[str, ...]], reach: Reach = Reach.LOCAL
+        self, layout: Layout, keys: Sequence[tuple[str, ...]], consistency: Consistency = Consistency.LOCAL
     ) -> Generator[Sequence[ReadRow], None, None]:
         for key in keys:
             check_prefix(layout, key)
@@ -187,18 +191,18 @@ class MemoryStore(EventStore):
         with self._open():
             self._table(layout).clear()
 
-    def customers(self, after: str = "", reach: Reach = Reach.LOCAL) -> Generator[str, None, None]:
+    def customers(self, after: str = "", consistency: Consistency = Consistency.LOCAL) -> Generator[str, None, None]:
         with self._open():
             behind = [customer for customer in self._logs if customer.encode() > after.encode()]
         yield from sorted(behind, key=str.encode)
 
-    def bookmark(self, name: str) -> str:
+    def checkpoint(self, name: str) -> str:
         with self._open():
-            return self._bookmarks.get(name, "")
+            return self._checkpoints.get(name, "")
 
-    def set_bookmark(self, name: str, text: str) -> None:
+    def set_checkpoint(self, name: str, text: str) -> None:
         with self._open():
-            self._bookmarks[name] = text
+            self._checkpoints[name] = text
 
     def close(self) -> None:
         self._closed = True

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from eslab.bench.commands import app, repeat_option
+from eslab.bench.cli import app, repeat_option
 
 
 def run(*args: str) -> tuple[str, int]:
@@ -97,6 +97,6 @@ def test_an_unknown_peer_is_refused() -> None:
 
 def test_the_commands_import_nothing_that_they_measure() -> None:
     """`eslab --help` stays quick: what is measured, and rich tables, are imported when a command runs."""
-    code = "import sys, eslab.bench.commands; print([n for n in sys.modules if n.startswith('eslab.bench')])"
+    code = "import sys, eslab.bench.cli; print([n for n in sys.modules if n.startswith('eslab.bench')])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert found.strip() == "['eslab.bench', 'eslab.bench.commands']"
+    assert found.strip() == "['eslab.bench', 'eslab.bench.cli']"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eslab import Event, Unreadable
-from eslab.serializer import BRIDGE, RESIDUE, VersionedSerializer, seal
+from eslab.payload.serializer import BRIDGE, RESIDUE, VersionedSerializer, encode_append
 
 
 class Noted(Event):
@@ -20,7 +20,7 @@ texts = st.lists(st.text(max_size=60), min_size=1, max_size=20)
 
 
 def page(texts: Sequence[str]) -> list[bytes]:
-    return [seal({"note:1": [Noted(text)]}, b"12345678")["note:1"] for text in texts]
+    return [encode_append({"note:1": [Noted(text)]}, b"12345678")["note:1"] for text in texts]
 
 
 @given(texts)

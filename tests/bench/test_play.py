@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 from eslab import EventStore, open_store
 from eslab.bench.play import play, state_hash
 from eslab.cli import app
-from eslab.domains.downloads.wishes import RequestDownload
+from eslab.domains.downloads.commands import RequestDownload
 from eslab.domains.downloads.workload import DAY, Taste, customers, life_of
 from tests.conftest import REAL
-from tests.support import new_url
+from tests.support.sample import new_url
 
 SEED, DAYS, COUNT = 7, 60, 8
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from eslab import Repository, system_clock
-from eslab.bench.floors import BARE_READ, SqliteFloor, Target, target
+from eslab.bench.baselines import BARE_READ, SqliteFloor, Target, target
 from eslab.bench.peers import open_peer
 from eslab.bench.sample import CUSTOMER, Frosting, commit, fill, request, state_after
 from eslab.stores.sqlite import SqliteStore

@@ -1,4 +1,4 @@
-"""Clusters for tests. `node` and `regions` come from tests/cassandra.py."""
+"""Clusters for tests. `node` and `regions` come from tests/support/cassandra.py."""
 
 import os
 import subprocess

@@ -15,7 +15,7 @@ from cassandra.query import SimpleStatement
 from typer.testing import CliRunner
 
 from eslab.cluster import Cluster, ClusterError, NodeFailed, NotRunning
-from eslab.cluster.commands import app
+from eslab.cluster.cli import app
 from eslab.cluster.control import find_supervisor
 from eslab.cluster.folder import read_plan
 from tests.cluster.conftest import Process, eventually, processes_in

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from eslab.cluster import Cluster, ClusterError
 from eslab.cluster.certificates import PASSWORD, make_certificates, private_key
-from eslab.cluster.commands import app
+from eslab.cluster.cli import app
 from eslab.cluster.jars import cassandra_version
 from eslab.cluster.runtime import find_java
 

@@ -30,11 +30,11 @@ from eslab import (
     open_store,
 )
 from eslab.cluster.cluster import Cluster
-from eslab.event import wish_hash
+from eslab.event import command_hash
 from eslab.store import Commit
 from eslab.stores.cassandra import CassandraStore
 from eslab.stores.cassandra.connection import Options
-from tests.support import (
+from tests.support.sample import (
     DAY,
     ROOT,
     START,
@@ -97,7 +97,7 @@ def eventually(ask: Callable[[], T], seconds: float = 60) -> T:
 
 def process(code: str, *arguments: Any) -> "subprocess.Popen[str]":
     """Another Python process that runs `code`, which may print to us and read from us."""
-    head = "import sys\nfrom eslab import *\nfrom tests.support import *\n"
+    head = "import sys\nfrom eslab import *\nfrom tests.support.sample import *\n"
     command = [sys.executable, "-c", head + textwrap.dedent(code), *map(str, arguments)]
     return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -318,13 +318,13 @@ def test_processes_on_three_nodes_make_one_keyspace(three: Cluster) -> None:
 def test_part_of_a_commit_is_never_decided_again(tables: CassandraStore) -> None:
     """One of two commits is there: the answer is unknown, nothing is written; with the other it is recorded."""
     request = at(0)
-    both = commits(request, {"card:1": [Stamped(1)], "counter:1": TEA}, wish_hash(WISH))
+    both = commits(request, {"card:1": [Stamped(1)], "counter:1": TEA}, command_hash(WISH))
     tables.append("ann", both[:1])
     before = everything(tables)
 
     def load() -> Any:
-        wish = Repository(tables, ManualClock(START)).begin("ann", request, WISH)
-        return wish.recorded, wish.load((Counter, "1"), (Card, "1")), wish.recorded
+        work = Repository(tables, ManualClock(START)).begin("ann", request, WISH)
+        return work.recorded, work.load((Counter, "1"), (Card, "1")), work.recorded
 
     for _ in range(2):
         with pytest.raises(OutcomeUnknown, match=r"Expected 2 commits of .*, found 1 that agree"):
@@ -347,7 +347,7 @@ def test_odd_customers_are_kept_apart(tables: CassandraStore, customer: str) -> 
     """Any text is a customer: a wish is recorded under exactly that key, and its neighbours have nothing."""
     answer = counting(tables).send(customer, "counter:1", WISH, at(0))
     assert isinstance(answer, Accepted) and answer.events == TEA
-    assert rows(tables, customer=customer) == commits(at(0), {"counter:1": TEA}, wish_hash(WISH))
+    assert rows(tables, customer=customer) == commits(at(0), {"counter:1": TEA}, command_hash(WISH))
     assert list(tables.session.execute("SELECT DISTINCT customer_id FROM events")) == [(customer,)]
     assert [everything(tables, customer[:-1] or "-"), everything(tables, f"{customer}.")] == [{}, {}]
 
@@ -409,17 +409,17 @@ def frozen(cluster: Cluster, target: str) -> Generator[None, None, None]:
 def test_G1_no_answer_is_unknown_and_the_same_request_settles_it(us3: Cluster) -> None:
     """A majority freezes while a wish is appended: unknown; once it thaws, the same request is decided once."""
     with opened(us3.url("lab_frozen") + "&timeout=3") as store:
-        wish = Repository(store, ManualClock(START)).begin("frozen majority", at(0), WISH)
-        (counter,) = wish.load((Counter, "1"))
-        wish.add(counter, *TEA)
+        work = Repository(store, ManualClock(START)).begin("frozen majority", at(0), WISH)
+        (counter,) = work.load((Counter, "1"))
+        work.add(counter, *TEA)
         with frozen(us3, "us/2"), pytest.raises(OutcomeUnknown, match="send the same request again"):
-            wish.append()
+            work.append()
         answer = eventually(lambda: counting(store).send("frozen majority", "counter:1", WISH, at(0)))
         again = eventually(lambda: counting(store).send("frozen majority", "counter:1", WISH, at(0)))
         assert isinstance(answer, Accepted) and isinstance(again, Accepted)
         assert (answer.events, answer.state) == (again.events, again.state) == (TEA, Counter(counts={"tea": 2}))
         assert again.repeated
-        expected = commits(at(0), {"counter:1": TEA}, wish_hash(WISH))
+        expected = commits(at(0), {"counter:1": TEA}, command_hash(WISH))
         assert rows(store, customer="frozen majority") == expected
 
 
@@ -614,9 +614,10 @@ def test_G3_a_thousand_customers_at_once_each_have_their_own(tables: CassandraSt
     def shop(number: int) -> list[dict[str, int]]:
         together.wait()
         wishes = [(Count(f"thing {number}", n + 1), at(-n, str(number))) for n in range(3)]
-        twice = [wish for wish in wishes for _ in range(2)]
+        twice = [command for command in wishes for _ in range(2)]
         answers = [
-            eventually(lambda wish=wish: service.send(f"customer {number}", "counter:1", *wish)) for wish in twice
+            eventually(lambda command=command: service.send(f"customer {number}", "counter:1", *command))
+            for command in twice
         ]
         return [answer.state.counts for answer in answers if isinstance(answer, Accepted)]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from eslab import EventStore, InvalidInput, OutcomeUnknown, StoreClosed
 from eslab.request import latest_at
 from eslab.store import Commit, Head, StoredSnapshot
-from tests.support import START, at, cassandra_order, everything, fill, row, rows, time_at
+from tests.support.sample import START, at, cassandra_order, everything, fill, row, rows, time_at
 
 OpenNew = Callable[[], EventStore]
 LOW = st.integers(0, (1 << 62) - 1)

@@ -1,4 +1,4 @@
-"""Customers' keys: made once, destroyed once, never shown; the promises of `eslab.encryption.KeyProvider`."""
+"""Customers' keys: made once, destroyed once, never shown; the promises of `eslab.payload.encryption.KeyProvider`."""
 
 import logging
 import os
@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from eslab import Forgotten, InvalidInput, StoreClosed, Unreadable, open_store
-from eslab.encryption import KeyProvider
+from eslab.payload.encryption import KeyProvider
 from eslab.stores.keys import FileKeys, MemoryKeys, make_master
-from tests.support import ROOT
+from tests.support.sample import ROOT
 
 CUSTOMERS = ["ann", "bob", "ключ", "a/b\0c", "x" * 1024]
 IMPORTS = "import sys; from hashlib import sha256; from eslab.stores.keys import FileKeys"

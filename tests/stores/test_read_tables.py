@@ -12,7 +12,7 @@ from eslab import EventStore, InvalidInput, StoreClosed, StoreError, StoreReadOn
 from eslab.layout import Layout, check_layout
 from eslab.store import Commit, ReadRow
 from tests.conftest import REAL
-from tests.support import DAYS, LAYOUTS, SHELF, cassandra_order, everything, new_url, row, time_at
+from tests.support.sample import DAYS, LAYOUTS, SHELF, cassandra_order, everything, new_url, row, time_at
 
 WORDS = st.text(st.sampled_from("ab\0é\uffff\U00010000"), min_size=1, max_size=3)
 
@@ -225,7 +225,7 @@ def test_a_store_that_may_only_be_read_takes_no_rows(tmp_path: Path) -> None:
     assert found(store, SHELF, ("ann",)) == [on_shelf(row())]
 
 
-# All customers, and bookmarks
+# All customers, and checkpoints
 
 
 @alone
@@ -243,10 +243,10 @@ def test_all_customers_in_an_order_that_stays(tables: EventStore) -> None:
 @alone
 def test_a_bookmark_is_what_was_kept_last(tables: EventStore) -> None:
     """By name; empty before."""
-    assert tables.bookmark("rebuild") == ""
+    assert tables.checkpoint("rebuild") == ""
     for text in ("one", "", "two"):
-        tables.set_bookmark("rebuild", text)
-        assert (tables.bookmark("rebuild"), tables.bookmark("catch-up")) == (text, "")
+        tables.set_checkpoint("rebuild", text)
+        assert (tables.checkpoint("rebuild"), tables.checkpoint("catch-up")) == (text, "")
 
 
 CALLS: dict[str, Callable[[EventStore], object]] = {
@@ -255,8 +255,8 @@ CALLS: dict[str, Callable[[EventStore], object]] = {
     "read_rows": lambda store: found(store, SHELF, ("ann",)),
     "empty_read_table": lambda store: store.empty_read_table(SHELF),
     "customers": lambda store: list(store.customers()),
-    "bookmark": lambda store: store.bookmark("rebuild"),
-    "set_bookmark": lambda store: store.set_bookmark("rebuild", ""),
+    "checkpoint": lambda store: store.checkpoint("rebuild"),
+    "set_checkpoint": lambda store: store.set_checkpoint("rebuild", ""),
 }
 
 

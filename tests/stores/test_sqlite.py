@@ -32,8 +32,8 @@ from eslab import (
     Unreadable,
     open_store,
 )
-from eslab.stores.sqlite.meanings import AGAIN
-from tests.support import ROOT, START, Counted, Counter, at, commits, everything, fill, row, rows, snapshot
+from eslab.stores.sqlite.errors import AGAIN
+from tests.support.sample import ROOT, START, Counted, Counter, at, commits, everything, fill, row, rows, snapshot
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def opened(path: Path, options: str = "") -> Generator[EventStore, None, None]:
 
 def process(code: str, *arguments: Any) -> "subprocess.Popen[str]":
     """Another Python process that runs `code`, which may print to us and read from us."""
-    head = "import sys\nfrom eslab import *\nfrom tests.support import *\n"
+    head = "import sys\nfrom eslab import *\nfrom tests.support.sample import *\n"
     command = [sys.executable, "-c", head + textwrap.dedent(code), *map(str, arguments)]
     return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 

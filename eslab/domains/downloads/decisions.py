@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from eslab import Event, Request
+from eslab.domains.downloads.commands import Renew, RequestDownload, Revoke
 from eslab.domains.downloads.devices import DownloadHeld, HoldEnded, HoldExpired, HoldRenewed
 from eslab.domains.downloads.downloaded import DownloadCounted
 from eslab.domains.downloads.license import (
@@ -15,13 +16,12 @@ from eslab.domains.downloads.license import (
     PlaybackStarted,
 )
 from eslab.domains.downloads.rules import Ask, allow
-from eslab.domains.downloads.wishes import Renew, RequestDownload, Revoke
 
 
 def counted(ask: Ask, request: Request) -> DownloadCounted:
     """The download counts."""
     studio = ask.title.studio if ask.title else ""
-    return DownloadCounted(request.id, ask.wish.device, request.time, ask.rules_version, studio)
+    return DownloadCounted(request.id, ask.command.device, request.time, ask.rules_version, studio)
 
 
 def issued(ask: Ask, request: Request) -> LicenseIssued:
@@ -32,10 +32,10 @@ def issued(ask: Ask, request: Request) -> LicenseIssued:
 
 def held(ask: Ask, request: Request) -> DownloadHeld:
     """The device holds the title."""
-    assert isinstance(ask.wish, RequestDownload)
-    wish = ask.wish
+    assert isinstance(ask.command, RequestDownload)
+    command = ask.command
     return DownloadHeld(
-        request.id, wish.device, wish.title, request.time, wish.plan, ask.plans_version, ask.rules_version
+        request.id, command.device, command.title, request.time, command.plan, ask.plans_version, ask.rules_version
     )
 
 
@@ -53,11 +53,11 @@ def play(ask: Ask, request: Request) -> list[Event]:
 def renew(ask: Ask, request: Request) -> list[Event]:
     """Another period, named by the request; the device holds the title again if it no longer did."""
     allow(ask)
-    assert isinstance(ask.wish, Renew)
+    assert isinstance(ask.command, Renew)
     hours, id = ask.studio.hours_after_first_play, ask.license_id
     return [
         LicenseRenewed(id, request.id, request.time, _expiry(ask), hours, ask.rules_version),
-        HoldRenewed(id, request.id, request.time, ask.wish.plan, ask.plans_version, ask.rules_version),
+        HoldRenewed(id, request.id, request.time, ask.command.plan, ask.plans_version, ask.rules_version),
     ]
 
 
@@ -71,10 +71,10 @@ def release(ask: Ask, request: Request) -> list[Event]:
 def revoke(ask: Ask, request: Request) -> list[Event]:
     """The licence is taken back, once."""
     allow(ask)
-    assert isinstance(ask.wish, Revoke)
+    assert isinstance(ask.command, Revoke)
     if ask.license_id in ask.licence.revoked:
         return []
-    return [LicenseRevoked(ask.license_id, request.time, ask.wish.reason), HoldEnded(ask.license_id)]
+    return [LicenseRevoked(ask.license_id, request.time, ask.command.reason), HoldEnded(ask.license_id)]
 
 
 def expire(ask: Ask, request: Request) -> list[Event]:

@@ -15,13 +15,13 @@ from uuid import UUID
 from eslab import Request
 from eslab.domains.downloads import rules
 from eslab.domains.downloads.catalogue import Catalogue
+from eslab.domains.downloads.commands import Renew, RequestDownload
 from eslab.domains.downloads.devices import Devices, DownloadHeld, HoldRenewed
 from eslab.domains.downloads.downloaded import DownloadCounted, Downloaded
 from eslab.domains.downloads.license import License
 from eslab.domains.downloads.plans import Plans
 from eslab.domains.downloads.rules import Ask, Check, Rule
 from eslab.domains.downloads.studios import Rules, StudioRules
-from eslab.domains.downloads.wishes import Renew, RequestDownload
 from eslab.request import sort_key
 
 One = TypeVar("One")
@@ -87,10 +87,10 @@ class Judgement:
     def _renewals(self, device: str, title: str, licence: License) -> list[Overshoot]:
         def judge(rule: Rule, one: UUID, others: Sequence[UUID]) -> Check:
             period = licence.periods[one]
-            wish = Renew(device, title, period.license_id)
+            command = Renew(device, title, period.license_id)
             studio = self._studio(title, period.rules, period.begins)
             before = License(periods={other: licence.periods[other] for other in others})
-            return rule.check(Ask(wish, period.begins, None, studio, licence=before))
+            return rule.check(Ask(command, period.begins, None, studio, licence=before))
 
         return [
             Overshoot(rule.name, one, licence.periods[one].license_id, device, title, check.limit, check.count)

@@ -30,7 +30,7 @@ from eslab.domains.downloads.license import (
     license_key,
 )
 from eslab.domains.downloads.overshoot import Judgement, Overshoot
-from eslab.serializer import Envelope, open_envelope
+from eslab.payload.serializer import Envelope, decode_envelope
 from eslab.store import Commit
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def find_strays(service: "DownloadService", customer: str) -> list[Stray]:
     store, by_request = service.repository.store, defaultdict(list)
     ids = [id for each in TYPES for id in store.heads_of_type(customer, f"{type_name(each)}:")]
     for row in chain.from_iterable(store.rows(customer, id) for id in ids):
-        by_request[row.event_time].append((row, open_envelope(row.payload)))
+        by_request[row.event_time].append((row, decode_envelope(row.payload)))
     found = [_stray(row) for decided in by_request.values() for row in _lost(decided)]
     return [stray for stray in found if _changing(service, customer, stray)]
 
@@ -146,17 +146,17 @@ def _write(
 ) -> bool:  # fmt: skip
     """One commit under a request that names the grant; False if nothing of it is needed."""
     request = Request.at(service.repository.clock(), f"reconcile:{kind}{name}")
-    wish = service.repository.begin(customer, request, TakeBack(name, [f"{type_name(t)}:{key}" for t, key in touched]))
-    states = wish.load(*touched)
+    work = service.repository.begin(customer, request, TakeBack(name, [f"{type_name(t)}:{key}" for t, key in touched]))
+    states = work.load(*touched)
     needed = [
         (state, event) for state in states for event in events
         if type(event) in event_types(type(state)) and _changes(state, event)
     ]  # fmt: skip
-    if wish.recorded or not needed:
+    if work.recorded or not needed:
         return False
     for state, event in needed:
-        wish.add(state, event)
-    wish.append()
+        work.add(state, event)
+    work.append()
     return True
 
 

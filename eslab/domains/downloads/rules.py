@@ -13,12 +13,20 @@ from uuid import UUID
 
 from eslab import Rejected, display
 from eslab.domains.downloads.catalogue import Title
+from eslab.domains.downloads.commands import (
+    DownloadCommand,
+    Expire,
+    Release,
+    Renew,
+    RequestDownload,
+    Revoke,
+    StartPlayback,
+)
 from eslab.domains.downloads.devices import Devices
 from eslab.domains.downloads.downloaded import Downloaded
 from eslab.domains.downloads.license import License
 from eslab.domains.downloads.plans import Plan
 from eslab.domains.downloads.studios import StudioRules
-from eslab.domains.downloads.wishes import DownloadWish, Expire, Release, Renew, RequestDownload, Revoke, StartPlayback
 
 NOBODY = UUID(int=0)
 
@@ -27,7 +35,7 @@ NOBODY = UUID(int=0)
 class Ask:
     """A wish, and all that the rules may look at; they read neither a clock nor a file."""
 
-    wish: DownloadWish
+    command: DownloadCommand
     time: datetime  # the request's
     title: Title | None  # None: not in the catalogue
     studio: StudioRules
@@ -41,7 +49,7 @@ class Ask:
     @property
     def license_id(self) -> UUID:
         """The licence that the wish names; a request for a download names none yet."""
-        return NOBODY if isinstance(self.wish, RequestDownload) else self.wish.license_id
+        return NOBODY if isinstance(self.command, RequestDownload) else self.command.license_id
 
 
 @dataclass(frozen=True)
@@ -127,7 +135,7 @@ def not_blocked(ask: Ask) -> Check:
 def downloads_per_year(ask: Ask) -> Check:
     """How often the title was downloaded in the year, on whatever device."""
     limit, times = ask.studio.downloads_per_title_per_year, ask.seen.times
-    name = ask.title.title if ask.title else ask.wish.title
+    name = ask.title.title if ask.title else ask.command.title
     used = ask.studio.years.count(times, ask.time)
     reason = f"{_studio(ask)} allows {limit} downloads of {name} a year, and {used} are used"
     return _in_year(ask, limit, used, times, reason)
@@ -135,25 +143,25 @@ def downloads_per_year(ask: Ask) -> Check:
 
 def devices_per_title(ask: Ask) -> Check:
     """On how many other devices the title is."""
-    others = {hold.device for hold in ask.devices.held if hold.title == ask.wish.title} - {ask.wish.device}
+    others = {hold.device for hold in ask.devices.held if hold.title == ask.command.title} - {ask.command.device}
     return _below(ask.studio.devices_per_title, others, "it is on {} other devices")
 
 
 def devices_with_downloads(ask: Ask) -> Check:
     """How many other devices have downloads on them."""
-    others = {hold.device for hold in ask.devices.held} - {ask.wish.device}
+    others = {hold.device for hold in ask.devices.held} - {ask.command.device}
     return _below(_plan(ask).devices, others, "{} other devices have downloads on them")
 
 
 def downloads_per_device(ask: Ask) -> Check:
     """How many other titles are on the device."""
-    others = {hold.title for hold in ask.devices.held if hold.device == ask.wish.device} - {ask.wish.title}
+    others = {hold.title for hold in ask.devices.held if hold.device == ask.command.device} - {ask.command.title}
     return _below(_plan(ask).downloads_per_device, others, "{} other titles are on the device")
 
 
 def downloads_in_total(ask: Ask) -> Check:
     """How many other downloads are on all devices."""
-    others = {(hold.device, hold.title) for hold in ask.devices.held} - {(ask.wish.device, ask.wish.title)}
+    others = {(hold.device, hold.title) for hold in ask.devices.held} - {(ask.command.device, ask.command.title)}
     return _below(_plan(ask).downloads, others, "{} other downloads are on devices")
 
 
@@ -217,7 +225,7 @@ RULES = (
 
 
 def _checks(ask: Ask) -> Iterator[tuple[Rule, Check]]:
-    return ((rule, rule.check(ask)) for rule in RULES if isinstance(ask.wish, rule.wishes))
+    return ((rule, rule.check(ask)) for rule in RULES if isinstance(ask.command, rule.wishes))
 
 
 def _unless(passed: bool, reason: str, **numbers: Any) -> Check:
@@ -242,7 +250,7 @@ def _plan(ask: Ask) -> Plan:
 
 
 def _field(ask: Ask, name: str) -> Any:
-    return getattr(ask.wish, name, None)
+    return getattr(ask.command, name, None)
 
 
 def _studio(ask: Ask) -> str:

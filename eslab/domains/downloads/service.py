@@ -15,6 +15,15 @@ from eslab import Aggregate, Clock, Event, EventStore, Rejected, Repository, Req
 from eslab.aggregate import Address, event_types
 from eslab.domains.downloads import decisions
 from eslab.domains.downloads.catalogue import Catalogue, load_catalogue
+from eslab.domains.downloads.commands import (
+    DownloadCommand,
+    Expire,
+    Release,
+    Renew,
+    RequestDownload,
+    Revoke,
+    StartPlayback,
+)
 from eslab.domains.downloads.devices import ALL, Devices
 from eslab.domains.downloads.downloaded import Downloaded
 from eslab.domains.downloads.drm import Claims, DrmServer, DrmUnavailable
@@ -25,15 +34,6 @@ from eslab.domains.downloads.read_tables import READ_TABLES
 from eslab.domains.downloads.reconcile import Policy, Reconciled, reconcile
 from eslab.domains.downloads.rules import Ask, Check, Rule, allow, explain
 from eslab.domains.downloads.studios import Rules, load_rules
-from eslab.domains.downloads.wishes import (
-    DownloadWish,
-    Expire,
-    Release,
-    Renew,
-    RequestDownload,
-    Revoke,
-    StartPlayback,
-)
 from eslab.read_table import ReadTable
 
 TOKEN_LIFETIME = timedelta(days=30)  # how long a device may go on playing what was revoked
@@ -73,22 +73,22 @@ class DownloadService:
     ) -> Granted | Rejected:
         """Keep a title on a device; plan and country are as the edge knew them when the request was made."""
         command = RequestDownload(device, title, plan, country)
-        wish = self.repository.begin(customer, request, command)
-        seen, licence, devices = wish.load(
+        work = self.repository.begin(customer, request, command)
+        seen, licence, devices = work.load(
             (Downloaded, title), (License, license_key(device, title)), (Devices, ALL)
         )  # fmt: skip
-        if not wish.recorded:
+        if not work.recorded:
             ask = self._ask(command, request.time, seen, licence, devices)
             try:
                 allow(ask)  # check Downloaded, and every other rule
             except Rejected as rejected:
                 return rejected
-            wish.add(seen, decisions.counted(ask, request))
-            wish.add(licence, decisions.issued(ask, request))  # a new License
-            wish.add(devices, decisions.held(ask, request))
-            wish.append()  # persist: one batch, one digest
-        used = self._used(title, seen, request, repeated=wish.recorded)
-        return self._signed(customer, command, request.id, licence, repeated=wish.recorded, **used)  # DRM signs
+            work.add(seen, decisions.counted(ask, request))
+            work.add(licence, decisions.issued(ask, request))  # a new License
+            work.add(devices, decisions.held(ask, request))
+            work.append()  # persist: one batch, one digest
+        used = self._used(title, seen, request, repeated=work.recorded)
+        return self._signed(customer, command, request.id, licence, repeated=work.recorded, **used)  # DRM signs
 
     def start_playback(
         self, customer: str, device: str, title: str, license_id: UUID, request: Request
@@ -135,7 +135,7 @@ class DownloadService:
         """Find what overlapping decisions granted too much, and do with it what the policy says (reconcile.py)."""
         return reconcile(self, customer, self.policy)
 
-    def explain(self, customer: str, command: DownloadWish, request: Request) -> list[tuple[Rule, Check]]:
+    def explain(self, customer: str, command: DownloadCommand, request: Request) -> list[tuple[Rule, Check]]:
         """Every rule that the wish must pass, in order, and what it finds; decides and writes nothing."""
         loaded = self.repository.begin(customer, request, command).load(
             (Downloaded, command.title), (License, license_key(command.device, command.title)), (Devices, ALL)
@@ -162,19 +162,19 @@ class DownloadService:
         handle: Callable[[Ask, Request], Sequence[Event]],
     ) -> Granted | Rejected:
         """The same path for every wish that names a licence."""
-        wish = self.repository.begin(customer, request, command)
-        states = wish.load(*_touched(command))
-        if not wish.recorded:
+        work = self.repository.begin(customer, request, command)
+        states = work.load(*_touched(command))
+        if not work.recorded:
             try:
                 events = handle(self._ask(command, request.time, *states), request)
             except Rejected as rejected:
                 return rejected
             for state in states:
-                wish.add(state, *(event for event in events if type(event) in event_types(type(state))))
-            wish.append()
-        return self._signed(customer, command, command.license_id, states[0], repeated=wish.recorded)
+                work.add(state, *(event for event in events if type(event) in event_types(type(state))))
+            work.append()
+        return self._signed(customer, command, command.license_id, states[0], repeated=work.recorded)
 
-    def _ask(self, command: DownloadWish, time: datetime, *states: Aggregate) -> Ask:
+    def _ask(self, command: DownloadCommand, time: datetime, *states: Aggregate) -> Ask:
         """The wish, what it touches, and the rules and plans in force at the time of the request."""
         title = self.catalogue.get(command.title)
         found: dict[type[Aggregate], Any] = {type(state): state for state in states}
@@ -201,7 +201,14 @@ class DownloadService:
         return {"used": studio.years.count(seen.times, moment), "limit": studio.downloads_per_title_per_year}
 
     def _signed(
-        self, customer: str, command: DownloadWish, license_id: UUID, licence: License, *, repeated: bool, **used: Any
+        self,
+        customer: str,
+        command: DownloadCommand,
+        license_id: UUID,
+        licence: License,
+        *,
+        repeated: bool,
+        **used: Any,
     ) -> Granted:
         """The answer, with a token if the wish wants one, the licence is active now, and the DRM server answers."""
         now = self.repository.clock()
@@ -225,7 +232,7 @@ class DownloadService:
         )
 
 
-def _touched(command: DownloadWish) -> tuple[Address, ...]:
+def _touched(command: DownloadCommand) -> tuple[Address, ...]:
     """The aggregates of a wish that names a licence; playing moves nothing between devices."""
     licence = (License, license_key(command.device, command.title))
     return (licence,) if isinstance(command, StartPlayback) else (licence, (Devices, ALL))

@@ -13,8 +13,8 @@ from uuid import UUID
 
 from eslab import Request
 from eslab.domains.downloads.catalogue import Catalogue, load_catalogue
-from eslab.domains.downloads.wishes import (
-    DownloadWish,
+from eslab.domains.downloads.commands import (
+    DownloadCommand,
     Expire,
     Release,
     Renew,
@@ -36,7 +36,7 @@ class Step(NamedTuple):
 
     at: datetime
     customer: str
-    command: DownloadWish
+    command: DownloadCommand
     request: Request
 
 
@@ -104,7 +104,7 @@ class _Life:
         elif end < 0.96:
             self._send(self._later(time, 40), Revoke(device, title, license_id))
 
-    def _send(self, time: datetime, command: DownloadWish) -> Request:
+    def _send(self, time: datetime, command: DownloadCommand) -> Request:
         """Send it; a few arrive hours late, and of a few the answer is lost, so that they are sent once more."""
         request = Request.new(lambda: time, self.random)
         arrives = request.time + (self.random.random() * 20 * HOUR if self.random.random() < 0.03 else timedelta())

@@ -32,9 +32,9 @@ from eslab.request import TICKS_AT_1970, time_of
 from eslab.store import (
     MAX_ID_BYTES,
     Commit,
+    Consistency,
     EventStore,
     Head,
-    Reach,
     ReadRow,
     StoredSnapshot,
     check_append,
@@ -44,7 +44,7 @@ from eslab.store import (
 )
 from eslab.stores.cassandra import read_tables
 from eslab.stores.cassandra.connection import Options, connect
-from eslab.stores.cassandra.meanings import plainly
+from eslab.stores.cassandra.errors import translate_errors
 from eslab.stores.cassandra.schema import ensure_schema, patiently
 
 FIRST_PAGE = 500  # rows; how large they are is known only afterwards
@@ -55,9 +55,9 @@ EARLIEST = UUID("00000000-0000-1000-8080-808080808080")  # below and above every
 LATEST = UUID("ffffffff-ffff-1fff-7f7f-7f7f7f7f7f7f")
 GREATEST_END = "\U0010ffff" * (MAX_ID_BYTES // 4)  # no id with the same beginning sorts behind it
 LEVELS = {
-    Reach.LOCAL: ConsistencyLevel.LOCAL_QUORUM,
-    Reach.QUORUM: ConsistencyLevel.QUORUM,
-    Reach.EVERYWHERE: ConsistencyLevel.EACH_QUORUM,
+    Consistency.LOCAL: ConsistencyLevel.LOCAL_QUORUM,
+    Consistency.QUORUM: ConsistencyLevel.QUORUM,
+    Consistency.EVERYWHERE: ConsistencyLevel.EACH_QUORUM,
 }
 STATEMENTS = {
     "append": "INSERT INTO events (customer_id, aggregate_id, event_time, event_type, version, payload) "
@@ -92,7 +92,7 @@ class CassandraStore(EventStore):
     def __init__(self, options: Options, clock: Clock = system_clock) -> None:
         self.options, self._clock = options, clock
         self._closed, self._layouts = False, set[Layout]()  # the read tables that are known to be there
-        with plainly(options):
+        with translate_errors(options):
             self._cluster, self.session = connect(options)
             try:
                 ensure_schema(self.session, options)
@@ -110,17 +110,17 @@ class CassandraStore(EventStore):
         self,
         customer_id: str,
         commits: Sequence[Commit],
-        reach: Reach = Reach.LOCAL,
+        consistency: Consistency = Consistency.LOCAL,
         read_rows: Sequence[ReadRow] = (),
     ) -> None:
         check_append(customer_id, commits, read_rows)
-        batch, append, first = _batch(reach), self._prepared["append"], self._prepared["first"]
+        batch, append, first = _batch(consistency), self._prepared["append"], self._prepared["first"]
         for commit in commits:
             batch.add(append, (customer_id, *commit, *self._stamp(commit)))
         for id, time in _earliest(commits).items():
             # Written with minus its time, so that the earliest wins.
             batch.add(first, (-_ticks(time), time, customer_id, id))
-        with self._plainly(writing=True):
+        with self._translate_errors(writing=True):
             self._add(batch, read_rows)
             self._session().execute(batch)
 
@@ -129,17 +129,19 @@ class CassandraStore(EventStore):
         customer_id: str,
         aggregate_ids: Sequence[str],
         event_time: UUID | None = None,
-        reach: Reach = Reach.LOCAL,
+        consistency: Consistency = Consistency.LOCAL,
     ) -> dict[str, Head]:
         ids = list(aggregate_ids)
         asked: list[tuple[str, tuple[Any, ...]]] = [("entries", (customer_id, ids)), ("snapshots", (customer_id, ids))]
         if event_time:
             asked.append(("recorded", (customer_id, ids, event_time)))
-        return _heads(ids, *self._ask(asked, reach))
+        return _heads(ids, *self._ask(asked, consistency))
 
-    def heads_of_type(self, customer_id: str, prefix: str, reach: Reach = Reach.LOCAL) -> dict[str, Head]:
+    def heads_of_type(
+        self, customer_id: str, prefix: str, consistency: Consistency = Consistency.LOCAL
+    ) -> dict[str, Head]:
         key = (customer_id, prefix, prefix + GREATEST_END)
-        entries, snapshots = self._ask([("entries_of_type", key), ("snapshots_of_type", key)], reach)
+        entries, snapshots = self._ask([("entries_of_type", key), ("snapshots_of_type", key)], consistency)
         return _heads([id for id, _, _ in entries], entries, snapshots)
 
     def read_many(
@@ -147,9 +149,9 @@ class CassandraStore(EventStore):
         customer_id: str,
         after: Mapping[str, UUID | None],
         up_to: UUID | None = None,
-        reach: Reach = Reach.LOCAL,
+        consistency: Consistency = Consistency.LOCAL,
     ) -> Generator[tuple[str, Sequence[bytes]], None, None]:
-        for id, rows in self._read("payloads", customer_id, after, up_to, reach):
+        for id, rows in self._read("payloads", customer_id, after, up_to, consistency):
             yield id, [payload for (payload,) in rows]
 
     def rows_many(
@@ -157,9 +159,9 @@ class CassandraStore(EventStore):
         customer_id: str,
         after: Mapping[str, UUID | None],
         up_to: UUID | None = None,
-        reach: Reach = Reach.LOCAL,
+        consistency: Consistency = Consistency.LOCAL,
     ) -> Generator[tuple[str, Sequence[Commit]], None, None]:
-        for id, rows in self._read("rows", customer_id, after, up_to, reach):
+        for id, rows in self._read("rows", customer_id, after, up_to, consistency):
             yield id, [Commit(*row) for row in rows]
 
     def save_snapshot(self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> None:
@@ -168,8 +170,10 @@ class CassandraStore(EventStore):
     def delete_snapshot(self, customer_id: str, aggregate_id: str, up_to: UUID, fold: int) -> None:
         self._do("delete_snapshot", (customer_id, aggregate_id, up_to, fold))
 
-    def delete_snapshots(self, customer_id: str, aggregate_id: str, since: UUID, reach: Reach = Reach.LOCAL) -> None:
-        self._do("delete_snapshots", (customer_id, aggregate_id, since), reach)
+    def delete_snapshots(
+        self, customer_id: str, aggregate_id: str, since: UUID, consistency: Consistency = Consistency.LOCAL
+    ) -> None:
+        self._do("delete_snapshots", (customer_id, aggregate_id, since), consistency)
 
     def raise_floor(self, customer_id: str, aggregate_id: str, floor: UUID) -> None:
         # Written with its time, so that the highest wins.
@@ -184,44 +188,44 @@ class CassandraStore(EventStore):
     def make_read_tables(self, layouts: Sequence[Layout]) -> None:
         new = [layout for layout in layouts if layout not in self._layouts]
         if new:
-            with self._plainly():
+            with self._translate_errors():
                 read_tables.ensure(self._session(), self.options, new)
             self._layouts.update(new)
 
-    def put_read_rows(self, rows: Sequence[ReadRow], reach: Reach = Reach.LOCAL) -> None:
+    def put_read_rows(self, rows: Sequence[ReadRow], consistency: Consistency = Consistency.LOCAL) -> None:
         check_read_rows(rows)
-        with self._plainly(writing=True):
-            for future in _ahead(read_tables.batches(rows), partial(self._send_rows, reach=reach)):
+        with self._translate_errors(writing=True):
+            for future in _ahead(read_tables.batches(rows), partial(self._send_rows, consistency=consistency)):
                 future.result()
 
     def read_rows(
-        self, layout: Layout, keys: Sequence[tuple[str, ...]], reach: Reach = Reach.LOCAL
+        self, layout: Layout, keys: Sequence[tuple[str, ...]], consistency: Consistency = Consistency.LOCAL
     ) -> Generator[Sequence[ReadRow], None, None]:
         def start(key: tuple[str, ...]) -> ResponseFuture:
             check_prefix(layout, key)
-            return self._send(read_tables.select(layout, len(key)), key, reach)
+            return self._send(read_tables.select(layout, len(key)), key, consistency)
 
-        with self._plainly():
+        with self._translate_errors():
             for future in _ahead(keys, start):
                 yield from ([ReadRow.of(layout, row) for row in rows] for rows in _pages(future) if rows)
 
     def empty_read_table(self, layout: Layout) -> None:
-        with self._plainly(writing=True):
+        with self._translate_errors(writing=True):
             self._session().execute(read_tables.empty(layout), timeout=60)
 
-    def customers(self, after: str = "", reach: Reach = Reach.LOCAL) -> Generator[str, None, None]:
+    def customers(self, after: str = "", consistency: Consistency = Consistency.LOCAL) -> Generator[str, None, None]:
         # In the order of their tokens, which is that of the ring.
         asked = (read_tables.CUSTOMERS, (after,)) if after else (read_tables.ALL_CUSTOMERS, ())
-        with self._plainly():
-            for rows in _pages(self._send(*asked, reach)):
+        with self._translate_errors():
+            for rows in _pages(self._send(*asked, consistency)):
                 yield from (customer for (customer,) in rows)
 
-    def bookmark(self, name: str) -> str:
-        (rows,) = self._ask([(read_tables.BOOKMARK, (name,))], Reach.QUORUM)
+    def checkpoint(self, name: str) -> str:
+        (rows,) = self._ask([(read_tables.CHECKPOINT, (name,))], Consistency.QUORUM)
         return rows[0][0] if rows else ""
 
-    def set_bookmark(self, name: str, text: str) -> None:
-        self._do(read_tables.SET_BOOKMARK, (name, text), Reach.QUORUM)
+    def set_checkpoint(self, name: str, text: str) -> None:
+        self._do(read_tables.SET_CHECKPOINT, (name, text), Consistency.QUORUM)
 
     def close(self) -> None:
         if not self._closed:
@@ -256,37 +260,44 @@ class CassandraStore(EventStore):
                 self._statement(read_tables.insert(row.layout)), (*row.place, *row.commit, *self._stamp(row.commit))
             )
 
-    def _send_rows(self, rows: Iterable[ReadRow], reach: Reach) -> ResponseFuture:
+    def _send_rows(self, rows: Iterable[ReadRow], consistency: Consistency) -> ResponseFuture:
         """Send rows of one partition of one table, as one mutation."""
-        batch = _batch(reach)
+        batch = _batch(consistency)
         self._add(batch, rows)
         return self._session().execute_async(batch)
 
     def _read(
-        self, name: str, customer_id: str, after: Mapping[str, UUID | None], up_to: UUID | None, reach: Reach
+        self,
+        name: str,
+        customer_id: str,
+        after: Mapping[str, UUID | None],
+        up_to: UUID | None,
+        consistency: Consistency,
     ) -> Generator[tuple[str, list[tuple[Any, ...]]], None, None]:
         """The pages of a query over many aggregates, several of which are asked ahead."""
 
         def start(id: str) -> tuple[str, ResponseFuture]:
-            return id, self._send(name, (customer_id, id, after[id] or EARLIEST, up_to or LATEST), reach)
+            return id, self._send(name, (customer_id, id, after[id] or EARLIEST, up_to or LATEST), consistency)
 
-        with self._plainly():
+        with self._translate_errors():
             for id, future in _ahead(after, start):
                 yield from ((id, rows) for rows in _pages(future) if rows)
 
-    def _ask(self, asked: Iterable[tuple[str, tuple[Any, ...]]], reach: Reach) -> list[list[tuple[Any, ...]]]:
+    def _ask(
+        self, asked: Iterable[tuple[str, tuple[Any, ...]]], consistency: Consistency
+    ) -> list[list[tuple[Any, ...]]]:
         """All rows of several queries, sent together: one wait."""
-        with self._plainly():
-            futures = [self._send(name, parameters, reach) for name, parameters in asked]
+        with self._translate_errors():
+            futures = [self._send(name, parameters, consistency) for name, parameters in asked]
             return [[row for rows in _pages(future) for row in rows] for future in futures]
 
-    def _do(self, name: str, parameters: tuple[Any, ...], reach: Reach = Reach.LOCAL) -> None:
-        with self._plainly(writing=True):
-            self._send(name, parameters, reach).result()
+    def _do(self, name: str, parameters: tuple[Any, ...], consistency: Consistency = Consistency.LOCAL) -> None:
+        with self._translate_errors(writing=True):
+            self._send(name, parameters, consistency).result()
 
-    def _send(self, name: str, parameters: tuple[Any, ...], reach: Reach) -> ResponseFuture:
+    def _send(self, name: str, parameters: tuple[Any, ...], consistency: Consistency) -> ResponseFuture:
         bound = self._statement(name).bind(parameters)
-        bound.consistency_level = LEVELS[reach]
+        bound.consistency_level = LEVELS[consistency]
         bound.fetch_size = FIRST_PAGE
         return self._session().execute_async(bound)
 
@@ -296,9 +307,9 @@ class CassandraStore(EventStore):
         return self.session
 
     @contextmanager
-    def _plainly(self, writing: bool = False) -> Generator[None, None, None]:
+    def _translate_errors(self, writing: bool = False) -> Generator[None, None, None]:
         try:
-            with plainly(self.options, writing):
+            with translate_errors(self.options, writing):
                 yield
         except StoreUnavailable:
             self._session()  # says so if another thread closed it meanwhile
@@ -327,8 +338,8 @@ def _rows_in_a_page(rows: Sequence[tuple[Any, ...]]) -> int:
     return max(1, min(PAGE, PAGE_BYTES * len(rows) // max(1, size)))
 
 
-def _batch(reach: Reach) -> BatchStatement:
-    batch = BatchStatement(BatchType.UNLOGGED, consistency_level=LEVELS[reach])
+def _batch(consistency: Consistency) -> BatchStatement:
+    batch = BatchStatement(BatchType.UNLOGGED, consistency_level=LEVELS[consistency])
     batch.is_idempotent = True  # the driver looks at the batch itself before it speculates
     return batch
 

@@ -13,18 +13,18 @@ from eslab.stores.cassandra.schema import may_make, patiently, table
 
 BATCH_BYTES = 128_000  # of payload in a batch of rows, about: longer ones keep others waiting
 TYPES = {"event_time": "timeuuid", "version": "int", "payload": "blob"}  # all others are text
-BOOKMARKS = ("name text PRIMARY KEY, text text", "", "how far long work has come, such as a rebuild of a read table")
-BOOKMARK = "SELECT text FROM bookmarks WHERE name = ?"
-SET_BOOKMARK = "INSERT INTO bookmarks (name, text) VALUES (?, ?)"
+CHECKPOINTS = ("name text PRIMARY KEY, text text", "", "how far long work has come, such as a rebuild of a read table")
+CHECKPOINT = "SELECT text FROM checkpoints WHERE name = ?"
+SET_CHECKPOINT = "INSERT INTO checkpoints (name, text) VALUES (?, ?)"
 CUSTOMERS = "SELECT DISTINCT customer_id FROM aggregates WHERE token(customer_id) > token(?)"
 ALL_CUSTOMERS = "SELECT DISTINCT customer_id FROM aggregates"
 COLUMNS = "SELECT table_name, column_name FROM system_schema.columns WHERE keyspace_name = %s"
 
 
 def statements(keyspace: str, layouts: Iterable[Layout]) -> list[str]:
-    """The CQL that makes the read tables and the bookmarks beside them."""
+    """The CQL that makes the read tables and the checkpoints beside them."""
     return [
-        table(keyspace, "bookmarks", *BOOKMARKS),
+        table(keyspace, "checkpoints", *CHECKPOINTS),
         *(table(keyspace, layout.name, *_definition(layout)) for layout in layouts),
     ]
 

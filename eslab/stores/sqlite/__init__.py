@@ -26,9 +26,9 @@ from eslab.layout import Layout, check_prefix
 from eslab.request import from_sort_key, sort_key
 from eslab.store import (
     Commit,
+    Consistency,
     EventStore,
     Head,
-    Reach,
     ReadRow,
     StoredSnapshot,
     check_append,
@@ -97,7 +97,7 @@ class SqliteStore(EventStore):
         self,
         customer_id: str,
         commits: Sequence[Commit],
-        reach: Reach = Reach.LOCAL,
+        consistency: Consistency = Consistency.LOCAL,
         read_rows: Sequence[ReadRow] = (),
     ) -> None:
         check_append(customer_id, commits, read_rows)
@@ -117,12 +117,14 @@ class SqliteStore(EventStore):
         customer_id: str,
         aggregate_ids: Sequence[str],
         event_time: UUID | None = None,
-        reach: Reach = Reach.LOCAL,
+        consistency: Consistency = Consistency.LOCAL,
     ) -> dict[str, Head]:
         with self._file.using() as connection:
             return {id: _head(connection, customer_id, id, event_time) for id in aggregate_ids}
 
-    def heads_of_type(self, customer_id: str, prefix: str, reach: Reach = Reach.LOCAL) -> dict[str, Head]:
+    def heads_of_type(
+        self, customer_id: str, prefix: str, consistency: Consistency = Consistency.LOCAL
+    ) -> dict[str, Head]:
         with (
             self._file.using() as connection,
             closing(connection.execute(FROM_PREFIX, (customer_id, prefix))) as cursor,
@@ -135,7 +137,7 @@ class SqliteStore(EventStore):
         customer_id: str,
         after: Mapping[str, UUID | None],
         up_to: UUID | None = None,
-        reach: Reach = Reach.LOCAL,
+        consistency: Consistency = Consistency.LOCAL,
     ) -> Generator[tuple[str, Sequence[bytes]], None, None]:
         for id, start in after.items():
             with self._file.using() as connection:
@@ -149,7 +151,7 @@ class SqliteStore(EventStore):
         customer_id: str,
         after: Mapping[str, UUID | None],
         up_to: UUID | None = None,
-        reach: Reach = Reach.LOCAL,
+        consistency: Consistency = Consistency.LOCAL,
     ) -> Generator[tuple[str, Sequence[Commit]], None, None]:
         for id, start in after.items():
             low, high = _between(start, up_to)
@@ -167,7 +169,9 @@ class SqliteStore(EventStore):
         with self._file.write() as connection:
             connection.execute(DELETE_SNAPSHOT, (customer_id, aggregate_id, sort_key(up_to), fold))
 
-    def delete_snapshots(self, customer_id: str, aggregate_id: str, since: UUID, reach: Reach = Reach.LOCAL) -> None:
+    def delete_snapshots(
+        self, customer_id: str, aggregate_id: str, since: UUID, consistency: Consistency = Consistency.LOCAL
+    ) -> None:
         with self._file.write() as connection:
             connection.execute(DELETE_SNAPSHOTS, (customer_id, aggregate_id, sort_key(since)))
 
@@ -190,13 +194,13 @@ class SqliteStore(EventStore):
             with self._file.write() as connection:
                 read_tables.make(connection, gone)
 
-    def put_read_rows(self, rows: Sequence[ReadRow], reach: Reach = Reach.LOCAL) -> None:
+    def put_read_rows(self, rows: Sequence[ReadRow], consistency: Consistency = Consistency.LOCAL) -> None:
         check_read_rows(rows)
         with self._file.write() as connection:
             read_tables.put(connection, rows)
 
     def read_rows(
-        self, layout: Layout, keys: Sequence[tuple[str, ...]], reach: Reach = Reach.LOCAL
+        self, layout: Layout, keys: Sequence[tuple[str, ...]], consistency: Consistency = Consistency.LOCAL
     ) -> Generator[Sequence[ReadRow], None, None]:
         for key in keys:
             check_prefix(layout, key)
@@ -209,19 +213,19 @@ class SqliteStore(EventStore):
         with self._file.write() as connection:
             read_tables.empty(connection, layout)
 
-    def customers(self, after: str = "", reach: Reach = Reach.LOCAL) -> Generator[str, None, None]:
+    def customers(self, after: str = "", consistency: Consistency = Consistency.LOCAL) -> Generator[str, None, None]:
         while page := self._customers(after):
             yield from page
             after = page[-1]
 
-    def bookmark(self, name: str) -> str:
+    def checkpoint(self, name: str) -> str:
         with self._file.using() as connection:
-            (text,) = connection.execute(read_tables.BOOKMARK, (name,)).fetchone() or ("",)
+            (text,) = connection.execute(read_tables.CHECKPOINT, (name,)).fetchone() or ("",)
         return text
 
-    def set_bookmark(self, name: str, text: str) -> None:
+    def set_checkpoint(self, name: str, text: str) -> None:
         with self._file.write() as connection:
-            connection.execute(read_tables.SET_BOOKMARK, (name, text))
+            connection.execute(read_tables.SET_CHECKPOINT, (name, text))
 
     def close(self) -> None:
         self._file.close()

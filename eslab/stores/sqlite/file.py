@@ -10,7 +10,7 @@ from urllib.parse import quote
 from weakref import WeakSet
 
 from eslab.errors import StoreClosed, StoreError, StoreUnavailable
-from eslab.stores.sqlite.meanings import AGAIN, plainly
+from eslab.stores.sqlite.errors import AGAIN, translate_errors
 
 OPENERS = 100  # how often to step aside for others who open the same fresh file
 SCHEMA_VERSION = 1
@@ -51,7 +51,7 @@ class SqliteFile:
     @contextmanager
     def using(self) -> Generator[sqlite3.Connection, None, None]:
         """This thread's connection, which nobody closes meanwhile; SQLite's errors become ours."""
-        with plainly(self.path):
+        with translate_errors(self.path):
             connection = self.connection()
             with connection.lock:
                 yield connection

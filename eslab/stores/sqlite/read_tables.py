@@ -12,9 +12,9 @@ from eslab.layout import Layout, check_columns, check_layout, quoted
 from eslab.request import from_sort_key, sort_key
 from eslab.store import ReadRow
 
-BOOKMARKS = "CREATE TABLE IF NOT EXISTS bookmarks (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID"
-BOOKMARK = "SELECT text FROM bookmarks WHERE name = ?"
-SET_BOOKMARK = "INSERT OR REPLACE INTO bookmarks VALUES (?, ?)"
+CHECKPOINTS = "CREATE TABLE IF NOT EXISTS checkpoints (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID"
+CHECKPOINT = "SELECT text FROM checkpoints WHERE name = ?"
+SET_CHECKPOINT = "INSERT OR REPLACE INTO checkpoints VALUES (?, ?)"
 CUSTOMERS = "SELECT DISTINCT customer_id FROM aggregates WHERE customer_id > ? ORDER BY customer_id LIMIT ?"
 TYPES = {"event_time": "BLOB", "version": "INTEGER", "payload": "BLOB NOT NULL"}  # all others are TEXT
 
@@ -31,8 +31,8 @@ def missing(connection: sqlite3.Connection, layouts: Iterable[Layout], store: ob
 
 
 def make(connection: sqlite3.Connection, layouts: Iterable[Layout]) -> None:
-    """Make the tables, and that of the bookmarks, where they are missing."""
-    connection.execute(BOOKMARKS)
+    """Make the tables, and that of the checkpoints, where they are missing."""
+    connection.execute(CHECKPOINTS)
     for layout in layouts:
         columns = ", ".join(f"{quoted(name)} {TYPES.get(name, 'TEXT')}" for name in layout.columns)
         connection.execute(

@@ -13,7 +13,7 @@ from eslab.domains.downloads.service import DownloadService
 from eslab.domains.downloads.studios import RuleSet, StudioRules
 from eslab.domains.downloads.versions import Versions
 from eslab.store import Commit
-from tests.support import START
+from tests.support.sample import START
 
 GLOW = Title("glow", "Glow", "series", "Netflix", 2017)
 DARK = Title("dark", "Dark", "series", "Netflix", 2017, frozenset({"DE"}))

@@ -22,9 +22,9 @@ from eslab.domains.downloads.license import (
     RenewalVoided,
     Status,
 )
-from eslab.encoding import encode
+from eslab.payload.encoding import encode
 from tests.domains.downloads.support import at, folded, id_at, time_at
-from tests.support import START, commits
+from tests.support.sample import START, commits
 
 DAYS = st.integers(0, 400)
 NAMES = st.integers(0, 3).map(id_at)  # few, so that events meet

@@ -21,7 +21,7 @@ from eslab.domains.downloads.outcome import Granted
 from eslab.domains.downloads.read_tables import downloads_of, licences_on, page_of
 from eslab.domains.downloads.service import DownloadService
 from tests.domains.downloads.support import at, service, stored
-from tests.support import START
+from tests.support.sample import START
 
 STEPS = ["look up", "looked up", "read", "append", "appended", "put read rows", "put", "sign", "signed"]
 FIRST = at(0, "Ann wants Glow")

@@ -16,7 +16,7 @@ from eslab.domains.downloads.outcome import Granted
 from eslab.domains.downloads.service import DownloadService
 from eslab.domains.downloads.studios import StudioRules
 from tests.domains.downloads.support import Edge, service, stored
-from tests.support import DAY, HOUR, MINUTE, START
+from tests.support.sample import DAY, HOUR, MINUTE, START
 
 SIGNER = LocalSigner([lab_key(7)])
 CLAIMS = Claims("ann", "phone", "glow", UUID(int=7), START, START + DAY)
@@ -141,7 +141,7 @@ class Desk:
         assert isinstance(answer, Granted)
         return answer
 
-    def wish(self, name: str) -> Granted:
+    def command(self, name: str) -> Granted:
         return getattr(self.service, name)("ann", "phone", "glow", self.first.id, self.edge.request())
 
 
@@ -185,7 +185,7 @@ def test_what_was_given_back_is_granted_without_a_token(name: str, state: str) -
     """The repeat says which and since when, and the server is not asked."""
     desk = Desk("fails")
     desk.ask()
-    desk.wish(name)
+    desk.command(name)
     repeated = desk.ask()
     assert (repeated.token, desk.drm.signed) == (None, 0)
     assert repeated.unsigned == f"the licence is {state} since 2026-01-05 09:02 UTC"
@@ -199,7 +199,7 @@ def test_an_expired_licence_is_granted_without_a_token() -> None:
     assert opened(desk, desk.ask()).license_id == desk.first.id
     desk.clock.advance(SECOND)
     assert desk.ask().unsigned == "the licence is expired since 2026-01-15 09:01 UTC"
-    assert opened(desk, desk.wish("renew")).expires == desk.clock() + 10 * DAY
+    assert opened(desk, desk.command("renew")).expires == desk.clock() + 10 * DAY
     assert opened(desk, desk.ask()).license_id == desk.first.id
 
 
@@ -207,7 +207,7 @@ def test_a_token_ends_with_the_licence_as_known_at_signing() -> None:
     """Sooner after the first play, and within the lifetime of a token, which bounds what a revocation misses."""
     desk = Desk()
     desk.ask()
-    assert opened(desk, desk.wish("start_playback")).expires == desk.clock() + 48 * HOUR
+    assert opened(desk, desk.command("start_playback")).expires == desk.clock() + 48 * HOUR
     short = Desk(token_lifetime=HOUR)
     assert opened(short, short.ask()).expires == short.clock() + HOUR
 
@@ -233,7 +233,7 @@ def test_what_gives_back_is_not_signed() -> None:
     request = desk.edge.request()
     expire = lambda: desk.service.expire("ann", "phone", "glow", desk.first.id, request)  # noqa: E731
     expire()
-    desk.wish("renew")
+    desk.command("renew")
     assert (expire().token, expire().unsigned) == (None, "this wish needs none")
 
 

@@ -18,9 +18,9 @@ from eslab.domains.downloads.outcome import Granted
 from eslab.domains.downloads.plans import Plan
 from eslab.domains.downloads.service import DownloadService
 from eslab.domains.downloads.studios import StudioRules
-from eslab.encoding import encode
+from eslab.payload.encoding import encode
 from tests.domains.downloads.support import service, stored
-from tests.support import START
+from tests.support.sample import START
 
 DEVICES, TITLES = ["phone", "tablet"], ["glow", "dark", "mad-max"]
 OFTEN = ["request_download"] * 4 + ["start_playback", "renew", "expire"] * 3 + ["release", "revoke"]

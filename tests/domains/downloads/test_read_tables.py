@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from eslab import EventStore, InvalidInput, ManualClock, Rejected, Repository, open_store, refile
+from eslab import EventStore, InvalidInput, ManualClock, Rejected, Repository, open_store
 from eslab.bench.play import play as play_lives
 from eslab.domains.downloads.catalogue import load_catalogue
 from eslab.domains.downloads.downloaded import Downloaded
@@ -23,12 +23,13 @@ from eslab.domains.downloads.read_tables import (
 )
 from eslab.domains.downloads.service import DownloadService
 from eslab.domains.downloads.workload import BEGAN, customers
-from eslab.encoding import encode
+from eslab.operations import rebuild
+from eslab.payload.encoding import encode
 from tests.conftest import REAL
 from tests.domains.downloads.support import CATALOGUE, Edge, at, service, time_at
 from tests.domains.downloads.test_law import ARRIVALS, DEVICES, play
-from tests.domains.downloads.test_reconcile import Region, meet, wish
-from tests.support import DAY, START, Faulty
+from tests.domains.downloads.test_reconcile import Region, meet, request_at
+from tests.support.sample import DAY, START, Faulty
 
 MONTHS = [f"{year}-{month:02}" for year in (2025, 2026, 2027) for month in range(1, 13)]
 
@@ -181,7 +182,7 @@ def test_G6_rebuilt_tables_say_the_same(arrivals: list[Any]) -> None:
     store = open_store("memory:")
     desk, _ = play(store, arrivals)
     live = [answers(desk.repository), by_studio(desk.repository)]
-    refile.rebuild(desk.repository)
+    rebuild.rebuild(desk.repository)
     assert [answers(desk.repository), by_studio(desk.repository)] == live
 
 
@@ -190,11 +191,11 @@ def test_what_parted_regions_granted_too_much_counts_no_more_when_it_is_taken_ba
     us, europe = Region(), Region(off=1)
     for region, hours in ((us, 1), (us, 2), (us, 4), (europe, 3), (europe, 5)):
         region.clock.now = START + DAY / 4
-        region.ask(wish(hours))
+        region.ask(request_at(hours))
     meet(us, europe)
     us.clock.now = START + 40 * DAY
     assert us.service.reconcile("ann").commits == 2
-    refile.rebuild(us.service.repository)
+    rebuild.rebuild(us.service.repository)
     assert downloads_of(us.service.repository, "Netflix", "2026-01") == {"glow": 3}
     (page,) = page_of(us.service.repository, "ann")
     assert page.downloads == 3
@@ -221,6 +222,6 @@ def test_G6_rebuilt_tables_of_whole_lives_are_equal_to_the_live_ones(store: Even
     play_lives(store, 6, 60, seed=7, workers=3)
     live = rows_of(store, 6)
     repository = Repository(store, ManualClock(BEGAN + 61 * DAY), read_tables=READ_TABLES)
-    done = refile.rebuild(repository)
+    done = rebuild.rebuild(repository)
     assert done.rows == len(live) > 80
     assert rows_of(store, 6) == live

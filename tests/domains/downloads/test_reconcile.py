@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from eslab import EventStore, ManualClock, Repository, Request, open_store
 from eslab.domains.bakery import ColorAdded
+from eslab.domains.downloads.commands import RequestDownload
 from eslab.domains.downloads.devices import ALL, Devices
 from eslab.domains.downloads.downloaded import DownloadCounted, Downloaded
 from eslab.domains.downloads.license import License, LicenseIssued
@@ -20,11 +21,10 @@ from eslab.domains.downloads.rules import Refused
 from eslab.domains.downloads.service import DownloadService
 from eslab.domains.downloads.studios import StudioRules
 from eslab.domains.downloads.versions import Versions
-from eslab.domains.downloads.wishes import RequestDownload
-from eslab.encoding import encode
-from eslab.event import wish_hash
+from eslab.event import command_hash
+from eslab.payload.encoding import encode
 from tests.domains.downloads.support import at, rules, service, stored
-from tests.support import DAY, HOUR, MINUTE, START, Faulty, commits
+from tests.support.sample import DAY, HOUR, MINUTE, START, Faulty, commits
 
 THREE = StudioRules(downloads_per_title_per_year=3)
 LATER = START + 10 * HOUR
@@ -57,7 +57,7 @@ def states(store: EventStore) -> bytes:
     return encode([repository.load_all("ann", each) for each in (Downloaded, License, Devices)])
 
 
-def wish(hours: float) -> Request:
+def request_at(hours: float) -> Request:
     return at(hours / 24, f"wish of {float(hours)}")
 
 
@@ -67,7 +67,7 @@ def parted() -> tuple[Region, Region]:
     us, europe = Region(), Region(off=1)
     for region, hours in ((us, 1), (us, 2), (us, 4), (europe, 3), (europe, 5)):
         region.clock.now = START + 6 * HOUR
-        assert isinstance(region.ask(wish(hours)), Granted)
+        assert isinstance(region.ask(request_at(hours)), Granted)
     meet(us, europe)
     us.clock.now, europe.clock.now = LATER, LATER + MINUTE
     return us, europe
@@ -77,11 +77,11 @@ def test_what_is_too_many_is_taken_back(parted: tuple[Region, Region]) -> None:
     """Five were granted, three are allowed; the two newest by their requests go, with rule, limit and count."""
     us, _ = parted
     found = us.service.reconcile("ann")
-    assert [each.name for each in found.overshoots] == [wish(4).id, wish(5).id]
+    assert [each.name for each in found.overshoots] == [request_at(4).id, request_at(5).id]
     assert {(each.rule, each.limit, each.count) for each in found.overshoots} == {
         ("downloads per title per year", 3, 3)
     }
-    assert (us.revoked(), found.commits) == ({wish(4).id, wish(5).id}, 2)
+    assert (us.revoked(), found.commits) == ({request_at(4).id, request_at(5).id}, 2)
     assert "2 too many" in repr(found)
 
 
@@ -90,7 +90,7 @@ def test_both_regions_take_back_the_same(parted: tuple[Region, Region]) -> None:
     us, europe = parted
     assert us.service.reconcile("ann").overshoots == europe.service.reconcile("ann").overshoots
     meet(us, europe)
-    assert us.revoked() == europe.revoked() == {wish(4).id, wish(5).id}
+    assert us.revoked() == europe.revoked() == {request_at(4).id, request_at(5).id}
     assert states(us.store) == states(europe.store)
     for region in parted:
         again = region.service.reconcile("ann")
@@ -111,8 +111,11 @@ def test_what_was_taken_back_gives_the_year_its_place(parted: tuple[Region, Regi
     us, _ = parted
     us.service.reconcile("ann")
     rejected = us.ask(Request.at(us.clock(), "once more"))
-    assert isinstance(rejected, Refused) and (rejected.count, rejected.allowed_at) == (3, wish(1).time + 365 * DAY)
-    us.clock.now = wish(1).time + 365 * DAY
+    assert isinstance(rejected, Refused) and (rejected.count, rejected.allowed_at) == (
+        3,
+        request_at(1).time + 365 * DAY,
+    )
+    us.clock.now = request_at(1).time + 365 * DAY
     assert isinstance(us.ask(Request.at(us.clock(), "a year later")), Granted)
     assert us.service.reconcile("ann").overshoots == []
 
@@ -123,25 +126,25 @@ def test_a_region_that_has_not_all_rows_finds_less() -> None:
     for hours in (1, 2, 4, 5):
         granted = service(open_store("memory:"), us.clock, THREE)
         us.clock.now = START + 6 * HOUR
-        granted.request_download("ann", "phone", "glow", wish(hours))
+        granted.request_download("ann", "phone", "glow", request_at(hours))
         us.store.append("ann", stored(granted.repository.store))
-    assert [each.name for each in us.service.reconcile("ann").overshoots] == [wish(5).id]
+    assert [each.name for each in us.service.reconcile("ann").overshoots] == [request_at(5).id]
     europe.clock.now = us.clock.now
-    europe.ask(wish(3))
+    europe.ask(request_at(3))
     meet(us, europe)
-    assert [each.name for each in europe.service.reconcile("ann").overshoots] == [wish(4).id]
-    assert [each.name for each in us.service.reconcile("ann").overshoots] == [wish(4).id]
+    assert [each.name for each in europe.service.reconcile("ann").overshoots] == [request_at(4).id]
+    assert [each.name for each in us.service.reconcile("ann").overshoots] == [request_at(4).id]
 
 
 def test_the_policy_may_let_it_stand() -> None:
     """Found and told, nothing is written."""
     us, europe = Region(StudioRules(1), policy="let it stand"), Region(StudioRules(1))
-    us.ask(wish(0))
-    europe.ask(wish(0.01), "tablet")
+    us.ask(request_at(0))
+    europe.ask(request_at(0.01), "tablet")
     meet(us, europe)
     before = stored(us.store)
     found = us.service.reconcile("ann")
-    assert [(each.name, each.device) for each in found.overshoots] == [(wish(0.01).id, "tablet")]
+    assert [(each.name, each.device) for each in found.overshoots] == [(request_at(0.01).id, "tablet")]
     assert found.commits == 0 and stored(us.store) == before
 
 
@@ -163,29 +166,31 @@ def test_every_limit_can_be_overshot_and_found(plan: Plan, studio: StudioRules, 
     """Two wishes, each fine in its region; the newer one goes, and its place is free."""
     regions = [Region(studio, plan), Region(studio, plan)]
     for hours, (region, where) in enumerate(zip(regions, asked, strict=True)):
-        assert isinstance(region.ask(wish(hours / 100), *where), Granted)
+        assert isinstance(region.ask(request_at(hours / 100), *where), Granted)
     meet(*regions)
     found = [region.service.reconcile("ann") for region in regions]
-    assert [[(each.rule, each.name) for each in each.overshoots] for each in found] == [[(rule, wish(0.01).id)]] * 2
+    assert [[(each.rule, each.name) for each in each.overshoots] for each in found] == [
+        [(rule, request_at(0.01).id)]
+    ] * 2
     devices = regions[0].service.repository.load("ann", Devices, ALL)
-    assert [hold.license_id for hold in devices.held] == [wish(0).id]
+    assert [hold.license_id for hold in devices.held] == [request_at(0).id]
 
 
 def test_renewals_too_many_are_taken_back_and_the_licence_stays() -> None:
     """The newer renewal's period counts no more."""
     studio = StudioRules(licence_days=1, renewals_per_licence=1)
     us, europe = Region(studio), Region(studio)
-    us.ask(wish(0))
+    us.ask(request_at(0))
     meet(us, europe)
     for hours, region in ((0.001, us), (0.002, europe)):
         region.clock.now = START + 0.002 * HOUR
-        region.service.renew("ann", "phone", "glow", wish(0).id, wish(hours))
+        region.service.renew("ann", "phone", "glow", request_at(0).id, request_at(hours))
     meet(us, europe)
     for region in (us, europe):
         (found,) = region.service.reconcile("ann").overshoots
-        assert (found.rule, found.name, found.renewal) == ("renewals per licence", wish(0.002).id, True)
+        assert (found.rule, found.name, found.renewal) == ("renewals per licence", request_at(0.002).id, True)
     licence = us.service.repository.load("ann", License, "phone/glow")
-    assert licence.end(wish(0).id) == wish(0.001).time + DAY
+    assert licence.end(request_at(0).id) == request_at(0.001).time + DAY
     assert us.revoked() == set()
 
 
@@ -193,10 +198,10 @@ def test_a_newer_version_of_the_rules_makes_no_old_grant_too_many() -> None:
     """A late wish from before the limit fell, decided after a newer one: both were right."""
     versions = Versions((rules(StudioRules(3)), rules(StudioRules(2), 2, date(2026, 1, 6))))
     us = Region(rules=versions)
-    us.ask(wish(0))
+    us.ask(request_at(0))
     us.clock.now = START + 20 * HOUR
-    assert isinstance(us.ask(wish(19)), Granted)
-    assert isinstance(us.ask(wish(14)), Granted)  # of the fifth, when three were allowed
+    assert isinstance(us.ask(request_at(19)), Granted)
+    assert isinstance(us.ask(request_at(14)), Granted)  # of the fifth, when three were allowed
     assert us.service.reconcile("ann").overshoots == []
 
 
@@ -237,13 +242,13 @@ def older_decision(request: Request) -> dict[str, list]:
 def test_rows_that_only_a_losing_decision_wrote_are_undone() -> None:
     """Decided twice, by two versions of the service; where the greater digest wrote nothing, nothing stays."""
     us = Region()
-    for request in (wish(hours / 100) for hours in range(40)):
+    for request in (request_at(hours / 100) for hours in range(40)):
         us.clock.now = START + HOUR
         region = Region()
         region.clock.now = us.clock.now
         region.ask(request)
         mine = stored(region.store)
-        old = commits(request, older_decision(request), wish_hash(RequestDownload("phone", "glow")))
+        old = commits(request, older_decision(request), command_hash(RequestDownload("phone", "glow")))
         if max(mine[1].payload, old[0].payload) == old[0].payload:
             break
     else:
@@ -259,10 +264,10 @@ def test_rows_that_only_a_losing_decision_wrote_are_undone() -> None:
 
 def test_a_losing_row_is_no_stray_while_the_winners_are_not_all_seen() -> None:
     """One of those on their way may yet replace it."""
-    us, request = Region(), wish(0)
+    us, request = Region(), request_at(0)
     us.ask(request)
     mine = stored(us.store)
-    old = commits(request, older_decision(request), wish_hash(RequestDownload("phone", "glow")))
+    old = commits(request, older_decision(request), command_hash(RequestDownload("phone", "glow")))
     top, low = (mine, old) if mine[1].payload > old[0].payload else (old, mine)
     part = open_store("memory:")
     part.append("ann", [top[-1], *[row for row in low if row.aggregate_id != top[-1].aggregate_id]])
@@ -275,7 +280,7 @@ def test_the_overshoot_is_bounded_by_the_regions() -> None:
     regions = [Region(), Region(), Region()]
     for region in regions:
         region.clock.now = START + HOUR
-    answers = [region.ask(wish(n / 100 + r / 1000)) for r, region in enumerate(regions) for n in range(5)]
+    answers = [region.ask(request_at(n / 100 + r / 1000)) for r, region in enumerate(regions) for n in range(5)]
     meet(*regions)
     assert sum(isinstance(answer, Granted) for answer in answers) == 3 * 3
     assert len(regions[0].service.reconcile("ann").overshoots) == 2 * 3
@@ -289,8 +294,10 @@ def test_the_overshoot_is_bounded_by_the_decisions_that_overlap() -> None:
     slow.before = Barrier(8).wait  # nobody writes until all have read
     desk = service(slow, us.clock, THREE)
     with ThreadPoolExecutor(8) as threads:
-        wishes = [wish(n / 100) for n in range(8)]
+        wishes = [request_at(n / 100) for n in range(8)]
         answers = list(threads.map(lambda request: desk.request_download("ann", "phone", "glow", request), wishes))
     assert [type(answer) for answer in answers] == [Granted] * 8
-    assert us.ask(wish(0.5)).count == 8
-    assert [each.name for each in us.service.reconcile("ann").overshoots] == [wish(n / 100).id for n in range(3, 8)]
+    assert us.ask(request_at(0.5)).count == 8
+    assert [each.name for each in us.service.reconcile("ann").overshoots] == [
+        request_at(n / 100).id for n in range(3, 8)
+    ]

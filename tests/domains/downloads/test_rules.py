@@ -6,6 +6,15 @@ from typing import Any
 import pytest
 
 from eslab import Event, InvalidInput
+from eslab.domains.downloads.commands import (
+    DownloadCommand,
+    Expire,
+    Release,
+    Renew,
+    RequestDownload,
+    Revoke,
+    StartPlayback,
+)
 from eslab.domains.downloads.devices import Devices, DownloadHeld, HoldEnded, HoldExpired, HoldRenewed
 from eslab.domains.downloads.downloaded import DownloadCounted, Downloaded, DownloadVoided
 from eslab.domains.downloads.license import (
@@ -21,15 +30,6 @@ from eslab.domains.downloads.license import (
 from eslab.domains.downloads.plans import Plan, load_plans
 from eslab.domains.downloads.rules import NAMED, RULES, Ask, Check, Refused, allow, explain
 from eslab.domains.downloads.studios import StudioRules
-from eslab.domains.downloads.wishes import (
-    DownloadWish,
-    Expire,
-    Release,
-    Renew,
-    RequestDownload,
-    Revoke,
-    StartPlayback,
-)
 from tests.domains.downloads.support import DARK, GLOW, folded, id_at, time_at
 
 GET = RequestDownload("phone", "glow")
@@ -61,7 +61,7 @@ class Given:
 
     def when(
         self,
-        wish: DownloadWish,
+        command: DownloadCommand,
         studio: StudioRules | None = None,
         plan: Plan | None = NO_LIMITS,
         day: float = 1,
@@ -74,7 +74,7 @@ class Given:
             "licence": folded(License, [e for e in self.events if type(e).__name__.startswith(("Lic", "Play", "Ren"))]),
         }
         asked = {"title": GLOW, "plan": plan, **states, **more}
-        return Asked(Ask(wish, time_at(day), studio=studio or StudioRules(), **asked))
+        return Asked(Ask(command, time_at(day), studio=studio or StudioRules(), **asked))
 
 
 class Asked:
@@ -232,19 +232,19 @@ def test_what_ended_frees_its_place() -> None:
     Given(tablet, HoldExpired(id, id), again, HoldExpired(id, R)).when(GET, plan=plan).then_allowed()
 
 
-@pytest.mark.parametrize("wish", [kind("phone", "glow", L) for kind in NAMED])
-def test_licence(wish: DownloadWish) -> None:
+@pytest.mark.parametrize("command", [kind("phone", "glow", L) for kind in NAMED])
+def test_licence(command: DownloadCommand) -> None:
     """Only a licence that was issued can be used."""
-    nothing.when(wish, day=40).then_broken("licence")
-    Given(renewed()).when(wish, day=40).then_broken("licence")  # its issue is not known here
+    nothing.when(command, day=40).then_broken("licence")
+    Given(renewed()).when(command, day=40).then_broken("licence")  # its issue is not known here
 
 
-@pytest.mark.parametrize("wish", [PLAY, RENEW])
+@pytest.mark.parametrize("command", [PLAY, RENEW])
 @pytest.mark.parametrize("over", [LicenseReleased(L, time_at(9)), LicenseRevoked(L, time_at(9), "left the plan")])
-def test_given_back(wish: DownloadWish, over: Event) -> None:
+def test_given_back(command: DownloadCommand, over: Event) -> None:
     """What was released or revoked stays so, also for a wish that was made before and comes late."""
-    Given(ISSUED).when(wish, day=5).then_allowed()
-    Given(ISSUED, over).when(wish, day=5).then_broken("given back")
+    Given(ISSUED).when(command, day=5).then_allowed()
+    Given(ISSUED, over).when(command, day=5).then_broken("given back")
 
 
 def test_ended() -> None:
@@ -265,10 +265,10 @@ def test_not_yet_ended() -> None:
     Given(LicenseIssued(L, time_at(0))).when(expire, day=3000).then_broken("not yet ended", allowed_at=None)
 
 
-@pytest.mark.parametrize("wish", [Release("phone", "glow", L), Revoke("phone", "glow", L)])
-def test_release_and_revoke_meet_no_other_rule(wish: DownloadWish) -> None:
+@pytest.mark.parametrize("command", [Release("phone", "glow", L), Revoke("phone", "glow", L)])
+def test_release_and_revoke_meet_no_other_rule(command: DownloadCommand) -> None:
     """Who gives something back is never refused for what the house allows."""
-    Given(ISSUED, LicenseExpired(L, L, time_at(30))).when(wish, day=40, plan=None, title=None).then_allowed()
+    Given(ISSUED, LicenseExpired(L, L, time_at(30))).when(command, day=40, plan=None, title=None).then_allowed()
 
 
 def test_G7_a_rejection_says_rule_sentence_limit_count_and_when() -> None:

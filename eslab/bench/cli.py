@@ -1,0 +1,134 @@
+"""`eslab bench`: the commands. What they measure is imported when one of them runs."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+if TYPE_CHECKING:
+    from eslab.bench.measure import Report
+
+app = typer.Typer(
+    help="Measure what eslab costs on this machine, beside a bare floor and a peer.", no_args_is_help=True
+)
+
+
+class SeveralValues(TyperCommand):
+    """A command whose option takes several values: `--events 1000 10000` or `--events 1000 --events 10000`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [*repeat_option("--workers", repeat_option("--events", args))])
+
+
+def repeat_option(option: str, args: Iterable[str]) -> Iterator[str]:
+    """Write `option` again before each further value that follows it."""
+    taking = first = False
+    for arg in args:
+        if arg == option:
+            taking = first = True
+        elif arg.startswith("-"):
+            taking = False
+        elif taking and not first:
+            yield option
+        else:
+            first = False
+        yield arg
+
+
+def _in_a_folder(file: Path | None) -> Path | None:
+    """Refuse a file that can't be written before anything is measured."""
+    if file and not file.parent.is_dir():
+        raise typer.BadParameter(f"Expected a folder at {file.parent}, found none; make it first.")
+    return file
+
+
+Store = Annotated[str, typer.Option(help="sqlite, memory or cassandra for a fresh one, or a URL to write to.")]
+Peers = Annotated[list[str] | None, typer.Option("--peer", help="Measure a peer too: eventsourcing.")]
+JsonFile = Annotated[
+    Path | None,
+    typer.Option("--json", help="Write all figures to this file.", dir_okay=False, callback=_in_a_folder),
+]
+Runs = Annotated[int, typer.Option(min=1, help="Runs of each measure; the median counts.")]
+
+
+@app.command(cls=SeveralValues)
+def hydrate(
+    store: Store = "sqlite",
+    events: Annotated[list[int], typer.Option(min=1, help="Lengths, one or several.")] = [1000, 10000, 100000],  # noqa: B006
+    peer: Peers = None,
+    json: JsonFile = None,
+    runs: Runs = 9,
+) -> None:
+    """Load one aggregate: the bare read, decode only, and the full hydration with checksums."""
+    from eslab.bench.hydrate import measure_hydration
+
+    _show(measure_hydration(store, events, peer or (), runs), json)
+
+
+@app.command()
+def append(
+    store: Store = "sqlite",
+    peer: Peers = None,
+    json: JsonFile = None,
+    appends: Annotated[int, typer.Option(min=1, help="Appends of each measure.")] = 2000,
+    batch: Annotated[int, typer.Option(min=1, max=1000, help="Commits in one append.")] = 1,
+) -> None:
+    """Append one event at a time, or lists of commits: p50 and p99 at the same durability for all."""
+    from eslab.bench.append import measure_appends
+
+    _show(measure_appends(store, appends, peer or (), batch), json)
+
+
+@app.command(cls=SeveralValues)
+def commands(
+    store: Store = "sqlite",
+    customers: Annotated[int, typer.Option(min=1, help="How many made-up customers.")] = 100,
+    days: Annotated[int, typer.Option(min=1, help="Days of each one's life.")] = 120,
+    workers: Annotated[list[int], typer.Option(min=1, max=256, help="Threads, one number or several.")] = [1, 8, 32],  # noqa: B006
+    seed: Annotated[int, typer.Option(help="The same seed makes the same wishes.")] = 7,
+    json: JsonFile = None,
+    runs: Annotated[int, typer.Option(min=1, help="Runs of each measure; the median rate counts.")] = 3,
+) -> None:
+    """Whole wishes of the download service, beside the same statements by the bare driver."""
+    from eslab.bench.commands import measure_wishes
+
+    _show(measure_wishes(store, customers, days, workers, runs, seed), json)
+
+
+@app.command()
+def serializer(json: JsonFile = None, runs: Runs = 9) -> None:
+    """Read events in memory, current ones and older ones: checksums, defaults, upcasters."""
+    from eslab.bench.serializer import measure_serializer
+
+    _show(measure_serializer(runs), json)
+
+
+@app.command()
+def encryption(
+    store: Store = "sqlite",
+    events: Annotated[int, typer.Option(min=1, help="Commits of one event each.")] = 10_000,
+    json: JsonFile = None,
+    runs: Runs = 9,
+) -> None:
+    """Lock, unlock and load encrypted commits, beside the same ones plain."""
+    from eslab.bench.encryption import measure_encryption
+
+    _show(measure_encryption(store, events, runs), json)
+
+
+@app.command("import")
+def import_(json: JsonFile = None, runs: Runs = 21) -> None:
+    """Import eslab in fresh interpreters, its bytecode compiled already."""
+    from eslab.bench.imports import measure_import
+
+    _show(measure_import(runs), json)
+
+
+def _show(report: "Report", file: Path | None) -> None:
+    from eslab.bench.table import show
+
+    if file:
+        file.write_text(report.as_json() + "\n")
+    show(report)

@@ -1,0 +1,1 @@
+"""One helper module for each lesson."""

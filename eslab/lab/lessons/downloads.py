@@ -1,0 +1,195 @@
+"""What the downloads lesson does at the command desk: a wish with all that is known of it, and rules that change."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from html import escape
+from typing import Any
+
+import msgspec
+import pandas
+
+from eslab import Rejected, Request
+from eslab.bench.play import send
+from eslab.domains.downloads.commands import DownloadCommand
+from eslab.domains.downloads.license import License
+from eslab.domains.downloads.outcome import Granted
+from eslab.domains.downloads.rules import Check, Rule
+from eslab.domains.downloads.service import DownloadService
+from eslab.domains.downloads.studios import Rules
+from eslab.domains.downloads.workload import Step
+from eslab.errors import EslabError
+from eslab.lab.rows import rows
+from eslab.lab.session import Lab
+from eslab.operations.inspection import inspect_commits
+
+HOUR = timedelta(hours=1)
+LEFT = "text-align:left;vertical-align:top;white-space:normal;line-height:1.5;padding:1px 14px 1px 0"
+
+Explained = list[tuple[Rule, Check]]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A wish that was sent: what each rule said before, the answer, what it wrote, the customer's rows around it."""
+
+    customer: str
+    command: DownloadCommand
+    request: Request
+    explained: Explained
+    answer: Granted | Rejected | EslabError
+    before: int
+    after: int
+    events: list[dict[str, str]]  # none where nothing was written now
+
+    @property
+    def verdict(self) -> str:
+        """The answer in a few words, with its mark."""
+        if isinstance(self.answer, Granted):
+            return "✓ granted before, nothing is decided again" if self.answer.repeated else "✓ granted"
+        if isinstance(self.answer, Rejected):
+            return f"✗ rejected by {self.answer.rule}"
+        return f"✗ an error: {type(self.answer).__name__}"
+
+    @property
+    def written(self) -> str:
+        """What became of the customer's rows."""
+        more = f"{self.after - self.before} were written" if self.after > self.before else "nothing was written"
+        return f"Rows of {self.customer}: {self.before} before, {self.after} after: {more}."
+
+    def _repr_html_(self) -> str:
+        said = str(self.answer)
+        if isinstance(self.answer, EslabError):
+            said = f"{type(self.answer).__name__}: {said}"
+        mark = self.verdict[0]
+        answer = f"<p><b>{mark} {escape(said)}</b></p><p>{escape(self.written)}</p>"
+        asked = "" if isinstance(self.answer, Granted) and self.answer.repeated else rules_table(self.explained)
+        return f"{asked}{answer}{html_table(self.events)}"
+
+
+def attempt(downloads: DownloadService, customer: str, command: DownloadCommand, request: Request) -> Tried:
+    """Explain the wish, send it, and count the customer's rows before and after; an error is an answer too."""
+    store = downloads.repository.store
+    before, explained = len(rows(store, customer)), []
+    try:
+        explained = downloads.explain(customer, command, request)
+        answer: Granted | Rejected | EslabError = send(downloads, Step(request.time, customer, command, request))
+    except EslabError as error:
+        answer = error
+    after = rows(store, customer)
+    wrote = after[after["request"] == str(request.id)]["aggregate"] if len(after) > before else ()
+    events = [event for id in wrote for event in _events(downloads, customer, id, request)]
+    return Tried(customer, command, request, explained, answer, before, len(after), events)
+
+
+def rules_table(explained: Explained) -> str:
+    """Every rule with its mark, its sentence and its numbers."""
+    return html_table(
+        [
+            {
+                "the rule": rule.name,
+                "says": "✓ passes" if check.passed else "✗ forbids it",
+                "count": _number(check.count),
+                "limit": _number(check.limit),
+                "because": check.reason or rule.sentence,
+            }
+            for rule, check in explained
+        ]
+    )
+
+
+def html_table(lines: list[dict[str, str]]) -> str:
+    """Lines as an HTML table whose text wraps; every value is escaped, and no line is no table."""
+    if not lines:
+        return ""
+    head = _cells("th", lines[0])
+    body = "".join(f"<tr>{_cells('td', line.values())}</tr>" for line in lines)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def with_version(rules: Rules, studio: str, starts: date, **changes: Any) -> Rules:
+    """A copy of the rules with one more version, from a day on, in which a studio allows something else."""
+    newest = rules.versions[-1]
+    changed = msgspec.structs.replace(newest.for_studio(studio), **changes)
+    added = msgspec.structs.replace(
+        newest, version=newest.version + 1, effective_from=starts, studios={**newest.studios, studio: changed}
+    )
+    return Rules((*rules.versions, added), rules.invented)
+
+
+def around_midnight(
+    downloads: DownloadService, lab: Lab, customer: str, title: str, devices: tuple[str, str, str]
+) -> pandas.DataFrame:
+    """Ask for a title where newer rules begin: before it, by a request of before that arrives after it, and after."""
+    midnight = datetime.combine(downloads.rules.versions[-1].effective_from, time(), UTC)
+    lab.clock.now = midnight - HOUR
+    evening, late = lab.request(), lab.request()
+    asked = [_asked(downloads, customer, devices[0], title, evening)]
+    lab.clock.now = midnight + HOUR
+    asked.append(_asked(downloads, customer, devices[1], title, late))
+    asked.append(_asked(downloads, customer, devices[2], title, lab.request()))
+    return pandas.DataFrame(asked)
+
+
+def licences(downloads: DownloadService, customer: str) -> pandas.DataFrame:
+    """The customer's licences, in the order of their grants: which rules gave them, and until when."""
+    found = [
+        {
+            "licence": key,
+            "granted": f"{licence.periods[id].begins:%Y-%m-%d %H:%M}",
+            "rules": licence.periods[id].rules,
+            "expires": f"{licence.periods[id].expires:%Y-%m-%d %H:%M}",
+        }
+        for key, licence in downloads.repository.load_all(customer, License).items()
+        for id in licence.licences
+    ]
+    return pandas.DataFrame(sorted(found, key=lambda one: one["granted"]))
+
+
+def _asked(downloads: DownloadService, customer: str, device: str, title: str, request: Request) -> dict[str, Any]:
+    answer = downloads.request_download(customer, device, title, request)
+    granted = isinstance(answer, Granted)
+    return {
+        "device": device,
+        "request made": f"{request.time:%Y-%m-%d %H:%M}",
+        "arrives": f"{downloads.repository.clock():%Y-%m-%d %H:%M}",
+        "rules": downloads.rules.at(request.time).version,
+        "answer": "granted" if granted else "rejected",
+        "used": f"{answer.used} of {answer.limit}" if granted else f"{answer.count} of {answer.limit}",
+    }
+
+
+def _events(downloads: DownloadService, customer: str, aggregate: str, request: Request) -> list[dict[str, str]]:
+    """What the request wrote to one aggregate, as it is stored."""
+    (commit,) = [
+        commit
+        for commit in inspect_commits(downloads.repository.store, customer, aggregate)
+        if commit.request == str(request.id)
+    ]
+    return [
+        {
+            "aggregate": aggregate,
+            "event": event["type"],
+            "fields": ", ".join(f"{name}: {_short(value)}" for name, value in event.items() if name != "type"),
+        }
+        for event in commit.events
+    ]
+
+
+def _cells(tag: str, values: Iterable[str]) -> str:
+    """The cells of a row; what is marked ✗ is bold, so that the eye finds it."""
+
+    def style(value: str) -> str:
+        return f"{LEFT};font-weight:bold" if value.startswith("✗") else LEFT
+
+    return "".join(f'<{tag} style="{style(value)}">{escape(value)}</{tag}>' for value in values)
+
+
+def _short(value: Any) -> str:
+    """A field for people: of an id its end."""
+    text = str(value)
+    return f"…{text[-6:]}" if len(text) == 36 and text.count("-") == 4 else text
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else str(value)

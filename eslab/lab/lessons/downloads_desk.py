@@ -1,0 +1,145 @@
+"""The command desk: pickers for a wish, buttons that send it, and beneath them all that is known of the answer."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import ipywidgets
+
+from eslab import Request
+from eslab.domains.downloads.commands import DownloadCommand, Release, Renew, RequestDownload, StartPlayback
+from eslab.domains.downloads.devices import ALL, Devices, DownloadHeld
+from eslab.domains.downloads.service import DownloadService
+from eslab.errors import EslabError
+from eslab.lab.lessons.downloads import Tried, attempt, html_table, rules_table
+from eslab.lab.session import Lab
+
+CUSTOMERS = ("ann", "bob", "cleo", "dan", "eve")
+DEVICES = ("phone", "tablet", "laptop", "tv")
+TITLES = ("glow", "bolt", "amadeus", "casablanca", "12-angry-men")  # five studios, five sorts of rules
+PLANS = ("basic", "standard", "premium")
+COUNTRIES = ("US", "DE", "JP", "AQ")
+LATER = {"a minute": timedelta(minutes=1), "a day": timedelta(days=1), "a month": timedelta(days=31),
+         "a year": timedelta(days=366)}  # fmt: skip
+DOWNLOAD, PLAY, RENEW, RELEASE = "Request download", "Play", "Renew", "Release"
+AGAIN = "Send the same request again"
+WIDE = {"description_width": "7em"}
+
+
+class CommandDesk(ipywidgets.VBox):
+    """A desk at which wishes are sent; the one that stands in the pickers is asked for when it opens.
+
+    Each wish lets the chosen time pass, and is a new request; `AGAIN` sends the last one once more, as a phone does
+    that never heard the answer. When a picker moves, the rules say what they would make of it, and nothing is sent.
+    """
+
+    def __init__(self, downloads: DownloadService, lab: Lab, customer: str, device: str, title: str) -> None:
+        self.downloads, self.lab = downloads, lab
+        self.journal: list[Tried] = []
+        self.customer = _picker("customer", CUSTOMERS, customer)
+        self.device, self.title = _picker("device", DEVICES, device), _picker("title", TITLES, title)
+        self.plan, self.country = _picker("plan", PLANS, "standard"), _picker("country", COUNTRIES, "US")
+        self.later = _picker("wait first", tuple(LATER), "a minute")
+        self.licence = _picker("licence", (), None, {"width": "32em"})
+        self.buttons = {name: ipywidgets.Button(description=name, layout={"width": "auto"}) for name in _names()}
+        self.told, self.sent = ipywidgets.HTML(), ipywidgets.HTML()
+        super().__init__([*self._rows(), self.told, self.sent])
+
+        for picker in (self.customer, self.device, self.title, self.plan, self.country):
+            picker.observe(lambda _: self._say_errors(self.preview), names="value")
+        for name, button in self.buttons.items():
+            button.on_click(lambda _, name=name: self._say_errors(lambda: self.press(name)))
+        self.press(DOWNLOAD)
+
+    def press(self, name: str) -> None:
+        """Do what the button of this name does."""
+        if name == AGAIN:
+            last = self.journal[-1]
+            self.lab.clock.advance(LATER[self.later.value])
+            self._try(last.customer, last.command, last.request)
+        else:
+            self._try(self.customer.value, self._command_hash(name), self.lab.request(LATER[self.later.value]))
+
+    def preview(self) -> None:
+        """Say what the rules would make of the download that stands in the pickers; decides and writes nothing."""
+        self._show_licences()
+        command, now = self._command_hash(DOWNLOAD), Request.at(self.lab.clock(), "preview")
+        said = rules_table(self.downloads.explain(self.customer.value, command, now))
+        self.told.value = _announced(f"<p><b>Not sent yet.</b> The rules about {_words(command)}:</p>{said}")
+
+    def _say_errors(self, act: Callable[[], None]) -> None:
+        """What happens here says its errors here; elsewhere nobody would see them."""
+        try:
+            act()
+        except EslabError as error:
+            self.told.value = _announced(html_table([{f"✗ {type(error).__name__}": str(error)}]))
+
+    def _try(self, customer: str, command: DownloadCommand, request: Request) -> None:
+        tried = attempt(self.downloads, customer, command, request)
+        self.journal.append(tried)
+        self._show_licences()
+        self.told.value = _announced(f"<p><b>{customer}: {_words(command)}</b></p>{tried._repr_html_()}")
+        lines = [_line(each) for each in reversed(self.journal)]
+        self.sent.value = f"<p>All that was sent from here, newest first:</p>{html_table(lines)}"
+
+    def _command_hash(self, name: str) -> DownloadCommand:
+        if name == DOWNLOAD:
+            return RequestDownload(self.device.value, self.title.value, self.plan.value, self.country.value)
+        hold: DownloadHeld = self.licence.value
+        if name == RENEW:
+            return Renew(hold.device, hold.title, hold.license_id, self.plan.value, self.country.value)
+        return {PLAY: StartPlayback, RELEASE: Release}[name](hold.device, hold.title, hold.license_id)
+
+    def _show_licences(self) -> None:
+        """Offer the customer's licences; what is chosen stays so, until there is a newer one or another customer."""
+        chosen, number = self.licence.value, len(self.licence.options)
+        devices = self.downloads.repository.load(self.customer.value, Devices, ALL)
+        on_device = {hold.license_id for hold in devices.held}
+        newest_first = sorted(devices.holds.values(), key=lambda hold: hold.time, reverse=True)
+        self.licence.options = [(_name(hold, on_device), hold) for hold in newest_first] or [("none yet", None)]
+        same = number == len(newest_first) and chosen in newest_first
+        self.licence.index = newest_first.index(chosen) if same else 0
+        for name in (PLAY, RENEW, RELEASE):
+            self.buttons[name].disabled = not newest_first
+
+    def _rows(self) -> list[ipywidgets.HBox]:
+        """The controls, in the order in which the Tab key meets them."""
+        command = [self.customer, self.device, self.title, self.plan, self.country, self.later]
+        first, second = [self.buttons[DOWNLOAD], self.buttons[AGAIN]], [self.buttons[n] for n in (PLAY, RENEW, RELEASE)]
+        wrapped = {"flex_flow": "row wrap"}
+        return [ipywidgets.HBox(row, layout=wrapped) for row in (command, first, [self.licence, *second])]
+
+
+def _names() -> tuple[str, ...]:
+    return (DOWNLOAD, AGAIN, PLAY, RENEW, RELEASE)
+
+
+def _picker(name: str, options: tuple[str, ...], value: str | None, layout: Mapping[str, str] | None = None) -> Any:
+    return ipywidgets.Dropdown(options=options, value=value, description=name, style=WIDE, layout=layout or {})
+
+
+def _name(hold: DownloadHeld, on_device: set[UUID]) -> str:
+    state = "on the device" if hold.license_id in on_device else "gone"
+    return f"{hold.title} on {hold.device}, {hold.time:%Y-%m-%d %H:%M}, {state}"
+
+
+def _words(command: DownloadCommand) -> str:
+    what = {RequestDownload: "download", StartPlayback: "play", Renew: "renew", Release: "release"}[type(command)]
+    under = f", plan {command.plan}, in {command.country}" if isinstance(command, RequestDownload | Renew) else ""
+    return f"{what} {command.title} on {command.device}{under}"
+
+
+def _line(tried: Tried) -> dict[str, str]:
+    return {
+        "request made": f"{tried.request.time:%Y-%m-%d %H:%M}",
+        "who": tried.customer,
+        "wish": _words(tried.command),
+        "answer": tried.verdict,
+        "rows": f"{tried.before} → {tried.after}",
+    }
+
+
+def _announced(html: str) -> str:
+    """HTML that a screen reader reads out when it changes."""
+    return f'<div role="status">{html}</div>'

@@ -1,0 +1,118 @@
+"""How `eslab inspect` shows what is stored: tables on a terminal, tab-separated lines elsewhere."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from eslab.operations.inspection import InspectedAggregate, InspectedCommit, InspectedSnapshot
+
+COMMITS = ("time", "request", "events", "bytes", "digest", "commits", "format", "crc", "note")
+SNAPSHOTS = ("up to", "fold", "bytes", "commits", "format", "crc", "usable", "note")
+NUMBERS = {"bytes", "commits", "format", "fold"}
+Cells = tuple[str, ...]
+
+
+def show(customer_id: str, found: Iterable[InspectedAggregate], console: Console) -> int:
+    """Print what was found, as it is read; returns how many rows are broken."""
+    broken, empty = 0, True
+    for aggregate in found:
+        empty = False
+        console.print(_title(aggregate), markup=False, soft_wrap=True, style="bold")
+        _print(console, SNAPSHOTS, [_snapshot(each) for each in aggregate.snapshots])
+        _print(console, COMMITS, [_commit(each) for each in aggregate.commits])
+        broken += aggregate.broken
+    if empty:
+        console.print(f"Nothing is stored there for customer {customer_id!r}.", markup=False, soft_wrap=True)
+    if broken:
+        console.print(f"{_many(broken, 'broken row')}: see the notes marked with ✗.", markup=False, soft_wrap=True)
+    return broken
+
+
+def _title(aggregate: InspectedAggregate) -> str:
+    parts = [
+        f"began {aggregate.first or 'never'}",
+        f"floor {aggregate.floor or 'none'}",
+        _many(len(aggregate.snapshots), "snapshot"),
+        _many(len(aggregate.commits), "commit"),
+        f"{sum(each.bytes for each in aggregate.commits):,} bytes",
+    ]
+    return f"{_text(aggregate.id)}: {', '.join(parts)}"
+
+
+def _print(console: Console, header: Cells, rows: list[Cells]) -> None:
+    """A table on a terminal; elsewhere a line for each row with tabs, for other programs."""
+    if not rows:
+        return
+    if not console.is_terminal:
+        for row in (header, *rows):
+            print("\t".join(row), file=console.file)  # a console would turn tabs into spaces
+        return
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in header:
+        table.add_column(name, justify="right" if name in NUMBERS else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row), style="red" if row[-1].startswith("✗") else None)
+    console.print(table)
+
+
+def _commit(commit: InspectedCommit) -> Cells:
+    events = "; ".join(map(_event, commit.events)) or commit.types
+    notes = [f"read as {', '.join(commit.read_as) or 'nothing'}"] if commit.read_as is not None else []
+    return (
+        commit.time or commit.event_time,
+        commit.request or "?",
+        events,
+        str(commit.bytes),
+        (commit.digest or "?")[:8],
+        _known(commit.commits),
+        _known(commit.format),
+        _crc(commit.crc),
+        _notes(notes, commit),
+    )
+
+
+def _snapshot(snapshot: InspectedSnapshot) -> Cells:
+    usable = "?" if snapshot.usable is None else "yes" if snapshot.usable else "no"
+    notes = ["encrypted"] if snapshot.encrypted else []
+    return (
+        snapshot.time,
+        str(snapshot.fold),
+        str(snapshot.bytes),
+        _known(snapshot.commits),
+        _known(snapshot.format),
+        _crc(snapshot.crc),
+        usable,
+        _notes(notes, snapshot),
+    )
+
+
+def _event(event: dict[str, Any]) -> str:
+    fields = " ".join(f"{_text(name)}={value!r}" for name, value in event.items() if name != "type")
+    return f"{_text(str(event.get('type', '?')))} {fields}".strip()
+
+
+def _notes(notes: list[str], row: InspectedCommit | InspectedSnapshot) -> str:
+    problem = [f"✗ {row.problem}"] if row.problem else []
+    raw = [row.raw] if row.raw is not None else []
+    return "; ".join((*problem, *notes, *raw))
+
+
+def _text(text: str) -> str:
+    """Text from the store as a terminal may show it: control characters can't move its cursor."""
+    return text if text.isprintable() else repr(text)
+
+
+def _crc(right: bool) -> str:
+    return "ok" if right else "wrong"
+
+
+def _known(number: int | None) -> str:
+    return "?" if number is None else str(number)
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,1 @@
+"""The bytes of commits and snapshots: encoding, versions, compression, encryption."""

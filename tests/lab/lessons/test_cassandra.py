@@ -1,0 +1,102 @@
+"""The lesson on Cassandra: whose node it runs on, what its exercise accepts, what it measures."""
+
+from contextlib import closing
+
+import pandas
+import pytest
+
+from eslab import InvalidInput, open_store
+from eslab.bench.sample import commit, request
+from eslab.lab.lessons.cassandra import (
+    NEWEST,
+    cost_of_width,
+    fill_partitions,
+    find_node,
+    kill_amid_appends,
+    time_levels,
+    time_queries,
+)
+from eslab.lab.lessons.exercises import check_primary_key
+from eslab.lab.session import open_lab
+from tests.support.cassandra import emptied
+
+on_cassandra = [pytest.mark.cassandra, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def lesson_store(node):
+    """A store on a real node, with empty tables."""
+    store = emptied(node.url("lab_lesson"))
+    yield store
+    store.close()
+
+
+def test_the_readers_own_cassandra_is_used_and_left_alone() -> None:
+    """A cassandra:// URL starts nothing, ends nothing, and its password is not shown."""
+    node = find_node("cassandra://ann:secret@127.0.0.1:9042/lab")
+    node.close()
+    assert node.url == "cassandra://ann:secret@127.0.0.1:9042/lab" and node.own is None
+    assert repr(node) == "Cassandra at 127.0.0.1:9042, keyspace lab: yours, and the lesson's rows stay there."
+
+
+@pytest.mark.cassandra
+@pytest.mark.timeout(600)
+def test_a_lesson_begins_empty(node) -> None:
+    """A lab_ keyspace is emptied for it; another one that holds rows is refused, and keeps them."""
+    for keyspace, left in ("lab_lesson", 0), ("lab", 1):
+        with closing(open_store(node.url(keyspace))) as store:
+            store.append("ann", [commit("bowl", 1, request(1))])
+        if left:
+            with pytest.raises(InvalidInput, match=r"found rows in events, aggregates of lab\. Name one that begins"):
+                open_lab(node.url(keyspace), 7)
+        else:
+            open_lab(node.url(keyspace), 7).store.close()
+        with closing(open_store(node.url(keyspace))) as store:
+            assert len(list(store.rows("ann", "frosting:bowl"))) == left
+
+
+def test_the_chart_says_in_words_what_the_widest_partition_costs() -> None:
+    """Who can't see the chart gets its end."""
+    timed = pandas.DataFrame({"partition": [110, 1010], "question": ["all", "all"], "ms": [1.5, 20.25], "rows": [1, 2]})
+    assert cost_of_width(timed).alt.endswith("of 1,010 rows, each question costs: all 20.2 ms.")
+
+
+class TestOnARealNode:
+    """What needs one."""
+
+    pytestmark = on_cassandra
+
+    @pytest.mark.parametrize(
+        ("key", "passed"),
+        [
+            ("((title, month), request)", [True, True, True]),
+            ("((title, month), request, customer_id)", [True, True, True]),
+            ("((title), month, request)", [True, True, False]),  # a partition that grows for ever
+            ("((month), title, request)", [True, True, False]),  # all titles of a month in one
+            ("((title, month), customer_id)", [False, False, True]),  # ann's second download replaces the first
+            ("((customer_id), title, request)", [True, False, False]),
+            ("nonsense", [False, False, False]),
+        ],
+    )
+    def test_a_key_for_downloads_by_title(self, lesson_store, key: str, passed: list[bool]) -> None:
+        """Five rows, the question answered in order, a partition for each title and month."""
+        assert [ok for ok, _ in check_primary_key(lesson_store, key).lines] == passed
+
+    def test_each_question_finds_its_rows(self, lesson_store) -> None:
+        """Two questions give the newest few, one gives all; filling twice changes nothing."""
+        fill_partitions(lesson_store, [50])
+        timed = time_queries(lesson_store, fill_partitions(lesson_store, [50]))
+        assert timed["rows"].tolist() == [NEWEST, NEWEST, 50 + NEWEST]
+        assert timed["partition"].tolist() == [60, 60, 60]
+
+    def test_levels_are_named_as_cassandra_names_them(self, lesson_store) -> None:
+        """One line for each, with a time."""
+        levels = time_levels(lesson_store)
+        assert levels["level"].tolist() == ["LOCAL_QUORUM", "QUORUM", "EACH_QUORUM"]
+        assert levels["ms here"].gt(0).all()
+
+    @pytest.mark.full
+    def test_G2_a_batched_commit_log_loses_nothing_acknowledged(self) -> None:
+        """Kill -9 of the only replica, as the lesson does it."""
+        killed = kill_amid_appends("batch", seconds=1)
+        assert killed.acknowledged and killed.lost == 0

@@ -1,0 +1,252 @@
+"""The lesson on downloads: the command desk, a year of one customer, rules that change, and the exercise's check."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from eslab import Rejected, RequestConflict, open_store
+from eslab.domains.downloads.commands import RequestDownload
+from eslab.domains.downloads.license import License
+from eslab.domains.downloads.rules import Ask, Check
+from eslab.domains.downloads.service import DownloadService
+from eslab.domains.downloads.studios import load_rules
+from eslab.errors import InvalidInput
+from eslab.lab.lessons.downloads import around_midnight, attempt, html_table, licences, with_version
+from eslab.lab.lessons.downloads_desk import AGAIN, DOWNLOAD, PLAY, RELEASE, RENEW, CommandDesk
+from eslab.lab.lessons.downloads_year import SHOWN, Year, a_year_with_everything, timeline
+from eslab.lab.lessons.exercises import check_downloads_per_day
+from eslab.lab.rows import rows
+from eslab.lab.session import Lab, open_lab
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    """A lesson of its own."""
+    lab = open_lab("memory:", 7)
+    yield lab
+    lab.store.close()
+
+
+@pytest.fixture
+def downloads(lab: Lab) -> DownloadService:
+    """The service of the lesson, after Ann has used up her three downloads of Glow."""
+    downloads = DownloadService(lab.store, lab.clock)
+    for device in ("phone", "tablet", "laptop"):
+        downloads.request_download("ann", device, "glow", lab.request())
+    return downloads
+
+
+@pytest.fixture
+def desk(downloads: DownloadService, lab: Lab) -> CommandDesk:
+    """A desk that has asked for a fourth."""
+    return CommandDesk(downloads, lab, "ann", "tv", "glow")
+
+
+def test_the_desk_tells_its_story_without_a_click(desk: CommandDesk) -> None:
+    """Every rule with its numbers and a mark in words, the answer, and that nothing was written."""
+    told: Any = desk.told.value
+    assert told.count("✓ passes") == 8 and told.count("✗ forbids it") == 1
+    assert "Netflix allows 3 downloads of Glow a year, and 3 are used" in told
+    assert "Rows of ann: 9 before, 9 after: nothing was written." in told
+    assert 'role="status"' in told
+
+
+def test_g7_a_rejection_at_the_desk_writes_nothing(desk: CommandDesk) -> None:
+    """The count of rows is that of the store, before and after."""
+    (tried,) = desk.journal
+    assert isinstance(tried.answer, Rejected)
+    assert (tried.before, tried.after, tried.events) == (9, 9, [])
+    assert len(rows(desk.lab.store, "ann")) == 9
+
+
+def test_the_desk_shows_the_events_that_a_wish_wrote(desk: CommandDesk) -> None:
+    """As they are stored, aggregate by aggregate."""
+    desk.buttons[RELEASE].click()
+    tried = desk.journal[-1]
+    assert [event["event"] for event in tried.events] == ["HoldEnded:1", "LicenseReleased:1"]
+    assert [event["aggregate"] for event in tried.events] == ["devices:all", "license:laptop/glow"]
+    assert "9 before, 11 after: 2 were written" in desk.told.value  # type: ignore[operator]
+
+
+def test_g3_the_desk_sends_the_same_request_again(desk: CommandDesk) -> None:
+    """What was granted is answered as before, a month later too; nothing is written, and no rule is asked."""
+    desk.customer.value = "eve"
+    desk.buttons[DOWNLOAD].click()
+    desk.later.value = "a month"
+    desk.buttons[AGAIN].click()
+    granted, again = desk.journal[-2:]
+    assert granted.request == again.request and granted.after == again.before == again.after == 3
+    assert again.verdict.startswith("✓ granted before")
+    assert "passes" not in again._repr_html_()
+
+
+def test_an_error_is_said_in_the_desk(desk: CommandDesk) -> None:
+    """A rejection left no record, so a month later the request is too old to be decided."""
+    desk.later.value = "a month"
+    desk.buttons[AGAIN].click()
+    assert desk.journal[-1].verdict == "✗ an error: OutOfTime"
+    assert "Expected a first request at most 1 day" in desk.told.value  # type: ignore[operator]
+
+
+def test_a_store_that_fails_is_said_in_the_desk(desk: CommandDesk) -> None:
+    """Whether a picker moved or a button was pressed."""
+    desk.lab.store.close()
+    desk.customer.value = "eve"
+    assert "✗ StoreClosed" in desk.told.value  # type: ignore[operator]
+    desk.told.value = ""
+    desk.buttons[DOWNLOAD].click()
+    assert "✗ StoreClosed" in desk.told.value  # type: ignore[operator]
+
+
+def test_a_picker_that_moves_sends_nothing(desk: CommandDesk) -> None:
+    """It shows what the rules would say."""
+    desk.title.value, desk.country.value = "amadeus", "AQ"
+    assert "Not sent yet." in desk.told.value  # type: ignore[operator]
+    assert "Warner Bros. allows no downloads in AQ" in desk.told.value  # type: ignore[operator]
+    assert len(desk.journal) == 1 and len(rows(desk.lab.store, "ann")) == 9
+
+
+def test_without_a_licence_there_is_nothing_to_play(desk: CommandDesk) -> None:
+    """The buttons say so; with one they act on the licence that is chosen, and the choice stays."""
+    desk.customer.value = "eve"
+    assert [desk.buttons[name].disabled for name in (PLAY, RENEW, RELEASE)] == [True] * 3
+    desk.customer.value = "ann"
+    desk.licence.index = 2  # the oldest
+    for name in (PLAY, RENEW):
+        desk.buttons[name].click()
+    assert [tried.command.device for tried in desk.journal[1:]] == ["phone", "phone"]
+    assert [tried.verdict for tried in desk.journal[1:]] == ["✓ granted", "✓ granted"]
+
+
+def test_an_attempt_shows_a_conflict_as_its_answer(downloads: DownloadService, lab: Lab) -> None:
+    """One id for two wishes: the error is the answer, and the rows stay."""
+    request = lab.request()
+    attempt(downloads, "bob", RequestDownload("phone", "glow"), request)
+    tried = attempt(downloads, "bob", RequestDownload("tv", "glow"), request)
+    assert isinstance(tried.answer, RequestConflict)
+    assert (tried.before, tried.after) == (3, 3)
+
+
+def test_tables_escape_what_they_show() -> None:
+    """A value is text, whatever it holds; no line is no table."""
+    assert "<td style" in html_table([{"who": "<b>"}]) and "&lt;b&gt;" in html_table([{"who": "<b>"}])
+    assert html_table([]) == ""
+
+
+@pytest.fixture(scope="module")
+def year() -> Year:
+    """The year that the lesson shows."""
+    return a_year_with_everything(open_store("memory:"), 7)
+
+
+def test_the_year_has_all_that_the_lesson_speaks_of(year: Year) -> None:
+    """A mark of each sort, a retry, and a download that was refused, in few enough lanes to read."""
+    assert all(year.count(what) for what in (*SHOWN, "a retry"))
+    assert {"devices with downloads", "downloads per title per year"} & {wish.rule for wish in year.wishes}
+    assert len({wish.lane for wish in year.wishes}) <= 12
+    assert all(bool(wish.rule) == (wish.what == "rejected") for wish in year.wishes)
+
+
+def test_each_period_of_the_year_was_granted_or_renewed(year: Year) -> None:
+    """A bar for each grant and each renewal, which ends when it began or later."""
+    assert len(year.periods) == year.count("granted") + year.count("renewed")
+    assert all(period.ends >= period.begins for period in year.periods)
+
+
+def test_the_same_seed_is_the_same_year(year: Year) -> None:
+    """On another store too (G10)."""
+    again = a_year_with_everything(open_store("sqlite:"), 7)
+    assert again == year
+
+
+def test_the_timeline_says_itself_in_words_and_numbers(year: Year) -> None:
+    """Shapes and colours tell the marks apart; the table holds every wish that has a mark."""
+    figure = timeline(year)
+    assert str(year) in figure.alt and len(figure.table) == len(year.wishes) - year.count("a retry")
+    (marks,) = [layer for layer in figure.spec["layer"] if layer["mark"]["type"] == "point"]
+    assert marks["encoding"]["shape"]["scale"] == marks["encoding"]["color"]["scale"]
+
+
+def test_the_rules_of_a_request_are_those_of_its_making(downloads: DownloadService, lab: Lab) -> None:
+    """A late request that was made before midnight is decided by the old version, a new one by the new."""
+    start = (lab.clock() + timedelta(days=2)).date()
+    newer = with_version(downloads.rules, "Netflix", start, downloads_per_title_per_year=2, licence_days=7)
+    downloads.adopt(rules=newer)
+    downloads.request_download("fay", "phone", "glow", lab.request())
+    answers = around_midnight(downloads, lab, "fay", "glow", ("tablet", "laptop", "tv"))
+    assert list(answers["answer"]) == ["granted", "granted", "rejected"]
+    assert list(answers["used"]) == ["2 of 3", "3 of 3", "3 of 2"]
+    assert list(answers["rules"]) == [1, 1, 2]
+
+
+def test_licences_say_which_rules_gave_them(downloads: DownloadService, lab: Lab) -> None:
+    """A licence keeps the version that decided, and its expiry."""
+    start = (lab.clock() + timedelta(days=2)).date()
+    downloads.adopt(rules=with_version(downloads.rules, "Netflix", start, licence_days=7))
+    lab.clock.advance(timedelta(days=2))
+    downloads.request_download("ann", "tv", "dark", lab.request())
+    found = licences(downloads, "ann")
+    assert list(found["licence"]) == ["phone/glow", "tablet/glow", "laptop/glow", "tv/dark"]
+    assert list(found["rules"]) == [1, 1, 1, 2]
+    assert [expires[:10] for expires in found["expires"]] == ["2026-02-04"] * 3 + ["2026-01-14"]
+
+
+def test_a_version_changes_one_studio_and_nothing_else() -> None:
+    """A copy: the versions that were there are the same, and so are the other studios."""
+    rules = load_rules()
+    newer = with_version(rules, "Netflix", rules.versions[-1].effective_from + timedelta(days=9000), licence_days=7)
+    *old, added = newer.versions
+    assert tuple(old) == rules.versions
+    assert added.for_studio("Warner Bros.") == rules.versions[-1].for_studio("Warner Bros.")
+    assert added.for_studio("Netflix").licence_days == 7
+
+
+def test_what_was_in_force_cannot_vanish(downloads: DownloadService, lab: Lab) -> None:
+    """Nor may a version start at once; the licences that are out stay as they are."""
+    before = downloads.repository.load_all("ann", License)
+    with pytest.raises(InvalidInput, match="to start after"):
+        downloads.adopt(rules=with_version(downloads.rules, "Netflix", lab.clock().date(), licence_days=1))
+    newer = with_version(downloads.rules, "Netflix", (lab.clock() + timedelta(days=2)).date(), licence_days=1)
+    downloads.adopt(rules=newer)
+    with pytest.raises(InvalidInput, match="changed or gone"):
+        downloads.adopt(rules=load_rules())
+    assert downloads.repository.load_all("ann", License) == before
+
+
+def a_rule(count: Callable[[Ask], int], reason: str = "too many in a day") -> Callable[[Ask], Check]:
+    """A rule that counts as told."""
+    return lambda ask: Check(count(ask) < 3, reason, limit=3, count=count(ask))
+
+
+def in_a_day(ask: Ask) -> int:
+    """What the exercise asks for."""
+    return sum(hold.time > ask.time - timedelta(days=1) for hold in ask.devices.holds.values())
+
+
+def test_the_exercise_passes_a_rule_that_is_right() -> None:
+    """Its numbers are looked at too."""
+    assert check_downloads_per_day(a_rule(in_a_day)).passed
+
+
+@pytest.mark.parametrize(
+    ("wrong", "case"),
+    [
+        (a_rule(lambda ask: len(ask.seen.downloads)), "three titles on one device"),
+        (a_rule(lambda ask: len(ask.devices.holds)), "once 25 hours ago"),
+        (a_rule(lambda ask: sum(h.time > ask.time - timedelta(1) for h in ask.devices.held)), "one given back"),
+        (a_rule(lambda ask: sum(h.time >= ask.time - timedelta(1) for h in ask.devices.holds.values())), "exactly 24"),
+        (a_rule(lambda ask: sum(ask.time > h.time > ask.time - timedelta(1) for h in ask.devices.holds.values())),
+         "this late wish"),
+        (a_rule(in_a_day, reason=""), "without a reason"),
+        (lambda ask: in_a_day(ask) < 3, "which is no Check"),
+        (lambda ask: Check(in_a_day(ask) <= 3, "too many", limit=3, count=in_a_day(ask)), "got passed, 3 of 3"),
+        (lambda ask: Check(in_a_day(ask) < 3, "too many"), "None of None"),
+        (lambda ask: ask.nothing, "AttributeError"),
+    ],
+)  # fmt: skip
+def test_the_exercise_says_what_is_wrong(wrong: Callable[[Ask], Check], case: str) -> None:
+    """Another thing counted, no window, a window that ends too early or too late, no reason, no numbers, no answer."""
+    verdict = check_downloads_per_day(wrong)
+    assert case in "\n".join(line for passed, line in verdict.lines if not passed)

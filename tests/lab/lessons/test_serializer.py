@@ -1,0 +1,57 @@
+"""The lesson on the serializer: what each reader really does, the desk, and the exercise's check."""
+
+from typing import Any
+
+import ipywidgets
+import pytest
+
+from eslab import open_store
+from eslab.lab.lessons.exercises import check_upcaster
+from eslab.lab.lessons.serializer import class_desk, compare_formats, formats_chart, rung, untrusted_bytes
+from tests.support.sample import Counted, at, commits
+
+
+def test_what_readers_do_with_bytes_that_cannot_be_trusted() -> None:
+    """pickle runs them, JSON believes a flipped bit, a commit refuses all but its own."""
+    judged = untrusted_bytes().set_index("given")
+    assert judged["pickle"]["bytes made to harm"] == "RAN THEIR CODE: ring('your files, please')"
+    assert judged["pickle"]["the price's lowest bit flipped"] == "loads: ('lemon', 5, 'EUR')"
+    assert judged["JSON"]["the price's lowest bit flipped"] == "loads: {'cake': 'lemon', 'euros': 5}"
+    assert judged["JSON"]["bytes made to harm"].startswith("RecursionError")
+    assert judged["commit"]["bytes of version 1"] == "loads: Sold(cake='lemon', euros=4, currency='EUR')"
+    assert all(judged["commit"].drop("bytes of version 1").str.startswith("Unreadable: "))
+    assert rung == []
+
+
+def test_formats_are_compared_by_the_same_event() -> None:
+    """Names cost bytes; the chart tells all in words."""
+    compared = compare_formats().set_index("format")
+    assert compared["bytes"]["msgpack, positional"] < compared["bytes"]["msgpack, named"] < compared["bytes"]["commit"]
+    assert (compared[["µs to write", "µs to read"]] > 0).all(axis=None)
+    assert "pickle 170 bytes and" in formats_chart(compared.reset_index()).alt
+
+
+def test_the_desk_shows_what_still_loads() -> None:
+    """Menus by keyboard or mouse; a newer class reads all, an older one refuses what is newer."""
+    store = open_store("memory:")
+    store.append("ann", commits(at(0), {"till:1": [Counted("tea")]}))
+    desk: Any = class_desk(store, "ann", "till:1", {})
+    (number, _), (_, use) = (row.children for row in desk.children[:2])
+    assert "✗" in desk.children[2].value and "found event type Counted" in desk.children[2].value
+    use.value, number.value = False, 1
+    assert isinstance(number, ipywidgets.Dropdown) and "expected one of Sold" in desk.children[2].value
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda delivered: {**delivered, "type": "Delivered:2"},
+        lambda delivered: {"type": "Delivered:2", "number": delivered["address"].split()[0], "street": ""},
+        lambda delivered: delivered.update(type="Delivered:2") or delivered,
+    ],
+)
+def test_the_exercise_knows_a_step_that_is_wrong(wrong: Any) -> None:
+    """Nothing filled in, a number that is text, a map that is changed."""
+    verdict = check_upcaster(wrong)
+    assert not verdict.passed
+    assert "Unreadable" in str(verdict)

@@ -1,0 +1,1 @@
+"""Helpers of the tests: a sample domain, real clusters, golden bytes, mutants."""

@@ -1,0 +1,50 @@
+"""Search, guided by coverage, for bytes that make reading do anything but give a value or an `Unreadable` (G8).
+
+    python -m tests.support.fuzz -max_total_time=60                 ends with the bytes that broke it, if there are any
+
+Begins from the golden bytes. Each input is tried as it is and with its checksum made right, as an attacker would.
+"""
+
+import contextlib
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import Any
+from zlib import crc32
+
+import atheris
+
+with atheris.instrument_imports(include=["eslab"]):
+    from eslab.errors import Unreadable
+    from eslab.payload.serializer import VersionedSerializer, decode_envelope, decode_snapshot, raw_events
+    from tests.support import golden
+
+
+def moved(old: dict[str, Any]) -> dict[str, Any]:
+    """An upcaster, so that the raw form is walked too."""
+    return {**old, "type": "Moved:2"}
+
+
+serializer = VersionedSerializer([golden.Shelved, golden.Moved, golden.Removed], {"Moved:1": moved})
+READERS: list[Callable[[bytes], object]] = [
+    lambda payload: serializer.page([payload]),
+    lambda payload: serializer.page([payload, payload]),
+    serializer.events,
+    decode_envelope,
+    raw_events,
+    lambda payload: decode_snapshot(payload, "shelf", golden.Shelf),
+]
+
+
+def try_all(data: bytes) -> None:
+    """Every reader, on the bytes and on the same with a right checksum."""
+    for payload in (data, data[:-4] + crc32(data[:-4]).to_bytes(4, "little")):
+        for read in READERS:
+            with contextlib.suppress(Unreadable):
+                read(payload)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as found:
+        atheris.Setup([*sys.argv, "-timeout=5", "-max_len=4096", found, str(golden.FOLDER)], try_all)
+        atheris.Fuzz()

@@ -1,0 +1,215 @@
+"""A small domain for the tests of the core, and the few words in which they are told."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from struct import unpack
+from typing import Any
+from uuid import UUID
+
+from eslab import Aggregate, Command, Event, EventStore, Rejected, Request, StoreError
+from eslab.aggregate import type_name
+from eslab.event import split_tag, tag_of
+from eslab.layout import Layout
+from eslab.payload.serializer import encode_append, encode_snapshot
+from eslab.store import Commit, Consistency, Head, ReadRow, StoredSnapshot
+
+ROOT = Path(__file__).parents[2]
+_numbers = count()
+SHELF = Layout("shelf", ("customer_id",), ("what",))  # two read tables: one in the customer's partition,
+DAYS = Layout("days", ("day", "shard"))  # and one elsewhere
+LAYOUTS = (SHELF, DAYS)
+START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+WISH = b"the wish"
+LIMIT = 100
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+class Counted(Event):
+    """So many more of something."""
+
+    what: str
+    amount: int = 1
+
+
+class Voided(Event):
+    """None of it counts, whatever was or will be counted."""
+
+    what: str
+
+
+class Count(Command):
+    """Count so many; zero needs no event."""
+
+    what: str
+    amount: int = 1
+
+
+class Counter(Aggregate):
+    """How many of what; commutes, since a void wins over counts before and after it."""
+
+    counts: dict[str, int] = {}
+    voided: set[str] = set()
+
+    def apply(self, event: Counted | Voided) -> None:
+        match event:
+            case Counted(what, amount):
+                self.counts[what] = self.counts.get(what, 0) + amount
+            case Voided(what):
+                self.voided.add(what)
+
+    @property
+    def total(self) -> int:
+        return sum(amount for what, amount in self.counts.items() if what not in self.voided)
+
+
+class Stamped(Event):
+    """A place of the card was stamped."""
+
+    place: int
+
+
+class Card(Aggregate):
+    """The stamped places of a card."""
+
+    places: set[int] = set()
+
+    def apply(self, event: Stamped) -> None:
+        self.places.add(event.place)
+
+
+def handle(counter: Counter, command: Count, request: Request) -> Sequence[Event]:
+    """At most `LIMIT` in all."""
+    if counter.total + command.amount > LIMIT:
+        raise Rejected("limit", f"{command.amount} more would be too many", limit=LIMIT, count=counter.total)
+    return [Counted(command.what, command.amount)] if command.amount else []
+
+
+def at(minutes: float = 0, key: str = "a wish") -> Request:
+    """The request made `minutes` after the start."""
+    return Request.at(START + minutes * MINUTE, key)
+
+
+def time_at(ms: int, rand_a: int = 0, low: int = 0) -> UUID:
+    """The event time of any millisecond after the start, counter and low bytes (their first two bits are given)."""
+    unix_ms = int(START.timestamp() * 1000) + ms
+    return Request(UUID(int=unix_ms << 80 | 0x7 << 76 | rand_a << 64 | 0b10 << 62 | low)).event_time
+
+
+def commits(request: Request, events: Mapping[str, Sequence[Event]], command: bytes = WISH) -> list[Commit]:
+    """The rows of one decision, as a wish would append them."""
+    return [
+        Commit(id, request.event_time, *split_tag(tag_of(type(events[id][0]))), payload)
+        for id, payload in encode_append(events, command).items()
+    ]
+
+
+def row(minutes: float = 0, payload: bytes = b"payload", id: str = "counter:1", key: str = "a wish") -> Commit:
+    """One row with a payload that says nothing: a store keeps bytes, whatever they mean."""
+    return Commit(id, at(minutes, key).event_time, "Counted", 1, payload)
+
+
+def fill(store: EventStore, number: int, id: str = "counter:1", customer: str = "ann") -> list[Commit]:
+    """Append `number` commits of one `Counted` each, a minute apart, and return them."""
+    made = [commits(at(i), {id: [Counted(f"thing {i % 7}")]})[0] for i in range(number)]
+    store.append(customer, made)
+    return made
+
+
+def snapshot(up_to: Request, state: Aggregate, commits: int = 1) -> StoredSnapshot:
+    """The row of a snapshot of a state that a test makes up."""
+    return StoredSnapshot(up_to.event_time, state.fold_version, encode_snapshot(type_name(type(state)), commits, state))
+
+
+def cassandra_order(event_time: UUID) -> tuple[int, tuple[int, ...]]:
+    """How Cassandra compares timeuuids, said anew: the time, then the low eight bytes as signed numbers."""
+    return event_time.time, unpack("8b", event_time.bytes[8:])
+
+
+def rows(store: EventStore, id: str = "counter:1", customer: str = "ann") -> list[Commit]:
+    """Every commit of one aggregate."""
+    return list(store.rows(customer, id))
+
+
+def everything(store: EventStore, customer: str = "ann") -> dict[str, tuple[Head, list[Commit]]]:
+    """All that a store holds of a customer, for comparing before and after."""
+    heads = store.heads_of_type(customer, "")
+    return {id: (head, rows(store, id, customer)) for id, head in heads.items()}
+
+
+def new_url(kind: str, folder: Path) -> str:
+    """The URL of a new empty store of a kind."""
+    return "memory:" if kind == "memory" else f"sqlite:///{folder}/store{next(_numbers)}.db"
+
+
+class Faulty:
+    """A real store behind a line that can lose rows on the way back, refuse, or run something in between.
+
+    `hide` holds aggregate ids whose rows a read of that consistency can't see; `refuse` the reaches that nobody
+    answers at; `before` and `after` run around each append. `calls` lists what was asked, with its consistency.
+    """
+
+    def __init__(self, store: EventStore) -> None:
+        self.store = store
+        self.hide: dict[Consistency, set[str]] = {}
+        self.refuse: dict[Consistency, StoreError] = {}
+        self.calls: list[tuple[str, Consistency]] = []
+        self.before = self.after = lambda: None
+
+    def append(
+        self,
+        customer_id: str,
+        commits: Sequence[Commit],
+        consistency: Consistency = Consistency.LOCAL,
+        read_rows: Sequence[ReadRow] = (),
+    ) -> None:
+        self._call("append", consistency)
+        self.before()
+        self.store.append(customer_id, commits, consistency, read_rows)
+        self.after()
+
+    def heads(
+        self,
+        customer_id: str,
+        ids: Sequence[str],
+        event_time: UUID | None = None,
+        consistency: Consistency = Consistency.LOCAL,
+    ) -> dict[str, Head]:
+        self._call("heads", consistency)
+        heads, hidden = self.store.heads(customer_id, ids, event_time, consistency), self.hide.get(consistency, set())
+        return {id: head._replace(recorded=None) if id in hidden else head for id, head in heads.items()}
+
+    def read_many(
+        self,
+        customer_id: str,
+        after: Mapping[str, UUID | None],
+        up_to: UUID | None = None,
+        consistency: Consistency = Consistency.LOCAL,
+    ) -> Any:
+        self._call("read_many", consistency)
+        return self.store.read_many(customer_id, after, up_to, consistency)
+
+    def rows_many(
+        self,
+        customer_id: str,
+        after: Mapping[str, UUID | None],
+        up_to: UUID | None = None,
+        consistency: Consistency = Consistency.LOCAL,
+    ) -> Any:
+        self._call("rows_many", consistency)
+        return self.store.rows_many(customer_id, after, up_to, consistency)
+
+    def delete_snapshots(
+        self, customer_id: str, id: str, since: UUID, consistency: Consistency = Consistency.LOCAL
+    ) -> None:
+        self._call("delete_snapshots", consistency)
+        self.store.delete_snapshots(customer_id, id, since, consistency)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    def _call(self, name: str, consistency: Consistency) -> None:
+        self.calls.append((name, consistency))
+        if consistency in self.refuse:
+            raise self.refuse[consistency]
