@@ -23,8 +23,8 @@ from eslab import display
 from eslab.errors import InvalidInput
 from eslab.event import Event
 from eslab.payload.serializer import Upcaster, VersionedSerializer
-from eslab.store import check_id
 
+MAX_ID_BYTES = 1024  # far below what a Cassandra key can hold (65,535 in all), far above what an id needs
 Address = tuple[type["Aggregate"], str]  # (License, "phone/glow") lives under the id "license:phone/glow"
 
 
@@ -79,6 +79,21 @@ def address(aggregate_type: type[Aggregate], aggregate_id: str) -> Address:
             f"got {aggregate_id!r}."
         )
     return aggregate_type, key
+
+
+def check_id(kind: str, id: str) -> str:
+    """Refuse an id that no store can keep: empty, over 1,024 bytes of UTF-8, or with a lone surrogate."""
+    if not isinstance(id, str) or not id:
+        raise InvalidInput(f"Expected a {kind} of 1 to {MAX_ID_BYTES} bytes, got {id!r}.")
+    try:
+        length = len(id.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidInput(
+            f"Expected a {kind} in Unicode text, got a lone surrogate at position {error.start} of {id[:40]!r}."
+        ) from None
+    if length > MAX_ID_BYTES:
+        raise InvalidInput(f"Expected a {kind} of at most {MAX_ID_BYTES} bytes, got {length}: {id[:40]!r}...")
+    return id
 
 
 @cache

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from eslab import display
-from eslab.aggregate import Address, Aggregate, address, aggregate_id, serializer_of, type_name
+from eslab.aggregate import Address, Aggregate, address, aggregate_id, check_id, serializer_of, type_name
 from eslab.bounds import TimeBounds
 from eslab.clock import Clock
 from eslab.errors import Forgotten, HistoryGone, InvalidInput, Unreadable
@@ -23,7 +23,7 @@ from eslab.payload.encryption import CustomerCipher, KeyProvider, is_encrypted_s
 from eslab.read_table import Found, ReadTable
 from eslab.request import Request, latest_at, time_of
 from eslab.snapshot import Hydration, SnapshotPolicy, newest_base, snapshot_of
-from eslab.store import Commit, Consistency, EventStore, Head, ReadRow, StoredSnapshot, check_id, place, unreadable
+from eslab.store import Commit, Consistency, EventStore, Head, ReadRow, StoredSnapshot, place, unreadable
 from eslab.unit_of_work import UnitOfWork
 
 if TYPE_CHECKING:

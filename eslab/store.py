@@ -15,11 +15,10 @@ from enum import Enum
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
+from eslab.aggregate import check_id
 from eslab.errors import InvalidInput, StoreUnavailable, Unreadable
 from eslab.layout import Layout
 from eslab.request import sort_key, time_of
-
-MAX_ID_BYTES = 1024  # far below what a Cassandra key can hold (65,535 in all), far above what an id needs
 
 
 class Consistency(Enum):
@@ -205,21 +204,6 @@ class EventStore(Protocol):
     def close(self) -> None:
         """Let go of everything; closing twice is fine, using it afterwards raises `StoreClosed`."""
         ...
-
-
-def check_id(kind: str, id: str) -> str:
-    """Refuse an id that no store can keep: empty, over 1,024 bytes of UTF-8, or with a lone surrogate."""
-    if not isinstance(id, str) or not id:
-        raise InvalidInput(f"Expected a {kind} of 1 to {MAX_ID_BYTES} bytes, got {id!r}.")
-    try:
-        length = len(id.encode())
-    except UnicodeEncodeError as error:
-        raise InvalidInput(
-            f"Expected a {kind} in Unicode text, got a lone surrogate at position {error.start} of {id[:40]!r}."
-        ) from None
-    if length > MAX_ID_BYTES:
-        raise InvalidInput(f"Expected a {kind} of at most {MAX_ID_BYTES} bytes, got {length}: {id[:40]!r}...")
-    return id
 
 
 def check_append(customer_id: str, commits: Sequence[Commit], read_rows: Sequence[ReadRow] = ()) -> None:

@@ -196,7 +196,9 @@ class UnitOfWork:
         for where, loaded in self._loaded:
             if loaded is state:
                 return where
-        raise InvalidInput(f"Expected a state that this unit of work loaded, got {state!r}; use what work.load returned.")
+        raise InvalidInput(
+            f"Expected a state that this unit of work loaded, got {state!r}; use what work.load returned."
+        )
 
     def _conflict(self, commit: Commit) -> RequestConflict:
         return RequestConflict(

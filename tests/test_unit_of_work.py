@@ -169,7 +169,9 @@ def test_a_foreign_state_is_refused(repository: Repository) -> None:
     """Events go to a state that this unit of work loaded; an equal one isn't it."""
     work = begin(repository)
     work.load((Counter, "1"))
-    with pytest.raises(InvalidInput, match=r"a state that this unit of work loaded, got Counter\(.*; use what work\.load"):
+    with pytest.raises(
+        InvalidInput, match=r"a state that this unit of work loaded, got Counter\(.*; use what work\.load"
+    ):
         work.add(Counter(), *TEA)
 
 

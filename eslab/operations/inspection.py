@@ -17,14 +17,14 @@ from zlib import crc32
 import msgspec
 from msgspec import Raw
 
-from eslab.aggregate import Aggregate, serializer_of, type_name
+from eslab.aggregate import Aggregate, check_id, serializer_of, type_name
 from eslab.errors import EslabError, Unreadable
 from eslab.event import tag_of
 from eslab.payload.encryption import CustomerCipher, is_encrypted
 from eslab.payload.serializer import RESIDUE, Envelope, SnapshotEnvelope, decode_any, raw_events
 from eslab.request import Request, time_of
 from eslab.snapshot import decode_base, usable
-from eslab.store import Commit, EventStore, Head, StoredSnapshot, check_id
+from eslab.store import Commit, EventStore, Head, StoredSnapshot
 
 ENCRYPTED = "encrypted"
 Types = Mapping[str, type[Aggregate]]  # by what the ids begin with

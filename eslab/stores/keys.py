@@ -19,10 +19,10 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from eslab.aggregate import check_id
 from eslab.errors import InvalidInput, StoreClosed, Unreadable
 from eslab.payload.cipher import KEY_BYTES, Cipher, nonce_of
 from eslab.payload.encryption import forgotten
-from eslab.store import check_id
 from eslab.stores.sqlite.errors import translate_errors
 
 Chance = Callable[[int], bytes]

@@ -286,7 +286,7 @@ def test_G8_a_payload_in_another_row_is_named(
         ward.load(customer, Chart, id.partition(":")[2])
 
 
-@pytest.mark.parametrize("change", [{"digest": bytes(16)}, {"commits": 2}, {"wish": bytes(8)}])
+@pytest.mark.parametrize("change", [{"digest": bytes(16)}, {"commits": 2}, {"command": bytes(8)}])
 def test_G8_a_payload_with_another_header_is_named(store: EventStore, clock: ManualClock, keys: MemoryKeys,
                                                    open_new: OpenNew, change: dict[str, Any]) -> None:  # fmt: skip
     """Though its checksum is right."""

@@ -8,10 +8,11 @@ from typing import Any, cast
 import pytest
 
 from eslab import EventStore, StoreClosed, open_store
+from eslab.aggregate import MAX_ID_BYTES
 from eslab.cluster.cluster import Cluster
 from eslab.domains.downloads.read_tables import READ_TABLES
 from eslab.layout import Layout
-from eslab.store import MAX_ID_BYTES, Commit, Consistency, ReadRow
+from eslab.store import Commit, Consistency, ReadRow
 from eslab.stores.cassandra.schema import TABLES
 from tests.support.sample import LAYOUTS
 

@@ -25,12 +25,12 @@ from cassandra import ConsistencyLevel
 from cassandra.cluster import ResponseFuture, Session
 from cassandra.query import BatchStatement, BatchType, PreparedStatement
 
+from eslab.aggregate import MAX_ID_BYTES
 from eslab.clock import Clock, system_clock, to_ms
 from eslab.errors import StoreClosed, StoreUnavailable
 from eslab.layout import Layout, check_prefix
 from eslab.request import TICKS_AT_1970, time_of
 from eslab.store import (
-    MAX_ID_BYTES,
     Commit,
     Consistency,
     EventStore,
