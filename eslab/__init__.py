@@ -24,13 +24,14 @@ from eslab.errors import (
     Unreadable,
 )
 from eslab.event import Command, Event, Rejected, version
+from eslab.hydration import Hydration
 from eslab.layout import Layout
 from eslab.payload.encryption import KeyProvider
 from eslab.read_table import ReadTable
 from eslab.repository import Repository
 from eslab.request import Request
 from eslab.service import Accepted, AggregateService
-from eslab.snapshot import Hydration, SnapshotPolicy
+from eslab.snapshot import SnapshotPolicy
 from eslab.store import EventStore
 from eslab.stores import open_store
 

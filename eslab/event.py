@@ -10,16 +10,14 @@
 The stored name is part of the log for ever: renaming a class without keeping its name orphans its events.
 """
 
-import hashlib
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from eslab import display
 from eslab.errors import InvalidInput
-from eslab.payload.encoding import encode
 
 
 def version(number: int, since: int | None = None) -> Callable[[str], str]:
@@ -38,8 +36,6 @@ def version(number: int, since: int | None = None) -> Callable[[str], str]:
 
 MAX_VERSION_DIGITS = 9
 MAX_TAG = 200  # characters
-
-Stored = TypeVar("Stored", bound=msgspec.Struct)
 
 # Unpacked, so that type checkers don't ask for frozen=True on every subclass, which inherits it anyway.
 FROZEN: dict[str, Any] = {"frozen": True}
@@ -133,18 +129,3 @@ def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= MAX_VERSION_DIGITS):
         raise ValueError(text)
     return int(text)
-
-
-def command_hash(command: Command, key: bytes = b"") -> bytes:
-    """Eight bytes that tell one wish from another: a hash of the command's type and fields; under a key, if given."""
-    return hashlib.blake2b(encode(as_stored(command)), digest_size=8, key=key).digest()
-
-
-def as_stored(thing: Stored) -> Stored:
-    """What a reader will get of an event or a command; `InvalidInput` if its fields don't have their declared types."""
-    try:
-        return msgspec.msgpack.decode(encode(thing), type=type(thing))
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise InvalidInput(
-            f"Expected fields of the declared types in {thing!r}: {error}. Nothing was written."
-        ) from None

@@ -27,7 +27,9 @@ from eslab import (
     Unreadable,
     open_store,
 )
-from eslab.event import command_hash
+from eslab.operations.history import history
+from eslab.operations.snapshots import build_snapshot
+from eslab.payload.serializer import command_hash
 from eslab.request import latest_at
 from eslab.store import Commit, Consistency
 from tests.support.sample import (
@@ -168,7 +170,7 @@ def test_a_snapshot_does_not_change_the_past(
     store = open_new()
     append(store, *log)
     repository = Repository(store, ManualClock(START + 26 * HOUR + cut * MINUTE))
-    repository.build_snapshot("ann", Counter, "1", ONE)
+    build_snapshot(repository, "ann", Counter, "1", ONE)
     expected = replayed(*(event for minutes, event in log if minutes <= moment))
     assert repository.load("ann", Counter, "1", as_of=at(moment).time) == expected
 
@@ -191,7 +193,7 @@ def test_G5_snapshot_plus_tail_equals_full_replay(
     store, tail = open_new(), [pair for pair in log if pair[0] > cut]
     append(store, *(pair for pair in log if pair[0] <= cut))
     repository = Repository(store, ManualClock(START + 26 * HOUR + cut * MINUTE))
-    built = repository.build_snapshot("ann", Counter, "1", ONE)
+    built = build_snapshot(repository, "ann", Counter, "1", ONE)
     random.shuffle(tail)  # type: ignore[attr-defined]
     append(store, *tail)
     hydration = repository.hydrate("ann", Counter, "1")
@@ -205,9 +207,9 @@ def test_G5_a_snapshot_folds_only_what_is_older_than_w(
     """A commit of exactly W ago is folded, one of a millisecond later isn't."""
     append(store, (0, Counted("tea")), (1 / 60_000, Counted("milk")))
     clock.advance(26 * HOUR - timedelta(milliseconds=1))
-    assert repository.build_snapshot("ann", Counter, "1", ONE) is None
+    assert build_snapshot(repository, "ann", Counter, "1", ONE) is None
     clock.advance(timedelta(milliseconds=1))
-    built = repository.build_snapshot("ann", Counter, "1", ONE)
+    built = build_snapshot(repository, "ann", Counter, "1", ONE)
     assert built == snapshot(Request(at().id), Counter({"tea": 1}))._replace(up_to=latest_at(START))
     assert list(store.heads("ann", ["counter:1"])["counter:1"].snapshots) == [built]
 
@@ -217,7 +219,7 @@ def test_G5_a_snapshot_is_built_from_a_read_of_every_region(store: EventStore, c
     fill(store, 3)
     faulty = Faulty(store)
     clock.advance(30 * HOUR)
-    assert Repository(faulty, clock).build_snapshot("ann", Counter, "1", ONE)
+    assert build_snapshot(Repository(faulty, clock), "ann", Counter, "1", ONE)
     assert faulty.calls == [("heads", Consistency.EVERYWHERE), ("read_many", Consistency.EVERYWHERE)]
 
 
@@ -228,7 +230,7 @@ def test_G5_no_snapshot_is_built_while_a_region_is_cut_off(store: EventStore, cl
     faulty.refuse[Consistency.EVERYWHERE] = StoreUnavailable("Asia is cut off")
     clock.advance(30 * HOUR)
     with pytest.raises(StoreUnavailable, match="Asia"):
-        Repository(faulty, clock).build_snapshot("ann", Counter, "1", ONE)
+        build_snapshot(Repository(faulty, clock), "ann", Counter, "1", ONE)
     assert everything(store) == before
     assert Repository(faulty, clock).load("ann", Counter, "1").total == 3
 
@@ -241,8 +243,8 @@ def test_a_snapshot_waits_for_enough_commits(
     policy = SnapshotPolicy(every)
     fill(store, 3)
     clock.advance(30 * HOUR)
-    assert (repository.build_snapshot("ann", Counter, "1", policy) is not None) == built
-    assert repository.build_snapshot("ann", Counter, "1", policy) is None or not built
+    assert (build_snapshot(repository, "ann", Counter, "1", policy) is not None) == built
+    assert build_snapshot(repository, "ann", Counter, "1", policy) is None or not built
 
 
 def test_a_new_snapshot_begins_from_the_last(repository: Repository, store: EventStore, clock: ManualClock) -> None:
@@ -250,7 +252,7 @@ def test_a_new_snapshot_begins_from_the_last(repository: Repository, store: Even
     for day in range(4):
         append(store, (day * 1440, Counted("tea")), (day * 1440 + 1, Counted("tea")))
         clock.now = START + day * DAY + 30 * HOUR
-        repository.build_snapshot("ann", Counter, "1", SnapshotPolicy(1, keep=2))
+        build_snapshot(repository, "ann", Counter, "1", SnapshotPolicy(1, keep=2))
     standing = store.heads("ann", ["counter:1"])["counter:1"].snapshots
     assert [each.up_to for each in standing] == [latest_at(START + day * DAY + 4 * HOUR) for day in (3, 2)]
     hydration = repository.hydrate("ann", Counter, "1")
@@ -263,14 +265,14 @@ def test_G6_the_policy_spares_what_stands_on_the_floor(
     """Later snapshots may be deleted by a late commit; the one on the floor is then the only base there is."""
     append(store, (0, Counted("tea")))
     clock.now = LATER
-    base = repository.build_snapshot("ann", Counter, "1", ONE)
+    base = build_snapshot(repository, "ann", Counter, "1", ONE)
     assert base
     store.raise_floor("ann", "counter:1", base.up_to)
     store.delete_events("ann", "counter:1", base.up_to)
     for day in (1, 2):
         append(store, (day * 1440, Counted("tea")))
         clock.now = LATER + day * DAY
-        repository.build_snapshot("ann", Counter, "1", SnapshotPolicy(1, keep=1))
+        build_snapshot(repository, "ann", Counter, "1", SnapshotPolicy(1, keep=1))
     late = Request.at(START + 6 * HOUR, "from another region")
     store.append("ann", commits(late, {"counter:1": [Counted("tea")]}, command_hash(Count("tea"))))
     work = repository.begin("ann", late, Count("tea"))
@@ -283,7 +285,7 @@ def test_G6_without_its_snapshots_only_the_cost_changes(
     """Deleted, broken, or folded by other code: the state is the same, read from further back."""
     fill(store, 10)
     clock.now = LATER
-    built = repository.build_snapshot("ann", Counter, "1", ONE)
+    built = build_snapshot(repository, "ann", Counter, "1", ONE)
     assert built
     expected = repository.hydrate("ann", Counter, "1")
     for spoil in (
@@ -302,7 +304,7 @@ def test_G6_another_fold_reads_the_events_anew(repository: Repository, store: Ev
     fill(store, 10)
     clock.now = LATER
     for aggregate_type in (Counter, Recounted):
-        repository.build_snapshot("ann", aggregate_type, "1", SnapshotPolicy(1, keep=1))
+        build_snapshot(repository, "ann", aggregate_type, "1", SnapshotPolicy(1, keep=1))
     standing = store.heads("ann", ["counter:1"])["counter:1"].snapshots
     assert [each.fold for each in standing] == [2, 1]
     assert repository.load("ann", Recounted, "1") == Recounted({f"thing {i}" for i in range(7)})
@@ -315,7 +317,7 @@ def test_G6_below_the_floor_only_a_snapshot_helps(
     """With the events gone, the base carries their part; without it, `HistoryGone` says what is missing."""
     made = fill(store, 10)
     clock.now = LATER
-    built = repository.build_snapshot("ann", Counter, "1", ONE)
+    built = build_snapshot(repository, "ann", Counter, "1", ONE)
     assert built
     store.raise_floor("ann", "counter:1", built.up_to)
     store.delete_events("ann", "counter:1", built.up_to)
@@ -395,7 +397,7 @@ def test_history_is_a_table_of_every_event(repository: Repository, store: EventS
     """One row for each event, in log order, with the time and the request that it came from."""
     store.append("ann", commits(at(2), {"counter:1": [Counted("tea", 2), Voided("milk")]}))
     append(store, (1, Counted("milk")))
-    table = repository.history("ann", Counter, "1")
+    table = history(repository, "ann", Counter, "1")
     assert list(table.columns) == ["time", "request", "event", "what", "amount"]
     assert list(table["time"]) == [at(1).time, at(2).time, at(2).time]
     assert list(table["request"]) == [str(at(1).id), str(at(2).id), str(at(2).id)]
@@ -407,7 +409,7 @@ def test_history_is_a_table_of_every_event(repository: Repository, store: EventS
 def test_history_keeps_its_columns_apart_from_the_fields(repository: Repository, store: EventStore) -> None:
     """A field called `time` doesn't hide when it was wished."""
     append(store, (1, Seen(at(7).time, "a bird")), id="diary:1")
-    table = repository.history("ann", Diary, "1")
+    table = history(repository, "ann", Diary, "1")
     assert table.to_dict("records") == [
         {"time": at(1).time, "request": str(at(1).id), "event": "Seen", "Seen.time": at(7).time, "Seen.event": "a bird"}
     ]
@@ -415,7 +417,7 @@ def test_history_keeps_its_columns_apart_from_the_fields(repository: Repository,
 
 def test_the_history_of_nothing_has_its_columns(repository: Repository) -> None:
     """An empty table can be asked like a full one."""
-    table = repository.history("ann", Counter, "1")
+    table = history(repository, "ann", Counter, "1")
     assert (list(table.columns), len(table)) == (["time", "request", "event"], 0)
 
 
@@ -425,14 +427,14 @@ def test_G6_a_history_whose_beginning_is_gone_says_so(repository: Repository, st
     store.raise_floor("ann", "counter:1", made[1].event_time)
     store.delete_events("ann", "counter:1", made[1].event_time)
     with pytest.raises(HistoryGone, match=r"aggregate 'counter:1' from .* found 1 commits that begin later"):
-        repository.history("ann", Counter, "1")
+        history(repository, "ann", Counter, "1")
 
 
 def test_G8_history_names_a_broken_row(repository: Repository, store: EventStore) -> None:
     """For people too, nothing is skipped."""
     store.append("ann", [Commit("counter:1", at(2).event_time, "Counted", 1, b"broken")])
     with pytest.raises(Unreadable, match=f"event time {at(2).event_time}"):
-        repository.history("ann", Counter, "1")
+        history(repository, "ann", Counter, "1")
 
 
 # Memory

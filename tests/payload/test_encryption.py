@@ -34,9 +34,10 @@ from eslab import (
     Unreadable,
     open_store,
 )
-from eslab.event import command_hash
+from eslab.operations.history import history
+from eslab.operations.snapshots import build_snapshot
 from eslab.payload.encryption import CustomerCipher
-from eslab.payload.serializer import Envelope, decode_any, decode_envelope, encode_envelope
+from eslab.payload.serializer import Envelope, command_hash, decode_any, decode_envelope, encode_envelope
 from eslab.store import Consistency
 from eslab.stores.keys import FileKeys, MemoryKeys, make_master
 from tests.support.sample import ROOT, START, Card, Faulty, Stamped, at, commits, everything, row, rows, snapshot
@@ -131,7 +132,7 @@ def all_bytes(store: EventStore, customer: str = "ann") -> bytes:
 def night(clock: ManualClock, repository: Repository) -> None:
     """So much later that a snapshot is worth it."""
     clock.advance(2 * repository.bounds.fold_after)
-    assert repository.build_snapshot("ann", Chart, "1", NIGHT)
+    assert build_snapshot(repository, "ann", Chart, "1", NIGHT)
 
 
 # What is stored
@@ -144,7 +145,7 @@ def test_what_was_decided_is_what_the_next_hydration_shows(ward: Repository) -> 
     assert ward.load("ann", Chart, "1") == Chart({"measles", "mumps"})
     assert ward.load_all("ann", Chart) == {"1": Chart({"measles", "mumps"})}
     assert ward.load("ann", Chart, "1", as_of=START) == Chart({"measles"})
-    assert list(ward.history("ann", Chart, "1")["illness"]) == ["measles", "mumps"]
+    assert list(history(ward, "ann", Chart, "1")["illness"]) == ["measles", "mumps"]
 
 
 def test_a_store_sees_neither_events_nor_their_types(ward: Repository, store: EventStore, clock: ManualClock) -> None:
@@ -427,7 +428,7 @@ def test_what_is_compressed_is_encrypted_too(ward: Repository, store: EventStore
     (stored,) = rows(store, "long:1")
     assert (decode_envelope(stored.payload).format, len(stored.payload) < 500) == (4, True)
     assert ward.load("ann", LongChart, "1") == chart
-    assert list(ward.history("ann", LongChart, "1")["illness"]) == ["ache " * 1000]
+    assert list(history(ward, "ann", LongChart, "1")["illness"]) == ["ache " * 1000]
 
 
 # Forgetting
@@ -448,8 +449,8 @@ ASKED: dict[str, Callable[[Repository], Any]] = {
     "load": lambda ward: ward.load("ann", Chart, "1"),
     "load what never was": lambda ward: ward.load("ann", Chart, "new"),
     "load_all": lambda ward: ward.load_all("ann", Chart),
-    "history": lambda ward: ward.history("ann", Chart, "1"),
-    "build_snapshot": lambda ward: ward.build_snapshot("ann", Chart, "1", NIGHT),
+    "history": lambda ward: history(ward, "ann", Chart, "1"),
+    "build_snapshot": lambda ward: build_snapshot(ward, "ann", Chart, "1", NIGHT),
     "a new wish": lambda ward: diagnose(ward, "flu", at(99999)),
     "a repeat": both,
     "send": lambda ward: AggregateService(ward.store, Chart, handle, ward.clock, keys=ward.keys).send(
@@ -554,7 +555,7 @@ def test_forgetting_spares_plain_snapshots(ward: Repository, store: EventStore, 
     """One may stand on a floor, where it can't be built again (G6)."""
     both(ward)
     clock.advance(2 * ward.bounds.fold_after)
-    ward.build_snapshot("ann", Card, "1", NIGHT)
+    build_snapshot(ward, "ann", Card, "1", NIGHT)
     ward.forget("ann")
     assert len(store.heads("ann", ["card:1"])["card:1"].snapshots) == 1
 

@@ -30,7 +30,7 @@ from eslab import (
     open_store,
 )
 from eslab.cluster.cluster import Cluster
-from eslab.event import command_hash
+from eslab.payload.serializer import command_hash
 from eslab.store import Commit
 from eslab.stores.cassandra import CassandraStore
 from eslab.stores.cassandra.connection import Options

@@ -5,6 +5,7 @@ from datetime import datetime
 from html import escape
 from typing import TYPE_CHECKING
 
+from eslab.operations.history import history
 from eslab.domains import pigment
 from eslab.domains.bakery import Frosting
 from eslab.repository import Repository
@@ -60,7 +61,7 @@ def bowl(frosting: Frosting, caption: str = "", width: int = 160) -> str:
 
 def film(repository: Repository, customer: str, key: str) -> Film:
     """Hydrate the frosting as of each of its commits: time travel, one read per moment."""
-    times = list(dict.fromkeys(repository.history(customer, Frosting, key)["time"]))
+    times = list(dict.fromkeys(history(repository, customer, Frosting, key)["time"]))
     return Film([Moment(t, repository.load(customer, Frosting, key, as_of=t)) for t in times])
 
 

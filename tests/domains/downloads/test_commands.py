@@ -15,7 +15,8 @@ from eslab.domains.downloads.plans import Plan
 from eslab.domains.downloads.service import DownloadService
 from eslab.domains.downloads.studios import StudioRules
 from eslab.domains.downloads.versions import Versions
-from eslab.event import command_hash
+from eslab.operations.history import history
+from eslab.payload.serializer import command_hash
 from tests.domains.downloads.support import Edge, plans, rules, service, stored
 from tests.support.sample import DAY, HOUR, MINUTE, START
 
@@ -120,8 +121,8 @@ def test_revoke_wins_over_what_comes_late(desk: Desk) -> None:
     assert desk.command("revoke", reason="fraud").status.state == "revoked"
     assert desk.command("renew", late).rule == "given back"
     assert desk.command("release").status.state == "revoked"
-    history = desk.service.repository.history("ann", License, "phone/glow")
-    assert "fraud" in set(history["reason"])
+    licence = history(desk.service.repository, "ann", License, "phone/glow")
+    assert "fraud" in set(licence["reason"])
 
 
 def test_expire_frees_the_place_of_what_has_ended(desk: Desk) -> None:

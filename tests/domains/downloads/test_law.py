@@ -18,6 +18,7 @@ from eslab.domains.downloads.outcome import Granted
 from eslab.domains.downloads.plans import Plan
 from eslab.domains.downloads.service import DownloadService
 from eslab.domains.downloads.studios import StudioRules
+from eslab.operations.snapshots import build_snapshot
 from eslab.payload.encoding import encode
 from tests.domains.downloads.support import service, stored
 from tests.support.sample import START
@@ -125,7 +126,7 @@ def test_G5_snapshot_plus_tail_equals_full_replay(arrivals: list[Any]) -> None:
     clock = ManualClock(desk.repository.clock() + timedelta(hours=27))
     for aggregate_type in KINDS:
         for key in desk.repository.load_all("ann", aggregate_type):
-            Repository(store, clock).build_snapshot("ann", aggregate_type, key, SnapshotPolicy(every=1))
+            build_snapshot(Repository(store, clock), "ann", aggregate_type, key, SnapshotPolicy(every=1))
     rest, _ = play(store, [(*arrival[:1], 0, *arrival[2:]) for arrival in arrivals[half:]], clock.now)
     bare = open_store("memory:")
     bare.append("ann", stored(store))

@@ -21,8 +21,8 @@ from eslab.domains.downloads.rules import Refused
 from eslab.domains.downloads.service import DownloadService
 from eslab.domains.downloads.studios import StudioRules
 from eslab.domains.downloads.versions import Versions
-from eslab.event import command_hash
 from eslab.payload.encoding import encode
+from eslab.payload.serializer import command_hash
 from tests.domains.downloads.support import at, rules, service, stored
 from tests.support.sample import DAY, HOUR, MINUTE, START, Faulty, commits
 
