@@ -24,8 +24,8 @@ from eslab.request import latest_at
 from eslab.store import Commit, StoredSnapshot
 from eslab.stores.keys import FileKeys, MemoryKeys, make_master
 from eslab.stores.memory import MemoryStore
-from tests.payload.test_encryption import Chart, Diagnosed, diagnose
 from tests.support.sample import START, Counted, Counter, Stamped, at, commits, row, snapshot
+from tests.support.ward import Chart, Diagnosed, diagnose
 
 
 class Weighed(Event):

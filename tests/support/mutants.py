@@ -47,7 +47,7 @@ READ, REFILE, READ_CONTRACT = (
     "tests/operations/test_rebuild.py",
     "tests/stores/test_read_tables.py",
 )
-ENCRYPTION, KEYS = "tests/payload/test_encryption.py", "tests/stores/test_keys.py"
+ENCRYPTION, KEYS = "tests/payload/encryption", "tests/stores/test_keys.py"
 DELETE_SINCE = "aggregate_id = ? AND up_to >= ?"
 
 MUTANTS = [
