@@ -214,3 +214,17 @@ class Faulty:
         self.calls.append((name, consistency))
         if consistency in self.refuse:
             raise self.refuse[consistency]
+
+
+def append(store: EventStore, *events: tuple[float, Event], id: str = "counter:1") -> None:
+    """One commit for each event, at its minute."""
+    for minutes, event in events:
+        store.append("ann", commits(at(minutes), {id: [event]}))
+
+
+def replayed(*events: Event) -> Counter:
+    """The state that the events add up to, without any store."""
+    counter = Counter()
+    for event in events:
+        counter.apply(event)
+    return counter
