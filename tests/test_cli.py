@@ -73,7 +73,7 @@ def test_wrong_usage_is_left_to_typer():
 @pytest.fixture
 def part(monkeypatch):
     """Let `cluster` be the module of this name."""
-    return lambda module: monkeypatch.setitem(cli.PARTS, "cluster", cli.PARTS["cluster"]._replace(module=module))
+    return lambda module: monkeypatch.setitem(cli.COMMANDS, "cluster", cli.COMMANDS["cluster"]._replace(module=module))
 
 
 def test_a_missing_extra_is_named_with_its_cure(part):

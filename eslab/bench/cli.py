@@ -132,3 +132,30 @@ def _show(report: "Report", file: Path | None) -> None:
     if file:
         file.write_text(report.as_json() + "\n")
     show(report)
+
+
+def play(
+    customers: Annotated[int, typer.Option(min=1, help="How many.")] = 100,
+    days: Annotated[int, typer.Option(min=1, help="Days of each customer's life.")] = 365,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same wishes, and ends in the same state.")] = 7,
+    store: Annotated[str, typer.Option(help="A store's URL; it should be empty. sqlite: is a fresh file.")] = "sqlite:",
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Threads; each handles whole customers.")] = 4,
+) -> None:
+    """Play a year of made-up customers through the download service, and hash the state that they leave."""
+    from contextlib import closing
+
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from eslab import open_store
+    from eslab.bench.play import play as played
+    from eslab.bench.play import state_hash
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with closing(open_store(store)) as opened, Progress(*columns) as progress:
+        playing = progress.add_task("customers played", total=customers)
+        whole = played(opened, customers, days, seed, workers, lambda _: progress.advance(playing))
+        seconds = progress.tasks[playing].finished_time or 0
+        hashing = progress.add_task("customers hashed", total=customers)
+        state = state_hash(opened, customers, lambda _: progress.advance(hashing))
+    rate = len(whole.seconds) / seconds if seconds else 0
+    typer.echo(f"{whole}\n{rate:,.0f} wishes a second with {workers} workers\nstate hash: {state}")

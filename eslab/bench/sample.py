@@ -10,8 +10,7 @@ from datetime import UTC, datetime, timedelta
 from eslab import Aggregate, Command, Event, EventStore, Request
 from eslab.aggregate import aggregate_id
 from eslab.event import split_tag, tag_of
-from eslab.payload.serializer import command_hash
-from eslab.payload.serializer import encode_append
+from eslab.payload.serializer import command_hash, encode_append
 from eslab.store import Commit
 
 CUSTOMER = "bench"

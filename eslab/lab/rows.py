@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from eslab.operations.inspection import inspect_commits
+from eslab.operations.inspection import Inspector
 from eslab.store import EventStore
 
 if TYPE_CHECKING:
@@ -24,5 +24,5 @@ def rows(store: EventStore, customer: str, prefix: str = "") -> "pandas.DataFram
             "bytes": commit.bytes,
         }
         for id in store.heads_of_type(customer, prefix)
-        for commit in inspect_commits(store, customer, id)
+        for commit in Inspector(store, customer).commits(id)
     )

@@ -18,14 +18,15 @@ from eslab.cli import app
 from eslab.lab.rows import rows as rows_frame
 from eslab.operations.inspection import InspectedAggregate, inspect
 from eslab.operations.inspection_text import show
-from eslab.payload.encryption import CustomerCipher
-from eslab.payload.serializer import Envelope, encode_envelope, encode_snapshot
+from eslab.payload.encryption import NO_CIPHER, CustomerCipher
+from eslab.payload.serializer import Envelope, encode_envelope, snapshot_envelope
 from eslab.request import latest_at
+from eslab.snapshot import snapshot_of
 from eslab.store import Commit, StoredSnapshot
 from eslab.stores.keys import FileKeys, MemoryKeys, make_master
 from eslab.stores.memory import MemoryStore
 from tests.support.sample import START, Counted, Counter, Stamped, at, commits, row, snapshot
-from tests.support.ward import Chart, Diagnosed, diagnose
+from tests.support.ward import Chart, Diagnosed, diagnose, encrypted
 
 
 class Weighed(Event):
@@ -175,7 +176,11 @@ def test_snapshots_are_shown_with_their_use(store: EventStore) -> None:
         store.save_snapshot("ann", "counter:1", snapshot(at(minutes), Counter({"tea": 1})))
     store.save_snapshot("ann", "counter:1", StoredSnapshot(at(5).event_time, 2, snapshot(at(5), Counter()).payload))
     store.save_snapshot("ann", "counter:1", StoredSnapshot(at(4).event_time, 1, b"broken"))
-    store.save_snapshot("ann", "counter:1", StoredSnapshot(at(3).event_time, 1, encode_snapshot("other", 1, Counter())))
+    store.save_snapshot(
+        "ann",
+        "counter:1",
+        StoredSnapshot(at(3).event_time, 1, encode_envelope(snapshot_envelope("other", 1, Counter()))),
+    )
     store.raise_floor("ann", "counter:1", at(2).event_time)
     known = look(store, types=[Counter])["counter:1"].snapshots
     assert [(each.time, each.fold, each.usable) for each in known] == [
@@ -206,9 +211,9 @@ def test_encrypted_rows_are_shown_as_such(store: EventStore, clock: ManualClock)
 def test_encrypted_snapshots_are_shown_as_such(store: EventStore) -> None:
     """Their use is known with the keys only."""
     cipher = CustomerCipher(MemoryKeys(), "ann")
-    store.append("ann", [cipher.encrypt(each) for each in commits(at(), {"chart:1": [Diagnosed("x")]})])
-    store.save_snapshot("ann", "chart:1", cipher.encrypt_snapshot("chart:1", snapshot(at(1), Chart({"x"}))))
-    for known, usable in [(None, None), (cipher, True)]:
+    store.append("ann", [encrypted(cipher, each) for each in commits(at(), {"chart:1": [Diagnosed("x")]})])
+    store.save_snapshot("ann", "chart:1", snapshot_of("chart:1", Chart({"x"}), 1, at(1).event_time, cipher))
+    for known, usable in [(NO_CIPHER, None), (cipher, True)]:
         (found,) = look(store, types=[Chart], cipher=known)["chart:1"].snapshots
         assert (found.encrypted, found.usable, found.problem) == (True, usable, None)
 

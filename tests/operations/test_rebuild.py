@@ -211,7 +211,7 @@ def test_the_commands(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "said"),
     [
-        ("tests.nowhere", "found none called 'tests.nowhere'"),
+        ("tests.nowhere", "Expected a module 'tests.nowhere', found none"),
         ("tests.support.sample", "Expected a ReadTable in tests.support.sample, found none"),
         ("tests.test_read_table:NOWHERE", "Expected a ReadTable called NOWHERE"),
     ],

@@ -9,7 +9,18 @@ from typing import Any
 import pytest
 
 from eslab import Aggregate, Event, InvalidInput
-from eslab.operations.schema_lock import LOCK, aggregates_in, check, problems, read_lock, shapes, write_lock
+from eslab.operations.discovery import aggregates_in
+from eslab.operations.schema_lock import (
+    LOCK,
+    EventShape,
+    Field,
+    SnapshotShape,
+    check,
+    problems,
+    read_lock,
+    shapes,
+    write_lock,
+)
 from tests.support.sample import ROOT
 
 
@@ -35,9 +46,13 @@ LOCKED = shapes([BEFORE])
 
 def test_a_shape_holds_names_types_and_defaults() -> None:
     """Of the events and of the state that a snapshot keeps."""
-    assert LOCKED == {"Paid:1": {"cents": "int"}, "purse fold 1": {"total": "int ="}}
+    assert {
+        "Paid:1": EventShape("Paid:1", {"cents": Field("int")}),
+        "purse fold 1": SnapshotShape("purse", 1, {"total": Field("int", has_default=True)}),
+    } == LOCKED
     nested = paying({"lines": list[tuple[str, int]], "by": (dict[str, float | None], {})})
-    assert shapes([nested])["Paid:1"] == {"lines": "list[tuple[str, int]]", "by": "dict[str, float | none] ="}
+    lines, by = Field("list[tuple[str, int]]"), Field("dict[str, float | none]", has_default=True)
+    assert shapes([nested])["Paid:1"] == EventShape("Paid:1", {"lines": lines, "by": by})
 
 
 @pytest.mark.parametrize(
@@ -61,9 +76,9 @@ def test_what_old_rows_still_fit_is_no_problem(after: type[Aggregate]) -> None:
     ("after", "message"),
     [
         (paying({"cents": int, "tip": int}), "Paid:1: field 'tip' was added without a default; give it a default, or"),
-        (paying({}), "field 'cents' was removed, which code of before would miss; make it Paid:2 with tag=version"),
+        (paying({}), "field 'cents' was removed, which older code would miss; make it Paid:2 with tag=version"),
         (paying({"cents": str}), "Paid:1: field 'cents' was int and is str; make it Paid:2"),
-        (paying({"euros": int}, "Paid:2"), "needs 'euros', which it has not; give a default, or an upcaster for"),
+        (paying({"euros": int}, "Paid:2"), "needs 'euros', which it lacks; give a default, or an upcaster for"),
         (paying({"cents": str}, "Paid:2"), "'cents' was int and is str in Paid:2; write an upcaster for \"Paid:1\""),
         (paying({"cents": int}, "Bought:1"), "Paid:1: no class and no upcaster reads it any more; keep one of them"),
         (
@@ -99,11 +114,22 @@ def test_the_lock_keeps_older_versions_and_refuses_to_forget(tmp_path: Path) -> 
     assert file.read_bytes() == kept and [path.name for path in tmp_path.iterdir()] == ["lock.json"]
 
 
+def test_the_file_keeps_its_form(tmp_path: Path) -> None:
+    """Reading and writing the lock of this project gives the same bytes; so does a lock that is new."""
+    file = tmp_path / "lock.json"
+    file.write_bytes((ROOT / LOCK).read_bytes())
+    write_lock(file, aggregates_in(["eslab.domains"]))
+    assert file.read_bytes() == (ROOT / LOCK).read_bytes()
+    file.unlink()
+    write_lock(file, [BEFORE])
+    assert json.loads(file.read_text()) == {"Paid:1": {"cents": "int"}, "purse fold 1": {"total": "int ="}}
+
+
 def test_a_broken_lock_is_said_to_be_one(tmp_path: Path) -> None:
     """And isn't taken for an empty one."""
     file = tmp_path / "lock.json"
     file.write_text(json.dumps({"Paid:1": 7}))
-    with pytest.raises(InvalidInput, match=r"Expected a schema lock at .*lock\.json, found what is none"):
+    with pytest.raises(InvalidInput, match=r"Expected a schema lock at .*lock\.json, found something else"):
         read_lock(file)
 
 

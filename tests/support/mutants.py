@@ -116,7 +116,7 @@ MUTANTS = [
     Mutant("G5", "unit_of_work.py", "store.append(self.customer_id, unsafe, Consistency.EVERYWHERE)", "pass", WISH),
     Mutant("G5", "unit_of_work.py", "commit.event_time, Consistency.EVERYWHERE)", "commit.event_time)", WISH),
     Mutant("G5", "unit_of_work.py", "return self._heads(consistency)  # without", "return heads  # with", WISH),
-    Mutant("G5", "operations/schema_lock.py", "if oldest_reader(tag) is not None", "if False", "tests/operations/test_schema_lock.py"),
+    Mutant("G5", "operations/schema_lock.py", "if _is_skippable(event)", "if False", "tests/operations/test_schema_lock.py"),
     Mutant("G5", "stores/sqlite/__init__.py", DELETE_SINCE, DELETE_SINCE.replace(">=", ">"), CONTRACT),
     Mutant("G5", "stores/memory.py", "if key[0] < sort_key(since)", "if key[0] <= sort_key(since)", CONTRACT),
     # Snapshots are a cache; the floor only moves up, and no base lies below it.

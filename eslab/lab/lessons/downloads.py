@@ -21,7 +21,7 @@ from eslab.domains.downloads.workload import Step
 from eslab.errors import EslabError
 from eslab.lab.rows import rows
 from eslab.lab.session import Lab
-from eslab.operations.inspection import inspect_commits
+from eslab.operations.inspection import Inspector
 
 HOUR = timedelta(hours=1)
 LEFT = "text-align:left;vertical-align:top;white-space:normal;line-height:1.5;padding:1px 14px 1px 0"
@@ -163,7 +163,7 @@ def _events(downloads: DownloadService, customer: str, aggregate: str, request: 
     """What the request wrote to one aggregate, as it is stored."""
     (commit,) = [
         commit
-        for commit in inspect_commits(downloads.repository.store, customer, aggregate)
+        for commit in Inspector(downloads.repository.store, customer).commits(aggregate)
         if commit.request == str(request.id)
     ]
     return [

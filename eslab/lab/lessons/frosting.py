@@ -5,9 +5,9 @@ from datetime import datetime
 from html import escape
 from typing import TYPE_CHECKING
 
-from eslab.operations.history import history
 from eslab.domains import pigment
 from eslab.domains.bakery import Frosting
+from eslab.operations.history import history
 from eslab.repository import Repository
 
 if TYPE_CHECKING:
