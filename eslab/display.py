@@ -1,4 +1,4 @@
-"""How the things of eslab show themselves in a notebook: one small table, readable in light and dark."""
+"""HTML tables with which objects show themselves in a notebook, readable in light and dark."""
 
 from collections.abc import Mapping
 from html import escape

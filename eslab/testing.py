@@ -18,7 +18,7 @@ REQUEST = Request.at(datetime(2026, 1, 5, 9, 0, tzinfo=UTC), "a specification")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a handler answered: events, or a rejection."""
+    """A handler's answer: events, or a rejection."""
 
     given: Sequence[Event]
     command: Command

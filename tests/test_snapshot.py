@@ -103,7 +103,7 @@ def test_G6_a_fold_from_which_no_steps_lead_is_passed_over(caplog: pytest.LogCap
         assert tally(unusable) == Base(Tally())
         with pytest.raises(HistoryGone, match="folded by version 3; found"):
             tally(unusable, floor=1)
-    assert "the upcaster <lambda> failed with KeyError: 'counts'; mend it" in caplog.text
+    assert "the upcaster <lambda> failed with KeyError: 'counts'; fix it" in caplog.text
 
 
 def test_G6_another_fold_is_passed_over() -> None:
