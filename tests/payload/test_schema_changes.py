@@ -326,7 +326,7 @@ def test_the_bytes_stay_what_they_were(repository: Repository) -> None:
         (lambda old: {**old, "type": "Priced:0"}, "expected a later version"),
         (lambda old: None, "expected a map or a list of maps from the upcaster of Priced:1, found None"),
         (lambda old: {"cake": "lemon"}, "expected an event with a type"),
-        (lambda old: old["price"], "the upcaster <lambda> failed with KeyError: 'price'; mend it"),
+        (lambda old: old["price"], "the upcaster <lambda> failed with KeyError: 'price'; fix it"),
     ],
 )
 def test_G8_a_step_that_does_not_lead_on_is_refused(step: Upcaster, message: str) -> None:
