@@ -8,7 +8,9 @@ from uuid import UUID
 
 from eslab import Event, EventStore, ManualClock, Request
 from eslab.domains.downloads.catalogue import Title
+from eslab.domains.downloads.drm import DrmServer
 from eslab.domains.downloads.plans import Plan, PlanSet
+from eslab.domains.downloads.policies import Policies
 from eslab.domains.downloads.service import DownloadService
 from eslab.domains.downloads.studios import RuleSet, StudioRules
 from eslab.domains.downloads.versions import Versions
@@ -32,11 +34,17 @@ def plans(plan: Plan | None = None, version: int = 1, start: date = date(2020, 1
 
 
 def service(
-    store: EventStore, clock: ManualClock, studio: StudioRules | None = None, plan: Plan | None = None, **more: Any
+    store: EventStore,
+    clock: ManualClock,
+    studio: StudioRules | None = None,
+    plan: Plan | None = None,
+    *,
+    drm: DrmServer | None = None,
+    **policies: Any,
 ) -> DownloadService:
     """A service with three titles, one studio with rules, and one plan."""
-    versions = {"rules": Versions((rules(studio),)), "plans": Versions((plans(plan),)), **more}
-    return DownloadService(store, clock, CATALOGUE, **versions)
+    versions = {"rules": Versions((rules(studio),)), "plans": Versions((plans(plan),))}
+    return DownloadService(store, clock, Policies(catalogue=CATALOGUE, **{**versions, **policies}), drm=drm)
 
 
 class Edge:

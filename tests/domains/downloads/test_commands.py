@@ -1,6 +1,7 @@
 """The life of a licence through the service: play, renew, release, revoke, expire; and the rules in force."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 
 import msgspec
@@ -248,7 +249,7 @@ def test_an_answer_says_itself_in_a_line(desk: Desk) -> None:
 
 def test_a_title_that_left_the_catalogue_still_answers(desk: Desk) -> None:
     """A repeat gets its licence; its year is no longer counted."""
-    desk.service.catalogue = {}
+    desk.service.policies = replace(desk.service.policies, catalogue={})
     repeated = desk.service.request_download(*TO_GLOW, desk.first)
     assert (repeated.license_id, repeated.used) == (desk.first.id, None)
     assert desk.service.limit("glow", START + timedelta(days=1)) is None

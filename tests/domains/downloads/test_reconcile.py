@@ -17,6 +17,7 @@ from eslab.domains.downloads.downloaded import DownloadCounted, Downloaded
 from eslab.domains.downloads.license import License, LicenseIssued
 from eslab.domains.downloads.outcome import Granted
 from eslab.domains.downloads.plans import Plan
+from eslab.domains.downloads.policies import Policy
 from eslab.domains.downloads.rules import Refused
 from eslab.domains.downloads.service import DownloadService
 from eslab.domains.downloads.studios import StudioRules
@@ -138,7 +139,7 @@ def test_a_region_that_has_not_all_rows_finds_less() -> None:
 
 def test_the_policy_may_let_it_stand() -> None:
     """Found and told, nothing is written."""
-    us, europe = Region(StudioRules(1), policy="let it stand"), Region(StudioRules(1))
+    us, europe = Region(StudioRules(1), on_overshoot=Policy.LET_IT_STAND), Region(StudioRules(1))
     us.ask(request_at(0))
     europe.ask(request_at(0.01), "tablet")
     meet(us, europe)
