@@ -1,4 +1,4 @@
-"""Audit: rows that only a losing decision wrote are found, for any aggregate types."""
+"""Audit: it finds the rows that only a losing decision wrote, for any aggregate types."""
 
 from collections.abc import Mapping, Sequence
 
@@ -45,7 +45,7 @@ def strays(store: EventStore, *types: type[Aggregate]) -> list[Stray]:
 
 
 def test_rows_of_one_decision_are_no_strays(store: EventStore) -> None:
-    """However often they were written."""
+    """Even if they were written twice."""
     store.append("ann", commits(REQUEST, BOTH))
     store.append("ann", commits(REQUEST, BOTH))
     assert strays(store) == []
@@ -59,7 +59,7 @@ def test_a_customer_without_rows_has_no_strays(store: EventStore) -> None:
 
 
 def test_a_row_that_only_the_losing_decision_wrote_is_a_stray(store: EventStore) -> None:
-    """Both decisions touched counter:1, where the winner's row stays; each touched one aggregate more."""
+    """Both decisions touched counter:1, where the winner's row stays; and one aggregate more."""
     losing, winning = decided_twice(BOTH, OTHER)
     store.append("ann", [*losing, *winning])
     (expected,) = only_in_the_losing(losing, winning)
@@ -78,7 +78,7 @@ def test_a_stray_has_its_address_and_its_events(store: EventStore) -> None:
 
 
 def test_strays_come_in_the_order_of_their_requests(store: EventStore) -> None:
-    """Whatever their aggregates are called, and in whatever order they arrived."""
+    """The names of their aggregates and the order of their arrival make no difference."""
     for minutes in (3, 1, 4, 2):
         one, other = {f"counter:{9 - minutes}": [Counted("red")]}, {f"card:{minutes}": [Stamped(minutes)]}
         losing, winning = decided_twice(one, other, at(minutes))

@@ -14,7 +14,7 @@ from eslab.domains.downloads.license import Status
 
 @dataclass(frozen=True)
 class Usage:
-    """How many downloads of a title are used of those that its studio allows in a year."""
+    """The downloads of a title that a customer has used of those that its studio allows in a year."""
 
     used: int
     limit: int | None  # None: no limit

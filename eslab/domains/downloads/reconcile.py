@@ -110,16 +110,21 @@ def _write(
     states = work.load(*touched)
     if work.recorded:
         return False
-    needed = [
+    effective = _effective(states, events)
+    for state, event in effective:
+        work.add(state, event)
+    work.append()
+    return bool(effective)
+
+
+def _effective(states: Sequence[Aggregate], events: Sequence[Event]) -> list[tuple[Aggregate, Event]]:
+    """The events that change one of the states, each with that state: a repeat writes nothing."""
+    return [
         (state, event)
         for state in states
         for event in events
         if type(event) in event_types(type(state)) and _changes(state, event)
     ]
-    for state, event in needed:
-        work.add(state, event)
-    work.append()
-    return bool(needed)
 
 
 def _undoing(events: Sequence[Event], time: datetime) -> list[Event]:

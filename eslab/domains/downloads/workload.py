@@ -28,7 +28,8 @@ PLANS = {"basic": 30, "standard": 55, "premium": 15}  # weights
 COUNTRIES = {"US": 40, "GB": 15, "DE": 15, "JP": 15, "BR": 15}
 DEVICES = ("phone", "tablet", "laptop", "tv")
 EVENINGS = (0.01, 0.03, 0.1)  # the chance that an evening has a download, for a rare, a usual and a keen customer
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 
 
 class Step(NamedTuple):

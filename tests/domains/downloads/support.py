@@ -1,4 +1,4 @@
-"""The words in which the downloads are told: a counter, its customers, and events that happened before."""
+"""Helpers of the downloads' tests: a small catalogue, a service, and requests and times by day."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -48,7 +48,7 @@ def service(
 
 
 class Edge:
-    """Where requests are made: each is a minute later than the one before."""
+    """The edge that makes requests, by default a minute apart."""
 
     def __init__(self, clock: ManualClock, seed: int = 7) -> None:
         self.clock, self.random = clock, Random(seed)
@@ -58,18 +58,18 @@ class Edge:
         return Request.new(self.clock, self.random)
 
 
-def at(days: float, key: str = "a wish") -> Request:
-    """The request made so many days after the start."""
+def at(days: float, key: str = "a request") -> Request:
+    """The request made this many days after the start."""
     return Request.at(START + timedelta(days=days), key)
 
 
-def id_at(days: float, key: str = "a wish") -> UUID:
-    """The name of what that request was granted."""
+def id_at(days: float, key: str = "a request") -> UUID:
+    """The id of that request, which names its licence."""
     return at(days, key).id
 
 
 def time_at(days: float) -> datetime:
-    """So many days after the start."""
+    """The moment this many days after the start."""
     return START + timedelta(days=days)
 
 

@@ -72,9 +72,9 @@ def test_a_forged_token_is_refused() -> None:
         "glow",
         "a.b.c",
     ]
-    for each in forged:
+    for token in forged:
         with pytest.raises(TokenRefused):
-            SIGNER.verify(each, START)
+            SIGNER.verify(token, START)
 
 
 def test_an_older_key_verifies_but_no_longer_signs() -> None:
@@ -127,7 +127,7 @@ def test_a_file_without_keys_is_named_and_not_quoted(tmp_path: Path, content: st
 
 
 class Desk:
-    """A service whose DRM server meets faults, and a wish for Glow."""
+    """A service whose DRM server meets faults, and a request for Glow."""
 
     def __init__(self, *faults: Fault | None, token_lifetime: timedelta = 30 * DAY) -> None:
         self.clock, self.store = ManualClock(START), open_store("memory:")
