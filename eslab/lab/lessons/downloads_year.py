@@ -121,7 +121,7 @@ def _has_everything(steps: Sequence[Step]) -> bool:
     if not {type(step.command) for step in steps} >= GRANTED.keys() - {Revoke} or len(set(map(_lane, steps))) > LANES:
         return False
     year = live(open_store("memory:"), steps)
-    refused = {rule.name for rule in RULES if RequestDownload in rule.wishes} & {wish.rule for wish in year.wishes}
+    refused = {rule.name for rule in RULES if RequestDownload in rule.commands} & {wish.rule for wish in year.wishes}
     return bool(refused) and all(year.count(what) for what in (*SHOWN, UNSEEN[0]))
 
 

@@ -94,7 +94,7 @@ def _ask(granted: list[Held], given_back: bool) -> Ask:
         if given_back and hours == 1:
             devices.apply(HoldEnded(id))
     command, title = RequestDownload("laptop", "glow"), load_catalogue()["glow"]
-    return Ask(command, time, title, StudioRules(), Plan(), seen, devices=devices)
+    return Ask(command, time, title, studio=StudioRules(), plan=Plan(), seen=seen, devices=devices)
 
 
 def _said(check: Any) -> str:

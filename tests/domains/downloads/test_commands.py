@@ -1,6 +1,7 @@
 """The life of a licence through the service: play, renew, release, revoke, expire; and the rules in force."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 
 import msgspec
@@ -150,7 +151,7 @@ def test_a_place_that_was_freed_may_be_taken(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("name", ["start_playback", "renew", "release", "revoke"])
-def test_G3_every_wish_repeated_is_the_same(desk: Desk, name: str) -> None:
+def test_G3_every_command_repeated_is_the_same(desk: Desk, name: str) -> None:
     """The same answer, the same rows; days later too."""
     request = desk.edge.request()
     first = desk.command(name, request)
@@ -161,8 +162,8 @@ def test_G3_every_wish_repeated_is_the_same(desk: Desk, name: str) -> None:
     assert stored(desk.store) == before
 
 
-def test_a_request_id_stands_for_one_wish(desk: Desk) -> None:
-    """Another wish that meets its commit is a conflict, be it the same call with another plan; nothing is written."""
+def test_a_request_id_stands_for_one_command(desk: Desk) -> None:
+    """Another command under the same id is a conflict, even if only its plan differs; nothing is written."""
     before = stored(desk.store)
     with pytest.raises(RequestConflict):
         desk.command("renew", desk.first)
@@ -172,7 +173,7 @@ def test_a_request_id_stands_for_one_wish(desk: Desk) -> None:
 
 
 def test_G9_a_repeat_of_the_first_releases_request_is_no_conflict() -> None:
-    """Its wish knew neither plan nor country; with their defaults it is the same wish."""
+    """Its command had neither plan nor country; with their defaults it is the same command."""
     first = msgspec.defstruct(
         "RequestDownload", [("device", str), ("title", str)], bases=(Command,), tag=True, omit_defaults=True
     )
@@ -180,8 +181,8 @@ def test_G9_a_repeat_of_the_first_releases_request_is_no_conflict() -> None:
     assert command_hash(first("phone", "glow")) != command_hash(RequestDownload("phone", "glow", "standard", "DE"))
 
 
-def test_G7_no_rejection_of_any_wish_writes(desk: Desk) -> None:
-    """Whatever is wished."""
+def test_G7_no_rejection_of_any_command_writes(desk: Desk) -> None:
+    """The rows before and after a rejection are the same."""
     desk.command("revoke")
     before = stored(desk.store)
     for name in ("start_playback", "renew", "expire"):
@@ -228,10 +229,10 @@ def test_a_service_adopts_rules_that_start_later() -> None:
 
 
 def test_explain_shows_every_rule_and_writes_nothing(desk: Desk) -> None:
-    """What the command desk shows before a wish is sent."""
+    """As the command desk shows it before a command is sent."""
     before = stored(desk.store)
-    found = desk.service.explain("ann", RequestDownload("tv", "glow"), desk.edge.request())
-    numbers = {rule.name: (check.passed, check.count, check.limit) for rule, check in found}
+    explained = desk.service.explain("ann", RequestDownload("tv", "glow"), desk.edge.request())
+    numbers = {rule.name: (check.passed, check.count, check.limit) for rule, check in explained}
     assert numbers["downloads per title per year"] == (True, 1, 3)
     assert stored(desk.store) == before
 
@@ -249,7 +250,7 @@ def test_an_answer_says_itself_in_a_line(desk: Desk) -> None:
 
 def test_a_title_that_left_the_catalogue_still_answers(desk: Desk) -> None:
     """A repeat gets its licence; its year is no longer counted."""
-    desk.service.catalogue = {}
+    desk.service.policies = replace(desk.service.policies, catalogue={})
     repeated = desk.service.request_download(*TO_GLOW, desk.first)
     assert (repeated.license_id, repeated.used) == (desk.first.id, None)
     assert desk.service.limit("glow", START + timedelta(days=1)) is None

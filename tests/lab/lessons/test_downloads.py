@@ -210,7 +210,7 @@ def test_what_was_in_force_cannot_vanish(downloads: DownloadService, lab: Lab) -
         downloads.adopt(rules=with_version(downloads.rules, "Netflix", lab.clock().date(), licence_days=1))
     newer = with_version(downloads.rules, "Netflix", (lab.clock() + timedelta(days=2)).date(), licence_days=1)
     downloads.adopt(rules=newer)
-    with pytest.raises(InvalidInput, match="changed or gone"):
+    with pytest.raises(InvalidInput, match="changed or removed"):
         downloads.adopt(rules=load_rules())
     assert downloads.repository.load_all("ann", License) == before
 
