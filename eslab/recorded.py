@@ -29,7 +29,7 @@ def decision_in(customer_id: str, heads: Mapping[str, Head]) -> list[RecordedCom
 
     Raises `Unreadable` with the row that can't be trusted.
     """
-    recorded = [_parsed(customer_id, head.recorded) for head in heads.values() if head.recorded]
+    recorded = [parse(customer_id, head.recorded) for head in heads.values() if head.recorded]
     greatest = max((each.envelope.digest for each in recorded), default=b"")
     return [each for each in recorded if each.envelope.digest == greatest]
 
@@ -68,7 +68,8 @@ def outcome_unknown(customer_id: str, request: Request, decision: Sequence[Recor
     )
 
 
-def _parsed(customer_id: str, commit: Commit) -> RecordedCommit:
+def parse(customer_id: str, commit: Commit) -> RecordedCommit:
+    """A commit with its envelope; raises `Unreadable` with the row if it can't be trusted."""
     try:
         return RecordedCommit(commit, decode_envelope(commit.payload))
     except Unreadable as error:

@@ -1,7 +1,7 @@
 """What encryption costs: the same events plain and encrypted, through the public interface.
 
-lock       `CustomerCipher.lock` of commits in memory
-unlock     `CustomerCipher.unlock` of the same
+encrypt    `CustomerCipher.encrypt` of commits in memory, to their payloads
+decrypt    `CustomerCipher.decrypt` of the same, to plain envelopes
 key        looking a customer's key up in a `FileKeys`, and deriving what follows from it
 hydrate    `Repository.load` of plain events
 encrypted  the same, encrypted
@@ -9,13 +9,15 @@ encrypted  the same, encrypted
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from eslab import Repository, system_clock
 from eslab.bench.baselines import target
 from eslab.bench.measure import RUNS, Measure, Report, row, time_in_turn, versions_of
 from eslab.bench.sample import BATCH, CUSTOMER, Frosting, commit, fill, request, state_after
-from eslab.payload.encryption import CustomerCipher
+from eslab.payload.encryption import CustomerCipher, place_of_commit
+from eslab.payload.serializer import Envelope, decode_envelope, encode_envelope
+from eslab.store import Commit
 from eslab.stores.keys import FileKeys, make_master
 
 KEY_LOOKUPS = 100
@@ -32,20 +34,20 @@ class SecretFrosting(Frosting):
 
 
 def measure_encryption(store: str = "sqlite", events: int = 10_000, runs: int = RUNS) -> Report:
-    """Measure locking, unlocking and hydrating so many commits of one event each."""
+    """Measure the encryption, decryption and hydration of commits of one event each."""
     with target(store) as place, TemporaryDirectory() as folder:
         opened, keys = place.open(), _keys(Path(folder))
         cipher = CustomerCipher(keys, CUSTOMER)
         plain = [commit("1", number, request(number))._replace(aggregate_id="secret:1") for number in range(events)]
-        locked = [cipher.encrypt(each) for each in plain]
+        encrypted = [_encrypted(cipher, commit) for commit in plain]
         fill(opened, "1", events)
         for start in range(0, events, BATCH):
-            opened.append(CUSTOMER, locked[start : start + BATCH])
+            opened.append(CUSTOMER, encrypted[start : start + BATCH])
         repository, state = Repository(opened, system_clock, keys=keys), state_after(events)
         timed = time_in_turn(
             [
-                Measure("lock", lambda: sum(1 for each in plain if cipher.encrypt(each)), events),
-                Measure("unlock", lambda: sum(1 for each in locked if cipher.decrypt(each)), events),
+                Measure("encrypt", lambda: sum(1 for commit in plain if _encrypted(cipher, commit)), events),
+                Measure("decrypt", lambda: sum(1 for commit in encrypted if _decrypted(cipher, commit)), events),
                 Measure("key", lambda: len({CustomerCipher(keys, CUSTOMER).hash_key() for _ in range(KEY_LOOKUPS)}), 1),
                 Measure("hydrate", lambda: repository.load(CUSTOMER, Frosting, "1").colors, state),
                 Measure("encrypted", lambda: repository.load(CUSTOMER, SecretFrosting, "1").colors, state),
@@ -65,3 +67,15 @@ def _keys(folder: Path) -> FileKeys:
     keys = FileKeys(folder / "keys.db", folder / "master.key")
     keys.make(CUSTOMER)
     return keys
+
+
+def _encrypted(cipher: CustomerCipher, commit: Commit) -> Commit:
+    """The commit as a unit of work encrypts it."""
+    place = place_of_commit(commit.aggregate_id, commit.event_time)
+    envelope = cipher.encrypt(place, decode_envelope(commit.payload))
+    return commit._replace(payload=encode_envelope(envelope))
+
+
+def _decrypted(cipher: CustomerCipher, commit: Commit) -> Envelope[Any]:
+    """The envelope of the commit as a hydration decrypts it."""
+    return cipher.decrypt(place_of_commit(commit.aggregate_id, commit.event_time), decode_envelope(commit.payload))

@@ -82,7 +82,7 @@ _bare_page = msgspec.msgpack.Decoder(list[Envelope[tuple[Priced, ...]]])
 
 
 def _bare(payloads: Sequence[bytes]) -> Sequence[Any]:
-    return [each.events for each in _bare_page.decode(b"\xdd" + len(payloads).to_bytes(4) + b"".join(payloads))]
+    return [each.body for each in _bare_page.decode(b"\xdd" + len(payloads).to_bytes(4) + b"".join(payloads))]
 
 
 def _each(serializer: VersionedSerializer, payloads: Sequence[bytes]) -> Sequence[Any]:

@@ -7,19 +7,17 @@ undo the events of a stray.
 """
 
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import NamedTuple
 from uuid import UUID
 
 from eslab.aggregate import Address, Aggregate, address, aggregate_id, type_name
-from eslab.errors import Unreadable
 from eslab.event import Event
-from eslab.payload.serializer import decode_envelope
+from eslab.recorded import RecordedCommit, parse
 from eslab.repository import Repository
 from eslab.request import Request
-from eslab.store import Commit, EventStore, unreadable
+from eslab.store import EventStore
 
 
 @dataclass(frozen=True)
@@ -36,15 +34,6 @@ class Stray:
         return aggregate_id(self.address)
 
 
-class _Row(NamedTuple):
-    """A commit, the decision that wrote it, and the number of commits that this decision announces."""
-
-    address: Address
-    commit: Commit
-    digest: bytes
-    announced: int
-
-
 def find_strays(repository: Repository, customer_id: str, aggregate_types: Iterable[type[Aggregate]]) -> list[Stray]:
     """The strays among a customer's aggregates of these types, in order of their requests.
 
@@ -53,43 +42,39 @@ def find_strays(repository: Repository, customer_id: str, aggregate_types: Itera
     their rows remain. Raises `Unreadable` with the row that can't be trusted, and `Forgotten` for an encrypted stray
     of a customer who was forgotten.
     """
-    rows_of: defaultdict[UUID, list[_Row]] = defaultdict(list)
-    for aggregate_type in aggregate_types:
-        for row in _rows(repository.store, customer_id, aggregate_type):
-            rows_of[row.commit.event_time].append(row)
-    lost = [row for rows in rows_of.values() for row in _lost(rows)]
-    strays = [_stray(repository, customer_id, row) for row in lost]
+    types = {type_name(each): each for each in aggregate_types}
+    recorded_at: defaultdict[UUID, list[RecordedCommit]] = defaultdict(list)
+    for name in types:
+        for recorded in _recorded(repository.store, customer_id, name):
+            recorded_at[recorded.commit.event_time].append(recorded)
+    lost = [recorded for request in recorded_at.values() for recorded in _lost(request)]
+    strays = [_stray(repository, customer_id, types, recorded) for recorded in lost]
     return sorted(strays, key=lambda stray: (stray.request.id, stray.aggregate_id))
 
 
-def _rows(store: EventStore, customer_id: str, aggregate_type: type[Aggregate]) -> Generator[_Row, None, None]:
-    ids = store.heads_of_type(customer_id, f"{type_name(aggregate_type)}:")
+def _recorded(store: EventStore, customer_id: str, name: str) -> Generator[RecordedCommit, None, None]:
+    """All commits of the customer's aggregates whose type has this name."""
+    ids = store.heads_of_type(customer_id, f"{name}:")
     with closing(store.rows_many(customer_id, dict.fromkeys(ids))) as pages:
-        for id, commits in pages:
+        for _, commits in pages:
             for commit in commits:
-                yield _row(customer_id, address(aggregate_type, id), commit)
+                yield parse(customer_id, commit)
 
 
-def _row(customer_id: str, where: Address, commit: Commit) -> _Row:
-    try:
-        envelope = decode_envelope(commit.payload)
-    except Unreadable as error:
-        raise unreadable(customer_id, commit, error) from error
-    return _Row(where, commit, envelope.digest, envelope.commits)
-
-
-def _lost(rows: Sequence[_Row]) -> Sequence[_Row]:
-    """The rows of a request's losing decisions; none while the winner's are not all seen.
+def _lost(recorded: Sequence[RecordedCommit]) -> Sequence[RecordedCommit]:
+    """The commits of a request's losing decisions; none while the winner's are not all seen.
 
     A commit of the winner that is still on its way may replace a losing row, which then is no stray.
     """
-    winner = max(rows, key=lambda row: row.digest)
-    lost = [row for row in rows if row.digest != winner.digest]
-    return lost if len(rows) - len(lost) == winner.announced else []
+    winner = max(recorded, key=lambda each: each.envelope.digest).envelope
+    lost = [each for each in recorded if each.envelope.digest != winner.digest]
+    return lost if len(recorded) - len(lost) == winner.commits else []
 
 
-def _stray(repository: Repository, customer_id: str, row: _Row) -> Stray:
-    aggregate_type, _ = row.address
-    cipher = repository.cipher(customer_id, [aggregate_type])
-    events = repository.events_of(customer_id, aggregate_type, row.commit, cipher)
-    return Stray(row.address, Request.from_event_time(row.commit.event_time), events)
+def _stray(
+    repository: Repository, customer_id: str, types: Mapping[str, type[Aggregate]], recorded: RecordedCommit
+) -> Stray:
+    id = recorded.commit.aggregate_id
+    aggregate_type = types[id.partition(":")[0]]
+    events = repository.hydrator(customer_id, {id: aggregate_type}).events_of(*recorded)
+    return Stray(address(aggregate_type, id), Request.from_event_time(recorded.commit.event_time), events)

@@ -80,7 +80,7 @@ def test_encryption_is_measured_beside_plain_events(tmp_path: Path) -> None:
     """On a fresh store, and with a key file of its own."""
     _, code = run("encryption", "--events", "20", "--runs", "1", "--json", str(tmp_path / "j"))
     assert code == 0
-    assert [row["measure"] for row in rows(tmp_path / "j")] == ["lock", "unlock", "key", "hydrate", "encrypted"]
+    assert [row["measure"] for row in rows(tmp_path / "j")] == ["encrypt", "decrypt", "key", "hydrate", "encrypted"]
 
 
 def test_import_is_measured_in_fresh_interpreters(tmp_path: Path) -> None:

@@ -193,7 +193,7 @@ MUTANTS = [
     Mutant("G4", DOWNLOADS + "license.py", "return None if None in ends else max(", "return None if None in ends else min(",
            IN_DOWNLOADS + "aggregates.py"),
     Mutant("G4", DOWNLOADS + "overshoot.py", "    return any(\n", "    return all(\n", IN_DOWNLOADS + "reconcile.py"),
-    Mutant("G4", "operations/audit.py", "return lost if len(rows) - len(lost) == winner.announced else []",
+    Mutant("G4", "operations/audit.py", "return lost if len(recorded) - len(lost) == winner.commits else []",
            "return lost", "tests/operations/test_audit.py"),
     Mutant("G7", DOWNLOADS + "rules.py", "check.reason, limit=check.limit, count=check.count)", "check.reason)",
            IN_DOWNLOADS + "rules.py"),

@@ -21,7 +21,7 @@ from eslab.aggregate import serializer_of
 from eslab.errors import Unreadable
 from eslab.event import version
 from eslab.lab import charts
-from eslab.payload.serializer import FORMAT, PLACEHOLDER, Envelope, encode_append, raw_events
+from eslab.payload.serializer import FORMAT, PLACEHOLDER, Envelope, decode_envelope, encode_append, raw_events
 
 COMMITS = 1000  # measured in one go
 ROUNDS = 7  # of all formats in turn; the median counts
@@ -237,7 +237,7 @@ def _till(number: int, currency: str, price: str, upcasters: Mapping[Any, Any]) 
 def _loaded(payloads: Sequence[bytes], fold: Any) -> str:
     rows = []
     for payload in payloads:
-        stored = raw_events(payload)[0]
+        stored = raw_events(decode_envelope(payload))[0]
         try:
             found, mark = repr(serializer_of(fold).events(payload)[0]), "✓"
         except Unreadable as error:

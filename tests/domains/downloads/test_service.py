@@ -97,7 +97,7 @@ def test_a_request_id_used_for_another_device_is_a_conflict(counter: Counter) ->
     first = counter.request()
     counter.ask("phone", request=first)
     before = counter.rows()
-    with pytest.raises(RequestConflict, match="used before for another wish"):
+    with pytest.raises(RequestConflict, match="used before for another command"):
         counter.ask("laptop", request=first)
     assert counter.rows() == before
 

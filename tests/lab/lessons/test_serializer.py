@@ -28,7 +28,7 @@ def test_formats_are_compared_by_the_same_event() -> None:
     compared = compare_formats().set_index("format")
     assert compared["bytes"]["msgpack, positional"] < compared["bytes"]["msgpack, named"] < compared["bytes"]["commit"]
     assert (compared[["µs to write", "µs to read"]] > 0).all(axis=None)
-    assert "pickle 170 bytes and" in formats_chart(compared.reset_index()).alt
+    assert "pickle 171 bytes and" in formats_chart(compared.reset_index()).alt
 
 
 def test_the_desk_shows_what_still_loads() -> None:
