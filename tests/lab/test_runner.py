@@ -215,9 +215,7 @@ def test_outputs_over_inputs_are_refused(inputs, tmp_path, place, out):
     before = inputs.read_bytes()
     out = tmp_path / "nb" if out == "absolute" else Path(out)
     log = Log()
-    with pytest.raises(
-        InvalidInput, match=r"^Expected --out to be a folder apart from the notebooks, got .* would"
-    ):
+    with pytest.raises(InvalidInput, match=r"^Expected --out to be a folder apart from the notebooks, got .* would"):
         run_notebooks(find([Path(place)]), out, log)
     assert log.lines == []
     assert inputs.read_bytes() == before
@@ -229,9 +227,7 @@ def test_other_notebooks_are_not_replaced_either(inputs, notebook, tmp_path):
     (tmp_path / "solutions").mkdir()
     solution = notebook("solutions/a")
     before = inputs.read_bytes()
-    with pytest.raises(
-        InvalidInput, match=r"^Expected nb/a\.ipynb to be the output of an earlier run, .* no run"
-    ):
+    with pytest.raises(InvalidInput, match=r"^Expected nb/a\.ipynb to be the output of an earlier run, .* no run"):
         run_notebooks([solution], Path("nb"), Log())
     assert inputs.read_bytes() == before
     for _ in range(2):
