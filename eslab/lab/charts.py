@@ -45,11 +45,16 @@ class Figure:
     spec: Spec = field(repr=False)
     table: pd.DataFrame = field(repr=False)
 
+    def picture(self) -> str:
+        """The chart as HTML that needs no script: the picture, and its numbers to unfold. For an `ipywidgets.HTML`."""
+        return self._drawn_as(png(self.spec))
+
+    def _drawn_as(self, picture: str) -> str:
+        return _asset("picture.html").format(alt=escape(self.alt), png=picture, table=_table(self.table))
+
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         picture = png(self.spec)
-        html = _asset("figure.html").format(
-            alt=escape(self.alt), png=picture, table=_table(self.table), spec=_in_script(self.spec)
-        )
+        html = _asset("figure.html").format(picture=self._drawn_as(picture), spec=_in_script(self.spec))
         return {"text/html": html, "image/png": picture, "text/plain": self.alt}
 
 

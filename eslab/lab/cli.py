@@ -1,4 +1,4 @@
-"""The commands of the lab: `eslab run` and `eslab doctor`."""
+"""The commands of the lab: `eslab run` and `eslab doctor`. Heavy packages are imported when a command is called."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,50 +11,69 @@ from eslab.errors import InvalidInput
 
 
 def run(
-    notebooks: Annotated[list[Path] | None, typer.Argument(help="Notebooks or folders; notebooks/ if none.")] = None,
+    notebooks: Annotated[list[Path] | None, typer.Argument(help="Notebooks or folders. Default: notebooks/")] = None,
     store: Annotated[
         str | None,
         typer.Option(
-            help="Store URL; {notebook} in it becomes each one's name, and Cassandra's keyspace `lab` is `lab_NAME` "
-            "for each. `cassandra` starts a node for the run. Default: a fresh SQLite file each."
+            help="Store URL; {notebook} in it becomes the notebook's name, and Cassandra's keyspace `lab` becomes "
+            "`lab_NAME`. `cassandra` starts a node for the run. Default: a fresh SQLite file per notebook."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed makes the same requests.")] = 7,
-    out: Annotated[Path, typer.Option(help="Folder for the reports.", file_okay=False)] = Path("build/reports"),
+    out: Annotated[
+        Path, typer.Option(help="Folder for the reports, apart from the notebooks.", file_okay=False)
+    ] = Path("build/reports"),
     parameter: Annotated[
         list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="For notebooks that declare it.")
     ] = None,
+    cell_timeout: Annotated[
+        int, typer.Option(min=1, metavar="SECONDS", help="Fail a notebook when one of its cells takes longer.")
+    ] = 600,
+    timeout: Annotated[
+        int, typer.Option(min=1, metavar="SECONDS", help="Fail a notebook when it takes longer as a whole.")
+    ] = 1800,
 ) -> None:
-    """Execute notebooks and write an offline HTML report for each; exit code 1 if one of them fails."""
+    """Execute notebooks and write an offline HTML report as each one ends; exit code 1 if one fails.
+
+    Ctrl-C stops the run with exit code 130 and keeps the reports up to there.
+    """
     from rich.console import Console
 
     from eslab.lab import progress, reports, runner
 
     console = Console()
     chosen = runner.find(notebooks or [Path("notebooks")])
+    values = _pairs(parameter or [])
+    limits = runner.Limits(cell_timeout, timeout)
+    written = reports.Reports(out)
+    stopped = None
     with _opened(store) as url, progress.watcher(console) as watcher:
-        runs = runner.run_notebooks(chosen, out, watcher, store=url, seed=seed, parameters=_pairs(parameter or []))
-    index = reports.write(runs, out)
-    console.print(progress.table(runs))
-    console.print(f"Reports: {index}", soft_wrap=True)
-    failures = [run.failure for run in runs if run.failure]
-    for failure in failures:
-        typer.echo(f"\n{failure}", err=True)
-    raise typer.Exit(1 if failures else 0)
+        try:
+            runner.run_notebooks(
+                chosen, out, watcher, store=url, seed=seed, parameters=values, limits=limits, on_end=written.add
+            )
+        except runner.Stopped as signal:
+            stopped = signal
+    console.print(progress.table(written.runs))
+    console.print(f"Reports: {written.index}", soft_wrap=True)
+    failures = [run.failure for run in written.runs if run.failure]
+    for reason in [*failures, *filter(None, [stopped])]:
+        typer.echo(f"\n{reason}", err=True)
+    raise typer.Exit(stopped.exit_code if stopped else int(bool(failures)))
 
 
 def doctor() -> None:
-    """Look whether everything is here for the lessons and for a Cassandra, and say what mends it."""
-    from eslab.lab.selfcheck import doctor as look
+    """Check that the lessons and a Cassandra can run here, and say how to fix what can't."""
+    from eslab.lab.selfcheck import doctor as check
 
-    found = look()
-    typer.echo(f"{found}\n{found.title if found.passed else found.advice}")
-    raise typer.Exit(0 if found.passed else 1)
+    verdict = check()
+    typer.echo(f"{verdict}\n{verdict.title if verdict.passed else verdict.advice}")
+    raise typer.Exit(0 if verdict.passed else 1)
 
 
 @contextmanager
 def _opened(store: str | None) -> Iterator[str | None]:
-    """The store's URL; for `cassandra` that of a throw-away node, a keyspace for each notebook."""
+    """The store's URL; for `cassandra` that of a node for this run, with a keyspace per notebook."""
     if store != "cassandra":
         yield store
         return
