@@ -117,9 +117,9 @@ class CassandraStore(EventStore):
         batch, append, first = _batch(consistency), self._prepared["append"], self._prepared["first"]
         for commit in commits:
             batch.add(append, (customer_id, *commit, *self._stamp(commit)))
-        for id, time in _earliest(commits).items():
+        for id, time in earliest(commits).items():
             # Written with minus its time, so that the earliest wins.
-            batch.add(first, (-_ticks(time), time, customer_id, id))
+            batch.add(first, (-ticks(time), time, customer_id, id))
         with self._translate_errors(writing=True):
             self._add(batch, read_rows)
             self._session().execute(batch)
@@ -177,7 +177,7 @@ class CassandraStore(EventStore):
 
     def raise_floor(self, customer_id: str, aggregate_id: str, floor: UUID) -> None:
         # Written with its time, so that the highest wins.
-        self._do("floor", (_ticks(floor), floor, customer_id, aggregate_id))
+        self._do("floor", (ticks(floor), floor, customer_id, aggregate_id))
 
     def delete_events(self, customer_id: str, aggregate_id: str, up_to: UUID) -> None:
         head = self.heads(customer_id, [aggregate_id])[aggregate_id]
@@ -367,15 +367,15 @@ def _heads(
     return {id: Head(*known.get(id, (None, None)), saved.get(id, []), commits.get(id)) for id in ids}
 
 
-def _earliest(commits: Iterable[Commit]) -> dict[str, UUID]:
+def earliest(commits: Iterable[Commit]) -> dict[str, UUID]:
     earliest: dict[str, UUID] = {}
     for commit in commits:
         earliest[commit.aggregate_id] = min(
-            earliest.get(commit.aggregate_id, commit.event_time), commit.event_time, key=_ticks
+            earliest.get(commit.aggregate_id, commit.event_time), commit.event_time, key=ticks
         )
     return earliest
 
 
-def _ticks(event_time: UUID) -> int:
+def ticks(event_time: UUID) -> int:
     """Units of 100 ns since 1970: finer than a write time needs, so that the earliest of a millisecond wins too."""
     return event_time.time - TICKS_AT_1970
