@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from eslab.cluster.places import cache_folder
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
@@ -23,7 +25,7 @@ PROSE = re.sub(r"^```.*?^```", "", README, flags=re.MULTILINE | re.DOTALL)
 COPIED = ("eslab", "tests", "data", "docs", "scripts", "Makefile", "README.md", "pyproject.toml", "requirements.lock",
           "schema.lock.json", ".jupyter")  # fmt: skip
 # The way to the package index and to caches is the machine's own business; nothing else comes from outside.
-KEPT = re.compile(r"PIP_\w+|\w+_proxy|SSL_\w+|REQUESTS_\w+|ESLAB_CACHE", re.IGNORECASE)
+KEPT = re.compile(r"PIP_\w+|\w+_proxy|SSL_\w+|REQUESTS_\w+", re.IGNORECASE)
 ACTIVATE = ". .venv/bin/activate"
 
 
@@ -38,7 +40,7 @@ COMMANDS = {command for block in SHELL_BLOCKS for command in block if command} |
 
 # The tests below, by the command that they run. Options that only make a command shorter come by the environment.
 QUICK = {  # in the copy, after activation
-    "eslab doctor": "Everything is here.",
+    "eslab doctor": "Everything is installed.",
     "eslab schema show": "CREATE TABLE",
     "eslab schema-lock": "aggregate types fit them",
     "eslab bench hydrate --store sqlite --events 1000 10000 100000": "this can't show a cold disk",
@@ -115,7 +117,8 @@ class Shell:
         for name in ("python", "python3"):
             (python / name).symlink_to(sys._base_executable)
         kept = {name: value for name, value in os.environ.items() if KEPT.fullmatch(name)}
-        self.environment = {**kept, "PATH": f"{python}:/usr/bin:/bin", "HOME": str(home), "COLUMNS": "200"}
+        cache = {"ESLAB_CACHE": str(cache_folder())}  # Cassandra's jars, which the machine need not download twice
+        self.environment = {**kept, **cache, "PATH": f"{python}:/usr/bin:/bin", "HOME": str(home), "COLUMNS": "200"}
 
     def start(self, script: str, **environment: str) -> subprocess.Popen:
         """Start a script of the shell, in a process group of its own."""
