@@ -57,5 +57,5 @@ class ReadTable:
         if aggregate_type not in self.keys:
             return []
         _, key = address(aggregate_type, commit.aggregate_id)
-        keys = dict.fromkeys(self.keys[aggregate_type](customer_id, key, events))  # each once
-        return [ReadRow(self.layout, values, customer_id, commit) for values in keys]
+        keys = dict.fromkeys(self.keys[aggregate_type](customer_id, key, events))  # without repeats, in order
+        return [ReadRow(self.layout, self.layout.row_key(customer_id, values), commit) for values in keys]

@@ -33,7 +33,7 @@ def test_an_error_survives_pickling(kind: type[EslabError], protocol: int) -> No
     """Class, message, place, notes and the service's time arrive as they were sent, by every protocol."""
     sent = made(kind, **PLACE)
     sent.add_note("seen in region us")
-    received = pickle.loads(pickle.dumps(sent, protocol))  # noqa: S301 - our own bytes
+    received = pickle.loads(pickle.dumps(sent, protocol))
     assert (type(received), str(received), received.args) == (kind, "too late", ("too late",))
     assert vars(received) == vars(sent)
     assert vars(received).get("service_time") == (NOON if kind is OutOfTime else None)

@@ -19,16 +19,25 @@ from eslab.bench.baselines import Floor, Step
 from eslab.bench.baselines import Target as AnyTarget
 from eslab.bench.replay import Call
 from eslab.bench.sample import CUSTOMER
-from eslab.clock import to_ms
 from eslab.cluster.cluster import Cluster
-from eslab.request import time_of
 from eslab.store import Commit, ReadRow
-from eslab.stores.cassandra import EARLIEST, LATEST, PAGE, STATEMENTS, CassandraStore, _earliest, _ticks, read_tables
+from eslab.stores.cassandra import CassandraStore, read_tables
 from eslab.stores.cassandra.connection import Options, connect
+from eslab.stores.cassandra.paging import PAGE
+from eslab.stores.cassandra.statements import (
+    APPEND,
+    EARLIEST,
+    ENTRIES,
+    FIRST,
+    LATEST,
+    PAYLOADS,
+    RECORDED,
+    SNAPSHOTS,
+)
+from eslab.stores.cassandra.write_times import earliest, time_of_first, write_time
 
 KEYSPACE = "lab_bench"
 BARE_READ = "SELECT payload FROM events WHERE customer_id = ? AND aggregate_id = ?"
-FIRST = STATEMENTS["first"]
 MODE = "SELECT value FROM system_views.settings WHERE name = 'commitlog_sync'"
 
 
@@ -59,7 +68,7 @@ class CassandraFloor:
         options = Options.parse(url)
         self._cluster, self._session = connect(options)
         self._session.set_keyspace(options.keyspace)
-        self._read, self._append, self._first = map(self._prepare, (BARE_READ, STATEMENTS["append"], FIRST))
+        self._read, self._append, self._first = map(self._prepare, (BARE_READ, APPEND, FIRST))
 
     def read(self, aggregate_id: str) -> int:
         """Fetch the payloads of an aggregate in pages, the next one ahead, drop them, and count them."""
@@ -77,7 +86,7 @@ class CassandraFloor:
 
     def prepare(self, commits: Sequence[Commit]) -> Step:
         """One idempotent batch: a row for each commit, and the directory's row of each aggregate."""
-        firsts = [(-_ticks(time), time, CUSTOMER, id) for id, time in _earliest(commits).items()]
+        firsts = [(time_of_first(time), time, CUSTOMER, id) for id, time in earliest(commits).items()]
         return partial(self._write, [*map(_values, commits)], firsts)
 
     def prepare_insert(self, commit: Commit) -> Step:
@@ -125,10 +134,10 @@ class CassandraReplay(CassandraFloor):
         given = call.given
         if call.method == "heads":
             key = (given["customer_id"], list(given["aggregate_ids"]))
-            asked = [("entries", key), ("snapshots", key), ("recorded", (*key, given["event_time"]))]
-            return [[self._statement(STATEMENTS[name]).bind(values) for name, values in asked]]
+            asked = [(ENTRIES, key), (SNAPSHOTS, key), (RECORDED, (*key, given["event_time"]))]
+            return [[self._statement(cql).bind(values) for cql, values in asked]]
         if call.method == "read_many":
-            read = self._statement(STATEMENTS["payloads"])
+            read = self._statement(PAYLOADS)
             after = given["after"].items()
             return [[read.bind((given["customer_id"], id, base or EARLIEST, LATEST)) for id, base in after]]
         if call.method == "append":
@@ -140,10 +149,10 @@ class CassandraReplay(CassandraFloor):
         batch.is_idempotent = True
         for commit in commits:
             batch.add(self._append, (customer, *commit, *_stamp(commit)))
-        for id, time in _earliest(commits).items():
-            batch.add(self._first, (-_ticks(time), time, customer, id))
+        for id, time in earliest(commits).items():
+            batch.add(self._first, (time_of_first(time), time, customer, id))
         for row in rows:
-            values = (*row.place, *row.commit, *_stamp(row.commit))
+            values = (*row.key, *row.commit, *_stamp(row.commit))
             batch.add(self._statement(read_tables.insert(row.layout)), values)
         return batch
 
@@ -162,7 +171,7 @@ class CassandraReplay(CassandraFloor):
 
 
 def _stamp(commit: Commit) -> tuple[int, int]:
-    return to_ms(time_of(commit.event_time)) * 1000, 0
+    return write_time(commit.event_time), 0
 
 
 def _values(commit: Commit) -> tuple[object, ...]:
