@@ -13,7 +13,7 @@ from eslab.errors import StoreError, StoreUnavailable
 from eslab.store import closed
 from eslab.stores.sqlite.errors import AGAIN, translate_errors
 
-OPENERS = 100  # how often to let others go first who open the same new file
+OPENERS = 100  # attempts to open a new file while others open it too
 SCHEMA_VERSION = 1
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
