@@ -12,11 +12,11 @@ from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedS
 
 from eslab.bench.baselines import Step
 from eslab.bench.sample import CUSTOMER
-from eslab.clock import to_ms
-from eslab.request import time_of
 from eslab.store import Commit
-from eslab.stores.cassandra import PAGE, STATEMENTS, earliest, ticks
 from eslab.stores.cassandra.connection import Options, connect
+from eslab.stores.cassandra.paging import PAGE
+from eslab.stores.cassandra.statements import APPEND, FIRST
+from eslab.stores.cassandra.write_times import earliest, time_of_first, write_time
 
 BARE_READ = "SELECT payload FROM events WHERE customer_id = ? AND aggregate_id = ?"
 MODE = "SELECT value FROM system_views.settings WHERE name = 'commitlog_sync'"
@@ -52,7 +52,7 @@ class CassandraBaseline:
 
     def prepare_insert(self, commit: Commit) -> Step:
         """The row of one commit alone, without a batch and without the directory."""
-        return partial(self.execute, self.bind(STATEMENTS["append"], (CUSTOMER, *commit, *stamp(commit))))
+        return partial(self.execute, self.bind(APPEND, (CUSTOMER, *commit, *stamp(commit))))
 
     def settings(self) -> dict[str, str]:
         """The commit log mode in force, as the node says: batch, group or periodic."""
@@ -88,12 +88,12 @@ def append_batch(baseline: CassandraBaseline, customer: str, commits: Sequence[C
     batch = BatchStatement(BatchType.UNLOGGED, consistency_level=ConsistencyLevel.LOCAL_QUORUM)
     batch.is_idempotent = True
     for commit in commits:
-        batch.add(baseline.bind(STATEMENTS["append"], (customer, *commit, *stamp(commit))))
+        batch.add(baseline.bind(APPEND, (customer, *commit, *stamp(commit))))
     for id, time in earliest(commits).items():
-        batch.add(baseline.bind(STATEMENTS["first"], (-ticks(time), time, customer, id)))
+        batch.add(baseline.bind(FIRST, (time_of_first(time), time, customer, id)))
     return batch
 
 
 def stamp(commit: Commit) -> tuple[int, int]:
     """The write time of a commit in microseconds, and its lifetime: 0, for ever."""
-    return to_ms(time_of(commit.event_time)) * 1000, 0
+    return write_time(commit.event_time), 0

@@ -9,7 +9,8 @@ from eslab.bench.baseline_cassandra import CassandraBaseline, append_batch, stam
 from eslab.bench.baselines import Step
 from eslab.bench.replay import Call
 from eslab.store import Commit, ReadRow
-from eslab.stores.cassandra import EARLIEST, LATEST, STATEMENTS, read_tables
+from eslab.stores.cassandra import read_tables
+from eslab.stores.cassandra.statements import EARLIEST, ENTRIES, LATEST, PAYLOADS, RECORDED, SNAPSHOTS
 
 Part = list[BoundStatement] | BatchStatement  # reads that are sent together, or a write
 
@@ -37,12 +38,12 @@ class CassandraReplay:
         given = call.given
         if call.method == "heads":
             key = (given["customer_id"], list(given["aggregate_ids"]))
-            reads = {"entries": key, "snapshots": key, "recorded": (*key, given["event_time"])}
-            return [[self._driver.bind(STATEMENTS[name], values) for name, values in reads.items()]]
+            reads = {ENTRIES: key, SNAPSHOTS: key, RECORDED: (*key, given["event_time"])}
+            return [[self._driver.bind(cql, values) for cql, values in reads.items()]]
         if call.method == "read_many":
             customer = given["customer_id"]
             keys = [(customer, id, base or EARLIEST, LATEST) for id, base in given["after"].items()]
-            return [[self._driver.bind(STATEMENTS["payloads"], key) for key in keys]]
+            return [[self._driver.bind(PAYLOADS, key) for key in keys]]
         if call.method == "append":
             return [self._batch(given["customer_id"], given["commits"], given.get("read_rows", ()))]
         return [self._batch("", (), rows) for rows in read_tables.batches(given["rows"])]
@@ -50,7 +51,7 @@ class CassandraReplay:
     def _batch(self, customer: str, commits: Sequence[Commit], rows: Sequence[ReadRow]) -> BatchStatement:
         batch = append_batch(self._driver, customer, commits)
         for row in rows:
-            values = (*row.place, *row.commit, *stamp(row.commit))
+            values = (*row.key, *row.commit, *stamp(row.commit))
             batch.add(self._driver.bind(read_tables.insert(row.layout), values))
         return batch
 
