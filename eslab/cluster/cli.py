@@ -19,13 +19,14 @@ app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Option(help="Name of the cluster.")]
+Regions = Annotated[str | None, typer.Option(help="us, us,eu,asia or us:3; default: as before, or us if new.")]
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="A region, such as asia, or a node, such as us/2.")]
-Other = Annotated[str | None, typer.Argument(metavar="[TARGET]", help="The other end; default: all others.")]
+Other = Annotated[str | None, typer.Argument(metavar="OTHER", help="The other end; default: all others.")]
 
 
 @app.command()
 def start(
-    regions: Annotated[str | None, typer.Option(help="us, or us,eu,asia, or us:3; default: as before.")] = None,
+    regions: Regions = None,
     name: Name = DEFAULT_NAME,
     keep: Annotated[bool, typer.Option("--keep", help="Leave it running until stop.")] = False,
     commitlog_sync: Annotated[str | None, typer.Option(help="batch (default), periodic or group.")] = None,
@@ -131,7 +132,7 @@ def cut(target: Target, other: Other = None, name: Name = DEFAULT_NAME) -> None:
 
 @app.command()
 def heal(
-    target: Annotated[str | None, typer.Argument(metavar="[TARGET]", help="One end; default: all links.")] = None,
+    target: Annotated[str | None, typer.Argument(metavar="TARGET", help="One end; default: all links.")] = None,
     other: Other = None,
     name: Name = DEFAULT_NAME,
 ) -> None:
@@ -142,7 +143,7 @@ def heal(
 @app.command()
 def delay(
     target: Target,
-    other: Annotated[str, typer.Argument(metavar="TARGET", help="The other end.")],
+    other: Annotated[str, typer.Argument(metavar="OTHER", help="The other end.")],
     time: Annotated[str, typer.Argument(metavar="TIME", help="Delay each way, such as 75ms; 0ms for no delay.")],
     name: Name = DEFAULT_NAME,
 ) -> None:
