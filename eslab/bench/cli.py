@@ -47,9 +47,7 @@ def _in_a_folder(file: Path | None) -> Path | None:
     return file
 
 
-Store = Annotated[
-    str, typer.Option(help="sqlite, memory or cassandra for a fresh store, or a URL to write to.")
-]
+Store = Annotated[str, typer.Option(help="sqlite, memory or cassandra for a fresh store, or a URL to write to.")]
 Peers = Annotated[list[str] | None, typer.Option("--peer", help="Also measure this peer: eventsourcing.")]
 JsonFile = Annotated[
     Path | None,

@@ -53,8 +53,8 @@ class Played:
     def __str__(self) -> str:
         rejected = {name: n for name, n in self.answers.most_common() if name not in ("granted", "repeated")}
         lines = [
-            f"{len(self.seconds):,} commands: {self.answers['granted']:,} granted, {sum(rejected.values()):,} rejected, "
-            f"{self.answers['repeated']:,} retries absorbed",
+            f"{len(self.seconds):,} commands: {self.answers['granted']:,} granted, "
+            f"{sum(rejected.values()):,} rejected, {self.answers['repeated']:,} retries absorbed",
             *(f"  rejected by {name}: {n:,}" for name, n in rejected.items()),
         ]
         if self.seconds:

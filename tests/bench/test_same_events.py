@@ -44,9 +44,9 @@ def test_the_baseline_writes_the_rows_that_the_store_writes(place: SqliteTarget,
     """After the same commits, both files hold the same events and the same directory."""
     commits = [commit("7", number, request(number)) for number in range(20)]
     with closing(place.open_beside("bare", "normal")) as bare, closing(SqliteBaseline(bare.path)) as baseline:
-        for commit_ in commits:
-            store.append(CUSTOMER, [commit_])
-            baseline.prepare([commit_])()
+        for appended in commits:
+            store.append(CUSTOMER, [appended])
+            baseline.prepare([appended])()
         assert list(bare.rows(CUSTOMER, "frosting:7")) == list(store.rows(CUSTOMER, "frosting:7")) == commits
         assert bare.heads(CUSTOMER, ["frosting:7"]) == store.heads(CUSTOMER, ["frosting:7"])
 

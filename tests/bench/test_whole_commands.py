@@ -13,7 +13,7 @@ from eslab.bench import commands
 from eslab.bench.baselines import baseline_settings
 from eslab.bench.cli import app
 from eslab.bench.replay import Recorder, SqliteReplay
-from eslab.bench.targets import target
+from eslab.bench.targets import SqliteTarget, target
 from eslab.domains.downloads.read_tables import READ_TABLES
 from eslab.domains.downloads.service import DownloadService
 from eslab.domains.downloads.workload import Taste, customers, life_of
@@ -83,10 +83,11 @@ def test_a_baseline_that_leaves_other_states_is_refused(tmp_path: Path) -> None:
 def test_a_baseline_at_another_durability_is_refused() -> None:
     """Sides with different promises can't be compared."""
     with target("sqlite", "full") as place:
-        with closing(open_store(f"sqlite:///{place.folder}/baseline.db")) as store:
-            assert isinstance(store, SqliteStore)
+        assert isinstance(place, SqliteTarget)
+        with closing(place.open_beside("baseline", "full")) as store:
+            replay = SqliteReplay(store.path, "normal")
         with (
-            closing(SqliteReplay(store.path, "normal")) as replay,
+            closing(replay),
             pytest.raises(EslabError, match=r"Expected baseline to run at .*'full'.* can't be compared"),
         ):
             baseline_settings(replay, place.expected("full"))
