@@ -8,18 +8,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from importlib.metadata import version
-from uuid import UUID
 
 from cassandra import ConsistencyLevel
 from cassandra.query import BatchStatement, BatchType, PreparedStatement
 
 from eslab.bench.baselines import Step
 from eslab.bench.sample import CUSTOMER
-from eslab.clock import to_ms
-from eslab.request import TICKS_AT_1970, time_of
 from eslab.store import Commit
-from eslab.stores.cassandra import PAGE, STATEMENTS, CassandraStore
+from eslab.stores.cassandra import CassandraStore
 from eslab.stores.cassandra.connection import Options, connect
+from eslab.stores.cassandra.paging import PAGE
+from eslab.stores.cassandra.statements import APPEND, FIRST
+from eslab.stores.cassandra.write_times import earliest, time_of_first, write_time
 
 BARE_READ = "SELECT payload FROM events WHERE customer_id = ? AND aggregate_id = ?"
 MODE = "SELECT value FROM system_views.settings WHERE name = 'commitlog_sync'"
@@ -108,14 +108,13 @@ class CassandraBaseline:
 def writes_of(customer: str, commits: Sequence[Commit]) -> Iterator[Write]:
     """The writes of one append: a row for each commit, and the directory row of each aggregate."""
     yield from (_row(customer, commit) for commit in commits)
-    for aggregate_id, first in _first_times(commits).items():
-        # Written with minus its time, as the store does, so that the earliest wins.
-        yield STATEMENTS["first"], (TICKS_AT_1970 - first.time, first, customer, aggregate_id)
+    for aggregate_id, first in earliest(commits).items():
+        yield FIRST, (time_of_first(first), first, customer, aggregate_id)
 
 
 def stamp_of(commit: Commit) -> tuple[int, int]:
     """Write time in microseconds and lifetime of a commit's row: a benchmark keeps its rows for ever."""
-    return to_ms(time_of(commit.event_time)) * 1000, 0
+    return write_time(commit.event_time), 0
 
 
 def versions_at(url: str) -> dict[str, str]:
@@ -126,11 +125,4 @@ def versions_at(url: str) -> dict[str, str]:
 
 
 def _row(customer: str, commit: Commit) -> Write:
-    return STATEMENTS["append"], (customer, *commit, *stamp_of(commit))
-
-
-def _first_times(commits: Iterable[Commit]) -> dict[str, UUID]:
-    first: dict[str, UUID] = {}
-    for commit in sorted(commits, key=lambda commit: commit.event_time.time):
-        first.setdefault(commit.aggregate_id, commit.event_time)
-    return first
+    return APPEND, (customer, *commit, *stamp_of(commit))

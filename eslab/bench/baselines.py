@@ -14,7 +14,8 @@ from eslab.bench.sample import CUSTOMER
 from eslab.errors import EslabError
 from eslab.request import sort_key
 from eslab.store import Commit
-from eslab.stores.sqlite import APPEND, BEGAN, PAGE
+from eslab.stores.sqlite import PAGE
+from eslab.stores.sqlite.statements import APPEND, BEGAN
 
 BARE_READ = "SELECT payload FROM events WHERE customer_id = ? AND aggregate_id = ? ORDER BY event_time"
 SYNCHRONOUS = ("off", "normal", "full", "extra")  # SQLite answers with the number of the level

@@ -15,7 +15,8 @@ from eslab import EventStore
 from eslab.bench.baselines import Side, Step, sqlite_settings
 from eslab.request import sort_key
 from eslab.store import Commit, ReadRow
-from eslab.stores.sqlite import APPEND, BEGAN, EARLIEST, ENTRY, LATEST, PAYLOADS, RECORDED, SNAPSHOTS, read_tables
+from eslab.stores.sqlite import read_tables
+from eslab.stores.sqlite.statements import APPEND, BEGAN, EARLIEST, ENTRY, LATEST, PAYLOADS, RECORDED, SNAPSHOTS
 
 Statement = tuple[str, tuple[Any, ...]]
 

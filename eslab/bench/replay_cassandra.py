@@ -9,7 +9,8 @@ from eslab.bench.baseline_cassandra import BareDriver, Write, stamp_of, writes_o
 from eslab.bench.baselines import Step
 from eslab.bench.replay import Call
 from eslab.store import ReadRow
-from eslab.stores.cassandra import EARLIEST, LATEST, STATEMENTS, read_tables
+from eslab.stores.cassandra import read_tables
+from eslab.stores.cassandra.statements import EARLIEST, ENTRIES, LATEST, PAYLOADS, RECORDED, SNAPSHOTS
 
 Wait = Sequence[BoundStatement | BatchStatement]  # statements that are sent together and then waited for
 
@@ -42,19 +43,19 @@ class CassandraReplay:
         match call:
             case Call("heads", {"customer_id": customer, "aggregate_ids": ids, "event_time": event_time}):
                 key = (customer, list(ids))
-                asked = {"entries": key, "snapshots": key, "recorded": (*key, event_time)}
-                return [self._bound(name, values) for name, values in asked.items()]
+                reads = {ENTRIES: key, SNAPSHOTS: key, RECORDED: (*key, event_time)}
+                return [self._bound(cql, values) for cql, values in reads.items()]
             case Call("read_many", {"customer_id": customer, "after": after}):
-                return [self._bound("payloads", (customer, id, low or EARLIEST, LATEST)) for id, low in after.items()]
+                return [self._bound(PAYLOADS, (customer, id, low or EARLIEST, LATEST)) for id, low in after.items()]
             case Call("append", {"customer_id": customer, "commits": commits, **options}):
                 return [self._driver.batch([*writes_of(customer, commits), *_read_rows(options.get("read_rows", ()))])]
             case Call("put_read_rows", {"rows": rows}):
                 return [self._driver.batch(_read_rows(batch)) for batch in read_tables.batches(rows)]
         raise NotImplementedError(f"Expected a call that a command makes, got {call}.")
 
-    def _bound(self, name: str, values: tuple[object, ...]) -> BoundStatement:
-        return self._driver.statement(STATEMENTS[name]).bind(values)
+    def _bound(self, cql: str, values: tuple[object, ...]) -> BoundStatement:
+        return self._driver.statement(cql).bind(values)
 
 
 def _read_rows(rows: Iterable[ReadRow]) -> Iterator[Write]:
-    return ((read_tables.insert(row.layout), (*row.place, *row.commit, *stamp_of(row.commit))) for row in rows)
+    return ((read_tables.insert(row.layout), (*row.key, *row.commit, *stamp_of(row.commit))) for row in rows)
