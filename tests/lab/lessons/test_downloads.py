@@ -187,10 +187,10 @@ def test_licences_say_which_rules_gave_them(downloads: DownloadService, lab: Lab
     downloads.adopt(rules=with_version(downloads.rules, "Netflix", start, licence_days=7))
     lab.clock.advance(timedelta(days=2))
     downloads.request_download("ann", "tv", "dark", lab.request())
-    found = licences(downloads, "ann")
-    assert list(found["licence"]) == ["phone/glow", "tablet/glow", "laptop/glow", "tv/dark"]
-    assert list(found["rules"]) == [1, 1, 1, 2]
-    assert [expires[:10] for expires in found["expires"]] == ["2026-02-04"] * 3 + ["2026-01-14"]
+    table = licences(downloads, "ann")
+    assert list(table["licence"]) == ["phone/glow", "tablet/glow", "laptop/glow", "tv/dark"]
+    assert list(table["rules"]) == [1, 1, 1, 2]
+    assert [expires[:10] for expires in table["expires"]] == ["2026-02-04"] * 3 + ["2026-01-14"]
 
 
 def test_a_version_changes_one_studio_and_nothing_else() -> None:
