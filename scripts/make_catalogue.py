@@ -60,9 +60,7 @@ def fetch_films() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         code = npm(["pack", PACKAGE, "--silent", "--pack-destination", folder])
         if code:
-            raise ConnectionError(
-                f"Expected npm to bring {PACKAGE}, got exit code {code}; can npm reach its registry?"
-            )
+            raise ConnectionError(f"Expected npm to bring {PACKAGE}, got exit code {code}; can npm reach its registry?")
         with tarfile.open(next(Path(folder).glob("*.tgz"))) as package:
             content = package.extractfile(MEMBER).read()  # type: ignore[union-attr]
     digest = hashlib.sha256(content).hexdigest()
