@@ -105,6 +105,13 @@ class Execution(Thread):
         if self.ident is None:
             return  # it was never started
         self._ending = True
+        try:
+            self._end_in_turn()
+        except KeyboardInterrupt:  # a second Ctrl-C: no more patience, but no kernel left behind either
+            self._signal(signal.SIGKILL)
+            raise
+
+    def _end_in_turn(self) -> None:
         begin = monotonic()
         how = signal.SIGTERM
         while not self._ended.is_set() and monotonic() - begin < GIVE_UP:

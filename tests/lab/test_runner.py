@@ -312,6 +312,20 @@ def test_a_killed_run_takes_its_kernel_along_and_keeps_what_is_done(notebook, tm
     assert (tmp_path / "out" / "1_done.html").exists()
 
 
+def test_a_second_ctrl_c_ends_a_stubborn_kernel_at_once(notebook, tmp_path):
+    """Without waiting until the kernel heeds the first."""
+    stubborn = notebook("a", "from signal import *; signal(SIGTERM, SIG_IGN)", "while True: pass")
+    with running(stubborn, out=tmp_path / "out") as process:
+        read_until(process, "a: cell 3 of 3: ")
+        (kernel,) = kernels_of(psutil.Process(process.pid))
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert wait_for(lambda: not kernel.is_running() or kernel.status() == "zombie", seconds=1)
+
+
 def test_a_signal_waits_until_a_report_is_written(notebook, tmp_path):
     """Then it stops the run, and says that no notebook was interrupted."""
     written = []
