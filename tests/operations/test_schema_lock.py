@@ -133,12 +133,6 @@ def test_a_broken_lock_is_said_to_be_one(tmp_path: Path) -> None:
         read_lock(file)
 
 
-def test_a_module_that_is_none_is_refused() -> None:
-    """By its name."""
-    with pytest.raises(InvalidInput, match=r"Expected a module 'eslab\.nowhere', found none"):
-        aggregates_in(["eslab.nowhere"])
-
-
 def test_G9_the_domains_fit_what_they_stored() -> None:
     """Who changes a shape without a version is told here: then `eslab schema-lock`, and look at what it changed."""
     command = [sys.executable, "-m", "eslab", "schema-lock", "--check", "--file", str(ROOT / LOCK)]
