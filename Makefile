@@ -1,4 +1,4 @@
-# Everything one does here. `make` alone lists it.
+# Every daily command. `make` alone lists them.
 PYTHON ?= python3
 STORE ?=
 SEED ?= 7
@@ -13,7 +13,7 @@ BIN := .venv/bin
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-venv: .venv/installed ## make .venv from requirements.lock
+venv: .venv/installed ## create .venv from requirements.lock
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -24,7 +24,7 @@ venv: .venv/installed ## make .venv from requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-run: venv ## execute every notebook, or NOTEBOOKS=some, into build/reports (STORE=url or cassandra, SEED=number)
+run: venv ## execute every notebook, or NOTEBOOKS=some, and write build/reports (STORE=url or cassandra, SEED=number)
 	$(BIN)/eslab run $(NOTEBOOKS) --seed $(SEED) $(if $(STORE),--store '$(STORE)') $(if $(OUT),--out '$(OUT)')
 
 test: venv ## the quick test suite
@@ -36,17 +36,17 @@ full: venv ## every test, with browser, real Cassandra and long runs
 lab: venv ## open JupyterLab on the first lesson (LAB=options, such as --no-browser)
 	JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter:$$JUPYTER_CONFIG_PATH" $(BIN)/jupyter lab notebooks/00_start_here.ipynb $(LAB)
 
-check: venv ## ruff, pyright and the rules of import
+check: venv ## ruff, pyright and the import rules
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-logo
 
-format: venv ## put the code into its form
+format: venv ## format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-lock: venv ## resolve the dependencies anew into requirements.lock
+lock: venv ## resolve the dependencies again into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate --upgrade --quiet -o requirements.lock
 

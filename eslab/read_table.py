@@ -65,7 +65,7 @@ class ReadTable:
             return []
         _, key = address(aggregate_type, commit.aggregate_id)
         keys = dict.fromkeys(self.keys[aggregate_type](customer_id, key, events))  # without repetitions
-        return [ReadRow(self.layout, values, customer_id, commit) for values in keys]
+        return [ReadRow(self.layout, self.layout.row_key(customer_id, values), commit) for values in keys]
 
 
 def rows_in(

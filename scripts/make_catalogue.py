@@ -3,7 +3,7 @@
     python scripts/make_catalogue.py [OUTPUT]
 
 The package is fetched with npm (which the `dev` extra brings along), and its bytes must be the ones known here, so
-every run gives the same file. data/README.md lists what is mended in the films, and why.
+every run gives the same file. data/README.md lists the corrections to the films, and their reasons.
 """
 
 import csv
@@ -60,32 +60,32 @@ def fetch_films() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         code = npm(["pack", PACKAGE, "--silent", "--pack-destination", folder])
         if code:
-            raise ConnectionError(f"Expected npm to bring {PACKAGE}, found exit code {code}; is the registry in reach?")
+            raise ConnectionError(f"Expected npm to bring {PACKAGE}, got exit code {code}; can npm reach its registry?")
         with tarfile.open(next(Path(folder).glob("*.tgz"))) as package:
             content = package.extractfile(MEMBER).read()  # type: ignore[union-attr]
-    found = hashlib.sha256(content).hexdigest()
-    if found != SHA256:
-        raise ValueError(f"Expected sha256 {SHA256} of {MEMBER} in {PACKAGE}, found {found}; don't use this file.")
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != SHA256:
+        raise ValueError(f"Expected sha256 {SHA256} of {MEMBER} in {PACKAGE}, got {digest}; don't use this file.")
     return json.loads(content)
 
 
 def clean(films: Iterable[dict[str, Any]]) -> Iterator[Row]:
-    """The films that have a title, a distributor and a date, mended."""
+    """The films that have a title, a distributor and a date, corrected."""
     for film in films:
         studio, date = film["Distributor"], film["Release Date"]
         if film["Title"] is not None and studio not in (None, "Distributor Unknown") and date != "Dec 31 1969":
-            yield Row(mend_title(str(film["Title"])), "film", studio, year_of(date))
+            yield Row(correct_title(str(film["Title"])), "film", studio, year_of(date))
 
 
-def mend_title(title: str) -> str:
+def correct_title(title: str) -> str:
     """The title with its accents, its article in front, and no note about the release behind it."""
-    title = re.sub(r" \((\d{4}|IMAX|Theatrical Release|Canadian Release)\)$", "", mend_accents(title))
+    title = re.sub(r" \((\d{4}|IMAX|Theatrical Release|Canadian Release)\)$", "", correct_accents(title))
     title = re.sub(r"^(.+), The$", r"The \1", title)
     return " ".join(title.split())
 
 
-def mend_accents(title: str) -> str:
-    """Undo Latin text that was read as Mac Roman; text that never was so stays as it is."""
+def correct_accents(title: str) -> str:
+    """Undo the reading of Latin text as Mac Roman; leave other text as it is."""
     try:
         return title.encode("mac_roman").decode("cp1252")
     except UnicodeError:
@@ -97,7 +97,7 @@ def year_of(date: str) -> int:
     year = int(date[-4:])
     if year > NEWEST:
         year -= 100
-    # A film of which only the year is known stands at Jan 1, slipped a day back by some time zone.
+    # A film of which only the year is known has the date Jan 1, which a time zone moved back by a day.
     return year + 1 if date.startswith("Dec 31") and year < 1980 else year
 
 
@@ -109,14 +109,14 @@ def slug(text: str) -> str:
 
 
 def with_ids(rows: Iterable[Row]) -> list[tuple[str, Row]]:
-    """Each title once, with an id; where titles share a slug, all of them get their year. Sorted by id."""
+    """The distinct titles with their ids, sorted by id; titles that share a slug get their year."""
     titles = {(slug(row.title), row.release_year): row for row in reversed(list(rows))}  # the first one stays
     shared = Counter(name for name, _ in titles)
     return sorted((f"{name}-{year}" if shared[name] > 1 else name, row) for (name, year), row in titles.items())
 
 
 def write(path: Path, films: Iterable[dict[str, Any]]) -> int:
-    """Write the catalogue and say how many titles it has."""
+    """Write the catalogue and return its number of titles."""
     rows = with_ids([*clean(films), *SERIES])
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

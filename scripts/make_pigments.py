@@ -27,7 +27,7 @@ def smoothest(colour: Colour) -> list[float]:
         move = np.linalg.solve(np.block([[bend, edge], [edge.T, np.zeros((3, 3))]]), -gap)
         move *= min(1.0, 2 / np.abs(move).max())  # a full step can leap far past the flat ends of tanh
         z, price = z + move[:bands], price + move[bands:]
-    raise ArithmeticError(f"Expected Newton's method to settle on a curve for {colour} in 100 steps, found it did not.")
+    raise ArithmeticError(f"Expected Newton's method to settle on a curve for {colour} in 100 steps, but it did not.")
 
 
 if __name__ == "__main__":

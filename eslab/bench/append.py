@@ -1,15 +1,15 @@
 """What one append of a one-event commit costs, from the bare upsert upwards, at the same durability for all.
 
     insert           on Cassandra: one bare insert of the commit's row, without the directory's
-    floor            the bare driver: the same two rows upserted in one transaction or batch
+    baseline            the bare driver: the same two rows upserted in one transaction or batch
     store            `EventStore.append` of the same commit, sealed before
-    append           `Wish.append`: seal one event of an aggregate at hand, then store it
-    wish             `AggregateService.send`: look-up, hydration, decision, append
+    append           `Command.append`: seal one event of an aggregate at hand, then store it
+    command             `AggregateService.send`: look-up, hydration, decision, append
     peer:NAME        a peer stores one event of an aggregate at hand, to compare with append
-    peer-wish:NAME   a peer loads the aggregate, decides and stores, to compare with wish
+    peer-command:NAME   a peer loads the aggregate, decides and stores, to compare with command
 
-Events are spread over 100 aggregates, so that none grows long. With a list of commits in each append only floor and
-store are measured: a wish is one commit in each aggregate that it touches.
+Events are spread over 100 aggregates, so that none grows long. With a list of commits in each append only baseline and
+store are measured: a command is one commit in each aggregate that it touches.
 """
 
 import gc
@@ -22,10 +22,11 @@ from uuid import uuid4
 
 from eslab import AggregateService, EventStore, ManualClock, Repository
 from eslab.aggregate import aggregate_id
-from eslab.bench.baselines import Floor, Step, Target, check_settings, durabilities, target
+from eslab.bench.baselines import Baseline, Step, check_settings
 from eslab.bench.measure import Report, Row, single_row, versions_of
 from eslab.bench.peers import Peer, open_peer
 from eslab.bench.sample import BEGAN, CUSTOMER, AddColor, ColorAdded, Frosting, color, commit, handle, request
+from eslab.bench.targets import Target, durabilities, target
 from eslab.errors import EslabError, InvalidInput
 from eslab.store import Commit
 
@@ -67,11 +68,11 @@ def _measure_setting(place: Target, durability: str, appends: int, peers: Sequen
     with ExitStack() as stack:
         run, settings = uuid4().hex, {}
         appenders = [*_own(stack.enter_context(closing(place.open())), run, batch)]
-        if floor := place.append_floor(durability):
-            stack.enter_context(closing(floor))
-            settings = floor.settings()
-            check_settings("floor", settings, {**settings, **place.expected(durability)})
-            appenders[:0] = _floor(floor, run, batch)
+        if baseline := place.append_baseline(durability):
+            stack.enter_context(closing(baseline))
+            settings = baseline.settings()
+            check_settings("baseline", settings, {**settings, **place.expected(durability)})
+            appenders[:0] = _baseline(baseline, run, batch)
         for name in peers:
             peer = stack.enter_context(closing(open_peer(name, place.scheme, place.folder, durability)))
             check_settings(name, peer.settings(), settings)
@@ -98,7 +99,7 @@ def _own(store: EventStore, run: str, batch: int) -> Iterator[Appender]:
         return work.append
 
     def send(number: int) -> Step:
-        asked, id = request(number), f"frosting:wish {run} {number % SPREAD}"
+        asked, id = request(number), f"frosting:command {run} {number % SPREAD}"
         clock.now = asked.time
         return partial(service.send, CUSTOMER, id, AddColor(color(number)), asked)
 
@@ -106,22 +107,24 @@ def _own(store: EventStore, run: str, batch: int) -> Iterator[Appender]:
         keys = [f"{kind} {run} {number}" for number in range(SPREAD)]
         return sum(sum(repository.load(CUSTOMER, Frosting, key).colors.values()) for key in keys)
 
-    ways = {"store": bare, "append": append, "wish": send} if batch == 1 else {"store": bare}
+    ways = {"store": bare, "append": append, "command": send} if batch == 1 else {"store": bare}
     for name, prepare in ways.items():
         yield Appender(name, prepare, partial(stored, name))
 
 
-def _floor(floor: Floor, run: str, batch: int) -> Iterator[Appender]:
+def _baseline(baseline: Baseline, run: str, batch: int) -> Iterator[Appender]:
     def stored(kind: str) -> int:
-        return sum(floor.read(aggregate_id((Frosting, f"{kind} {run} {number}"))) for number in range(SPREAD))
+        return sum(baseline.read(aggregate_id((Frosting, f"{kind} {run} {number}"))) for number in range(SPREAD))
 
-    insert: Callable[[Commit], Step] | None = getattr(floor, "prepare_insert", None)
+    insert: Callable[[Commit], Step] | None = getattr(baseline, "prepare_insert", None)
     if insert and batch == 1:
         yield Appender(
             "insert", lambda number: insert(*_commits(f"insert {run}", number, 1)), partial(stored, "insert")
         )
     yield Appender(
-        "floor", lambda number: floor.prepare(_commits(f"floor {run}", number, batch)), partial(stored, "floor")
+        "baseline",
+        lambda number: baseline.prepare(_commits(f"baseline {run}", number, batch)),
+        partial(stored, "baseline"),
     )
 
 
@@ -134,19 +137,19 @@ def _commits(key: str, number: int, batch: int) -> list[Commit]:
 def _peer(peer: Peer) -> Iterator[Appender]:
     for number in range(SPREAD):
         peer.fill(f"append {number}", 0)
-        peer.fill(f"wish {number}", 0)
+        peer.fill(f"command {number}", 0)
 
     def append(number: int) -> Step:
         return partial(peer.save, peer.prepare(f"append {number % SPREAD}", number))
 
     def send(number: int) -> Step:
-        return partial(peer.send, f"wish {number % SPREAD}", number)
+        return partial(peer.send, f"command {number % SPREAD}", number)
 
     def stored(kind: str) -> int:
         return sum(sum(peer.load(f"{kind} {number}").values()) for number in range(SPREAD))
 
     yield Appender(f"peer:{peer.name}", append, partial(stored, "append"))
-    yield Appender(f"peer-wish:{peer.name}", send, partial(stored, "wish"))
+    yield Appender(f"peer-command:{peer.name}", send, partial(stored, "command"))
 
 
 def _time_in_turn(appenders: Sequence[Appender], appends: int) -> dict[str, list[float]]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from eslab.bench.measure import Report
 
 app = typer.Typer(
-    help="Measure what eslab costs on this machine, beside a bare floor and a peer.", no_args_is_help=True
+    help="Measure what eslab costs on this machine, beside a bare baseline and a peer.", no_args_is_help=True
 )
 
 
@@ -87,14 +87,14 @@ def commands(
     customers: Annotated[int, typer.Option(min=1, help="How many made-up customers.")] = 100,
     days: Annotated[int, typer.Option(min=1, help="Days of each one's life.")] = 120,
     workers: Annotated[list[int], typer.Option(min=1, max=256, help="Threads, one number or several.")] = [1, 8, 32],  # noqa: B006
-    seed: Annotated[int, typer.Option(help="The same seed makes the same wishes.")] = 7,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same commands.")] = 7,
     json: JsonFile = None,
     runs: Annotated[int, typer.Option(min=1, help="Runs of each measure; the median rate counts.")] = 3,
 ) -> None:
-    """Whole wishes of the download service, beside the same statements by the bare driver."""
-    from eslab.bench.commands import measure_wishes
+    """Whole commands of the download service, beside the same statements by the bare driver."""
+    from eslab.bench.commands import measure_commands
 
-    _show(measure_wishes(store, customers, days, workers, runs, seed), json)
+    _show(measure_commands(store, customers, days, workers, runs, seed), json)
 
 
 @app.command()
@@ -137,7 +137,7 @@ def _show(report: "Report", file: Path | None) -> None:
 def play(
     customers: Annotated[int, typer.Option(min=1, help="How many.")] = 100,
     days: Annotated[int, typer.Option(min=1, help="Days of each customer's life.")] = 365,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same wishes, and ends in the same state.")] = 7,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same commands, and ends in the same state.")] = 7,
     store: Annotated[str, typer.Option(help="A store's URL; it should be empty. sqlite: is a fresh file.")] = "sqlite:",
     workers: Annotated[int, typer.Option(min=1, max=256, help="Threads; each handles whole customers.")] = 4,
 ) -> None:
@@ -158,4 +158,4 @@ def play(
         hashing = progress.add_task("customers hashed", total=customers)
         state = state_hash(opened, customers, lambda _: progress.advance(hashing))
     rate = len(whole.seconds) / seconds if seconds else 0
-    typer.echo(f"{whole}\n{rate:,.0f} wishes a second with {workers} workers\nstate hash: {state}")
+    typer.echo(f"{whole}\n{rate:,.0f} commands a second with {workers} workers\nstate hash: {state}")

@@ -12,9 +12,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 from eslab import Repository, system_clock
-from eslab.bench.baselines import target
 from eslab.bench.measure import RUNS, Measure, Report, row, time_in_turn, versions_of
 from eslab.bench.sample import BATCH, CUSTOMER, Frosting, commit, fill, request, state_after
+from eslab.bench.targets import target
 from eslab.payload.encryption import CustomerCipher, place_of_commit
 from eslab.payload.serializer import Envelope, decode_envelope, encode_envelope
 from eslab.store import Commit

@@ -1,6 +1,6 @@
 """What hydration costs by length, from the bare read upwards.
 
-floor       a bare one-column SELECT of the payloads, on the same tables, page by page
+baseline       a bare one-column SELECT of the payloads, on the same tables, page by page
 read        the store's `read_many`, all pages dropped
 decode      checksums and typed decode of the same pages, which are in memory already
 hydrate     `Repository.load`, through the public interface: look-up, read, decode, fold
@@ -13,10 +13,10 @@ from functools import partial
 
 from eslab import EventStore, Repository, system_clock
 from eslab.aggregate import aggregate_id, serializer_of
-from eslab.bench.baselines import Target, target
 from eslab.bench.measure import RUNS, Measure, Report, Row, row, time_in_turn, versions_of
 from eslab.bench.peers import Peer, open_peer
 from eslab.bench.sample import CUSTOMER, Frosting, fill, state_after
+from eslab.bench.targets import Target, target
 
 LENGTHS = (1_000, 10_000, 100_000)
 EVENTS_IN_A_RUN = 10_000  # at least: the caches are cold after the garbage collector, which would rule a short run
@@ -56,9 +56,9 @@ def _own_measures(stack: ExitStack, place: Target, store: EventStore, events: in
         "read": lambda: sum(map(len, _pages(store, id))),
         "decode": lambda: sum(len(decode(page)) for page in pages),
     }
-    if floor := place.read_floor(store):
-        stack.enter_context(closing(floor))
-        calls = {"floor": partial(floor.read, id), **calls}
+    if baseline := place.read_baseline(store):
+        stack.enter_context(closing(baseline))
+        calls = {"baseline": partial(baseline.read, id), **calls}
     counts = [_measure(name, call, events, events) for name, call in calls.items()]
 
     def load() -> dict[str, int]:

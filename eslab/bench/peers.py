@@ -32,7 +32,7 @@ class Peer(Protocol):
         ...
 
     def send(self, key: str, number: int) -> None:
-        """The whole wish: load, decide, store."""
+        """The whole command: load, decide, store."""
         ...
 
     def settings(self) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """`eslab play`: a workload through the download service, by several workers, and a hash of the state that it leaves.
 
-Each customer's wishes are handled in order by one worker, on a clock that stands where the wish arrives. Customers
+Each customer's commands are handled in order by one worker, on a clock that stands where the command arrives. Customers
 share no aggregate, so the state in the end is the same for any number of workers, on any store.
 """
 
@@ -32,7 +32,7 @@ from eslab.domains.downloads.workload import BEGAN, Step, Taste, customers, life
 from eslab.payload.encoding import encode
 
 AGGREGATES: tuple[type[Aggregate], ...] = (Devices, Downloaded, License)
-TRIES = 5  # of one wish whose outcome is unknown
+TRIES = 5  # of one command whose outcome is unknown
 AHEAD = 4  # customers that wait for each worker, so that none is idle and few lie in memory
 
 
@@ -41,7 +41,7 @@ class Played:
     """What came of a workload, or of one customer's part of it."""
 
     answers: Counter[str] = field(default_factory=Counter)  # "granted", "repeated", and each rule that rejected
-    seconds: list[float] = field(default_factory=list)  # of each wish
+    seconds: list[float] = field(default_factory=list)  # of each command
 
     def add(self, other: "Played") -> None:
         """Take another part in."""
@@ -51,7 +51,8 @@ class Played:
     def __str__(self) -> str:
         rejected = {name: n for name, n in self.answers.most_common() if name not in ("granted", "repeated")}
         lines = [
-            f"{len(self.seconds):,} wishes: {self.answers['granted']:,} granted, {sum(rejected.values()):,} rejected, "
+            f"{len(self.seconds):,} commands: {self.answers['granted']:,} granted, "
+            f"{sum(rejected.values()):,} rejected, "
             f"{self.answers['repeated']:,} retries absorbed",
             *(f"  rejected by {name}: {n:,}" for name, n in rejected.items()),
         ]
@@ -68,9 +69,9 @@ def play(
     days: int,
     seed: int,
     workers: int = 1,
-    say: Callable[[int], None] = lambda wishes: None,
+    on_progress: Callable[[int], None] = lambda commands: None,
 ) -> Played:
-    """Play so many customers' days; `say` is told how many wishes are done after each customer."""
+    """Play so many customers' days; `on_progress` is called after each customer, with the number of commands."""
     taste, whole = Taste(seed), Played()
 
     def one(customer: str) -> Played:
@@ -79,17 +80,17 @@ def play(
     with ThreadPoolExecutor(workers) as pool:
         for part in _ahead(pool, one, customers(count), workers * AHEAD):
             whole.add(part)
-            say(len(part.seconds))
+            on_progress(len(part.seconds))
     return whole
 
 
-def state_hash(store: EventStore, count: int, say: Callable[[int], None] = lambda customers: None) -> str:
+def state_hash(store: EventStore, count: int, on_progress: Callable[[int], None] = lambda customers: None) -> str:
     """A hash over the states of all aggregates of these customers, as hydration gives them."""
     whole = hashlib.blake2b(digest_size=16)
     for customer in customers(count):
         for name, found in states(store, customer):
             whole.update(encode([customer, name, found]))
-        say(1)
+        on_progress(1)
     return whole.hexdigest()
 
 
@@ -100,7 +101,7 @@ def states(store: EventStore, customer: str) -> list[tuple[str, list[tuple[str, 
 
 
 def live(store: EventStore, steps: Iterable[Step], after: Callable[[], object] = lambda: None) -> Played:
-    """Let a customer's wishes arrive in order; `after` is called after each."""
+    """Let a customer's commands arrive in order; `after` is called after each."""
     clock = ManualClock(BEGAN)
     service, played = DownloadService(store, clock), Played()
     for step in steps:
@@ -116,7 +117,7 @@ def _told(service: DownloadService, step: Step) -> str:
     """What the answer counts as."""
     try:
         answer = _settled(service, step)
-    except OutOfTime:  # a late retry of a wish that was rejected, so nothing recorded it
+    except OutOfTime:  # a late retry of a command that was rejected, so nothing recorded it
         return "too late"
     if isinstance(answer, Rejected):
         return answer.rule
@@ -134,7 +135,7 @@ def _settled(service: DownloadService, step: Step) -> Granted | Rejected:
 
 
 def send(service: DownloadService, step: Step) -> Granted | Rejected:
-    """Send one wish to the service, by the method that is for it."""
+    """Send one command to the service, by the method that is for it."""
     who, command, request = step.customer, step.command, step.request
     match command:
         case RequestDownload(device, title, plan, country):

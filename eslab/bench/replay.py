@@ -1,6 +1,6 @@
-"""The floor under whole wishes: what a store was asked, noted, and sent again by the bare driver.
+"""The baseline of whole commands: the calls of a store are recorded, and sent again by the bare driver.
 
-Here on SQLite; on Cassandra in floor_cassandra.
+Here on SQLite; on Cassandra in replay_cassandra.
 """
 
 import inspect
@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, Protocol
 from eslab import EventStore
 from eslab.bench.baselines import Step, sqlite_settings
 from eslab.request import sort_key
-from eslab.stores.sqlite import APPEND, BEGAN, EARLIEST, ENTRY, LATEST, PAYLOADS, RECORDED, SNAPSHOTS, read_tables
+from eslab.stores.sqlite import read_tables
+from eslab.stores.sqlite.statements import APPEND, BEGAN, EARLIEST, ENTRY, LATEST, PAYLOADS, RECORDED, SNAPSHOTS
 
 Statement = tuple[str, tuple[Any, ...]]
 
@@ -32,7 +33,7 @@ class Replay(Protocol):
     url: str  # of the store whose tables these are
 
     def prepare(self, calls: Sequence[Call]) -> Step:
-        """Make statements of the calls of one wish; the step sends them and drops the answers."""
+        """Make statements of the calls of one command; the step sends them and drops the answers."""
         ...
 
     def settings(self) -> dict[str, str]:
@@ -79,7 +80,7 @@ class SqliteReplay:
         self._opened: list[sqlite3.Connection] = []
 
     def prepare(self, calls: Sequence[Call]) -> Step:
-        """The statements of one wish: reads as they come, each write a transaction."""
+        """The statements of one command: reads as they come, each write a transaction."""
         return partial(self._send, [(call.method, _statements(call)) for call in calls])
 
     def settings(self) -> dict[str, str]:

@@ -41,7 +41,7 @@ class Frosting(Aggregate):
 
 
 def handle(frosting: Frosting, command: AddColor, request: Request) -> list[ColorAdded]:
-    """Every wish is one event: the benchmarks measure the way, not the rules."""
+    """Every command is one event: the benchmarks measure the way, not the rules."""
     return [ColorAdded(command.color)]
 
 
@@ -61,7 +61,7 @@ def request(number: int) -> Request:
 
 
 def commit(key: str, number: int, request: Request) -> Commit:
-    """The commit that fulfils the `number`th wish, its payload sealed."""
+    """The commit that fulfils the `number`th command, its payload sealed."""
     id, event = aggregate_id((Frosting, key)), ColorAdded(color(number))
     payload = encode_append({id: [event]}, command_hash(AddColor(event.color)))[id]
     return Commit(id, request.event_time, *split_tag(tag_of(ColorAdded)), payload)

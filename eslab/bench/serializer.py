@@ -1,6 +1,6 @@
 """What reading stored events costs, by how old they are, from the bare decode upwards.
 
-floor        msgspec's typed decode of a page, without any checksum
+baseline        msgspec's typed decode of a page, without any checksum
 page         `VersionedSerializer.page`: checksums, then the same decode
 commit       `VersionedSerializer.events`, one commit at a time
 default      each event of an older version, whose new field takes its default
@@ -52,7 +52,7 @@ def measure_serializer(runs: int = RUNS) -> Report:
     mixed = [older[n] if n % PAGE == 0 else payload for n, payload in enumerate(current)]
     plain, one, five = (VersionedSerializer([Priced], _steps(count)) for count in (0, 1, STEPS))
     measures = [
-        _measure("floor", _bare, current),
+        _measure("baseline", _bare, current),
         _measure("page", plain.page, current),
         _measure("commit", partial(_each, plain), current),
         _measure("default", plain.page, older),

@@ -10,11 +10,11 @@ from rich.table import Table
 from eslab.bench.measure import Report, Row
 
 BESIDE = {  # what each measure is compared with
-    "hydrate": ("floor", "peer:"),
-    "store": ("insert", "floor"),
-    "append": ("insert", "floor", "peer:"),
-    "wish": ("floor", "peer-wish:"),
-    "service": ("floor",),
+    "hydrate": ("baseline", "peer:"),
+    "store": ("insert", "baseline"),
+    "append": ("insert", "baseline", "peer:"),
+    "command": ("baseline", "peer-command:"),
+    "service": ("baseline",),
 }
 BY_RATE = {"service"}  # compared by what is done in a second; all others by their medians
 
@@ -32,7 +32,7 @@ def show(report: Report, console: Console | None = None) -> None:
 
 
 def ratios(rows: Sequence[Row]) -> list[str]:
-    """How the rows of one length and setting compare with floor and peer, a sentence each."""
+    """How the rows of one length and setting compare with baseline and peer, a sentence each."""
     return [
         _ratio(row, other)
         for row in rows

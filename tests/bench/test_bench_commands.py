@@ -43,7 +43,7 @@ def test_hydrate_writes_a_row_for_each_measure_and_length(tmp_path: Path) -> Non
     file = tmp_path / "hydrate.json"
     args = f"hydrate --store sqlite --events 10 20 --peer eventsourcing --json {file} --runs 1"
     output, code = run(*args.split())
-    names = ["floor", "read", "decode", "hydrate", "peer:eventsourcing"]
+    names = ["baseline", "read", "decode", "hydrate", "peer:eventsourcing"]
     assert code == 0
     assert [(row["events"], row["measure"]) for row in rows(file)] == [(n, name) for n in (10, 20) for name in names]
     assert all(row["per_second"] > 0 and row["store"] == "sqlite" for row in rows(file))
@@ -51,7 +51,7 @@ def test_hydrate_writes_a_row_for_each_measure_and_length(tmp_path: Path) -> Non
     assert "can't show" in output
 
 
-def test_memory_has_no_floor(tmp_path: Path) -> None:
+def test_memory_has_no_baseline(tmp_path: Path) -> None:
     """Nothing stands under the store in memory, so its rows begin with the read."""
     run("hydrate", "--store", "memory", "--events", "5", "--runs", "1", "--json", str(tmp_path / "j"))
     assert [row["measure"] for row in rows(tmp_path / "j")] == ["read", "decode", "hydrate"]
@@ -61,7 +61,7 @@ def test_append_measures_both_durabilities(tmp_path: Path) -> None:
     """Each side appends at normal and at full, and every row says at which."""
     file = tmp_path / "append.json"
     _, code = run("append", "--peer", "eventsourcing", "--appends", "60", "--json", str(file))
-    names = ["floor", "store", "append", "wish", "peer:eventsourcing", "peer-wish:eventsourcing"]
+    names = ["baseline", "store", "append", "command", "peer:eventsourcing", "peer-command:eventsourcing"]
     assert code == 0
     assert [(row["synchronous"], row["measure"]) for row in rows(file)] == [
         (setting, name) for setting in ("normal", "full") for name in names
@@ -70,7 +70,7 @@ def test_append_measures_both_durabilities(tmp_path: Path) -> None:
 
 
 def test_append_twice_to_a_file_of_ones_own(tmp_path: Path) -> None:
-    """A second run makes new wishes: none is answered from the first run's record."""
+    """A second run makes new commands: none is answered from the first run's record."""
     for _ in range(2):
         _, code = run("append", "--store", f"sqlite:///{tmp_path}/own.db", "--appends", "10")
         assert code == 0

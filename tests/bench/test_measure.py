@@ -45,10 +45,10 @@ def test_a_single_append_has_a_p99() -> None:
 
 def test_a_report_is_json_for_scripts() -> None:
     """Machine, versions and rows, each row flat."""
-    report = Report([row("floor", "sqlite", 10, [0.5])], "A note.", versions_of("rich"))
+    report = Report([row("baseline", "sqlite", 10, [0.5])], "A note.", versions_of("rich"))
     parsed = json.loads(report.as_json())
     assert parsed["rows"] == [
-        {"measure": "floor", "store": "sqlite", "events": 10, "median_s": 0.5, "per_second": 20.0}
+        {"measure": "baseline", "store": "sqlite", "events": 10, "median_s": 0.5, "per_second": 20.0}
         | {"min_s": 0.5, "max_s": 0.5, "runs": 1}
     ]
     assert {"cpu", "cores", "system"} == parsed["machine"].keys()

@@ -35,7 +35,7 @@ def test_a_life_follows_from_seed_and_name() -> None:
 
 
 def test_a_life_has_what_lives_have() -> None:
-    """Favourites, retries of the same request, wishes that arrive late; steps in the order in which they arrive."""
+    """Favourites, retries of the same request, commands that arrive late; steps in the order in which they arrive."""
     steps = [step for name in customers(60) for step in life_of(name, 365, SEED, Taste(SEED))]
     titles = Counter(step.command.title for step in steps if isinstance(step.command, RequestDownload))
     assert titles.most_common(1)[0][1] > 20 * (sum(titles.values()) / 2977)
@@ -66,5 +66,5 @@ def test_the_command_says_how_it_went(tmp_path: Path, expected: str) -> None:
     args = ["--customers", str(COUNT), "--days", str(DAYS), "--store", new_url("sqlite", tmp_path), "--workers", "2"]
     done = CliRunner().invoke(app, ["play", *args], catch_exceptions=False)
     assert done.exit_code == 0
-    for told in " granted, ", "rejected by ", "latency p50 ", "wishes a second with 2 workers", f"hash: {expected}":
+    for told in " granted, ", "rejected by ", "latency p50 ", "commands a second with 2 workers", f"hash: {expected}":
         assert told in done.output

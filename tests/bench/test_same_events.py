@@ -1,4 +1,4 @@
-"""What the benchmarks compare is the same: the same rows under the floor, the same events in every peer."""
+"""What the benchmarks compare is the same: the same rows under the baseline, the same events in every peer."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from eslab import Repository, system_clock
-from eslab.bench.baselines import BARE_READ, SqliteFloor, Target, target
+from eslab.bench.baselines import BARE_READ, SqliteBaseline
 from eslab.bench.peers import open_peer
 from eslab.bench.sample import CUSTOMER, Frosting, commit, fill, request, state_after
+from eslab.bench.targets import Target, target
 from eslab.stores.sqlite import SqliteStore
 
 
@@ -29,22 +30,22 @@ def payloads(store: SqliteStore) -> list[bytes]:
     return [payload for _, page in store.read_many(CUSTOMER, {"frosting:7": None}) for payload in page]
 
 
-def test_the_floor_reads_the_bytes_that_the_store_reads(store: SqliteStore) -> None:
+def test_the_baseline_reads_the_bytes_that_the_store_reads(store: SqliteStore) -> None:
     """The bare SELECT gives the same payloads in the same order as the store, and counts them all."""
     fill(store, "7", 1500)
-    with closing(SqliteFloor(store.path)) as floor:
-        bare = floor._connection.execute(BARE_READ, (CUSTOMER, "frosting:7")).fetchall()
+    with closing(SqliteBaseline(store.path)) as baseline:
+        bare = baseline._connection.execute(BARE_READ, (CUSTOMER, "frosting:7")).fetchall()
         assert [payload for (payload,) in bare] == payloads(store)
-        assert floor.read("frosting:7") == len(bare) == 1500
+        assert baseline.read("frosting:7") == len(bare) == 1500
 
 
-def test_the_floor_writes_the_rows_that_the_store_writes(place: Target, store: SqliteStore) -> None:
+def test_the_baseline_writes_the_rows_that_the_store_writes(place: Target, store: SqliteStore) -> None:
     """After the same commits, both files hold the same events and the same directory."""
     commits = [commit("7", number, request(number)) for number in range(20)]
-    with closing(place.open_beside("bare", "normal")) as bare, closing(SqliteFloor(bare.path)) as floor:
+    with closing(place.open_beside("bare", "normal")) as bare, closing(SqliteBaseline(bare.path)) as baseline:
         for each in commits:
             store.append(CUSTOMER, [each])
-            floor.prepare([each])()
+            baseline.prepare([each])()
         assert list(bare.rows(CUSTOMER, "frosting:7")) == list(store.rows(CUSTOMER, "frosting:7")) == commits
         assert bare.heads(CUSTOMER, ["frosting:7"]) == store.heads(CUSTOMER, ["frosting:7"])
 
@@ -69,12 +70,15 @@ def test_a_peer_holds_the_same_state(scheme: str, tmp_path: Path, store: SqliteS
 
 @pytest.mark.parametrize("durability", ["normal", "full"])
 def test_all_sides_run_at_one_durability(durability: str, place: Target) -> None:
-    """Store, floor and peer use WAL and the same synchronous setting, the peer also after it has written."""
+    """Store, baseline and peer use WAL and the same synchronous setting, the peer also after it has written."""
     expected = {"journal_mode": "wal", "synchronous": durability}
-    with closing(place.open_beside("here", durability)) as store, closing(SqliteFloor(store.path, durability)) as floor:
+    with (
+        closing(place.open_beside("here", durability)) as store,
+        closing(SqliteBaseline(store.path, durability)) as baseline,
+    ):
         with store._file.using() as connection:
             assert connection.execute("PRAGMA synchronous").fetchone() == (["normal", "full"].index(durability) + 1,)
-        assert floor.settings() == expected
+        assert baseline.settings() == expected
     with closing(open_peer("eventsourcing", "sqlite", place.folder, durability)) as peer:
         peer.fill("7", 3)
         peer.send("7", 3)

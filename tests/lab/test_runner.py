@@ -1,4 +1,4 @@
-"""Notebooks run from top to bottom, each on its own; a failure is told exactly and stops only itself."""
+"""Notebooks run independently, within limits; a failure is reported exactly and stops only its own notebook."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ LONG = "import time; time.sleep(60)"
 
 
 class Log:
-    """What a watcher hears."""
+    """A watcher that keeps what it is told."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -70,7 +70,7 @@ def test_parameters_arrive(ran):
 
 
 def test_each_notebook_has_a_fresh_store(ran, tmp_path):
-    """A file per notebook beside the reports; what an earlier run left there is gone."""
+    """A file per notebook beside the reports, without the content of an earlier run."""
     run = ran[1][2]
     assert run.parameters["store"] == "sqlite:///out/stores/3_works.db"
     left = run.executed.parent / "stores" / "3_works.db"
@@ -116,7 +116,7 @@ def test_nothing_runs_when_a_parameter_is_wrong(notebook, tmp_path):
 
 
 def test_a_place_without_notebooks_is_refused(tmp_path):
-    """A misspelt path doesn't run nothing in silence."""
+    """A misspelt path is an error, not an empty run."""
     with pytest.raises(InvalidInput, match=r"^Expected a notebook or a folder with notebooks at .*lessons, found none"):
         find([tmp_path / "lessons"])
 

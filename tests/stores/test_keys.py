@@ -248,7 +248,7 @@ def test_closed_keys_say_so(files: tuple[Path, Path]) -> None:
     keys = FileKeys(*files)
     keys.close()
     keys.close()
-    with pytest.raises(StoreClosed, match=r"keys\.db was closed"):
+    with pytest.raises(StoreClosed, match=r"The keys are closed: .*keys\.db\. Open them again\."):
         keys.key("ann")
 
 

@@ -53,8 +53,8 @@ DELETE_SINCE = "aggregate_id = ? AND up_to >= ?"
 
 MUTANTS = [
     # A retry writes to the same keys, and of two decisions the same one wins everywhere.
-    Mutant("G1", "stores/sqlite/__init__.py", "WHERE excluded.payload > events.payload", "WHERE true", CONTRACT),
-    Mutant("G1", "stores/sqlite/__init__.py", "SET event_type = excluded.event_type, version", "SET version", SQLITE),
+    Mutant("G1", "stores/sqlite/statements.py", "WHERE excluded.payload > events.payload", "WHERE true", CONTRACT),
+    Mutant("G1", "stores/sqlite/statements.py", "SET event_type = excluded.event_type, version", "SET version", SQLITE),
     Mutant("G1", "stores/memory.py", "commit.payload > stored.payload", "commit.payload < stored.payload", CONTRACT),
     Mutant("G1", "stores/memory.py", "check_append(customer_id, commits, read_rows)", "pass", CONTRACT),
     Mutant("G1", "payload/serializer.py", "for id in sorted(appended)", "for id in appended", SERIALIZER),
@@ -70,11 +70,11 @@ MUTANTS = [
     Mutant("G1", "unit_of_work.py", "append_envelopes(self._events, hashed, key)",
            "append_envelopes(self._events, hashed)", ENCRYPTION),
     Mutant("G1", "unit_of_work.py", "key = self._hydrator.cipher.hash_key(make=True) if encrypts else", "key =", ENCRYPTION),
-    Mutant("G1", "stores/memory.py", "                self._table(row.layout)  # says so", "                pass  #", READ_CONTRACT),
+    Mutant("G1", "stores/memory.py", "                self._table(row.layout)  # raises", "                pass  #", READ_CONTRACT),
     Mutant("G1", "stores/memory.py", "row.commit.payload > partition[key].commit.payload", "True", READ_CONTRACT),
     Mutant("G1", "stores/sqlite/read_tables.py", "WHERE excluded.payload > {quoted(layout.name)}.payload", "WHERE true",
            READ_CONTRACT),
-    Mutant("G1", "store.py", "    check_read_rows(read_rows)\n", "", READ_CONTRACT),
+    Mutant("G1", "store.py", "            *_ids_in_keys(read_rows),\n", "", READ_CONTRACT),
     # What was acknowledged survives.
     Mutant("G2", "stores/sqlite/file.py", 'connection.execute("COMMIT")', "pass", SQLITE),
     Mutant("G2", "stores/sqlite/file.py", "synchronous = {self._synchronous}", "synchronous = OFF", SQLITE),
@@ -117,7 +117,7 @@ MUTANTS = [
     Mutant("G5", "unit_of_work.py", "commit.event_time, Consistency.EVERYWHERE)", "commit.event_time)", WISH),
     Mutant("G5", "unit_of_work.py", "return self._heads(consistency)  # without", "return heads  # with", WISH),
     Mutant("G5", "operations/schema_lock.py", "if _is_skippable(event)", "if False", "tests/operations/test_schema_lock.py"),
-    Mutant("G5", "stores/sqlite/__init__.py", DELETE_SINCE, DELETE_SINCE.replace(">=", ">"), CONTRACT),
+    Mutant("G5", "stores/sqlite/statements.py", DELETE_SINCE, DELETE_SINCE.replace(">=", ">"), CONTRACT),
     Mutant("G5", "stores/memory.py", "if key[0] < sort_key(since)", "if key[0] <= sort_key(since)", CONTRACT),
     # Snapshots are a cache; the floor only moves up, and no base lies below it.
     Mutant("G6", "snapshot.py", "    if head.floor is not None:\n", "    if False:\n", SNAPSHOT),
@@ -130,8 +130,8 @@ MUTANTS = [
     Mutant("G6", "unit_of_work.py", "if not is_below(commit.event_time, heads[commit.aggregate_id].floor)", "", WISH),
     Mutant("G6", "stores/memory.py", "check_floor(log.floor", "(lambda *_: None)(log.floor", CONTRACT),
     Mutant("G6", "stores/sqlite/__init__.py", "check_floor(floor", "(lambda *_: None)(floor", CONTRACT),
-    Mutant("G6", "stores/sqlite/__init__.py", "WHERE floor IS NULL OR excluded.floor > floor", "WHERE true", CONTRACT),
-    Mutant("G6", "stores/sqlite/__init__.py", "WHERE first IS NULL OR excluded.first < first", "WHERE first IS NULL", CONTRACT),
+    Mutant("G6", "stores/sqlite/statements.py", "WHERE floor IS NULL OR excluded.floor > floor", "WHERE true", CONTRACT),
+    Mutant("G6", "stores/sqlite/statements.py", "WHERE first IS NULL OR excluded.first < first", "WHERE first IS NULL", CONTRACT),
     Mutant("G6", "store.py", "sort_key(floor) < sort_key(up_to)", "False", CONTRACT),
     Mutant("G6", "repository.py", "in filter(_is_encrypted, head.snapshots)", "in head.snapshots", ENCRYPTION),
     Mutant("G6", "repository.py", "in filter(_is_encrypted, head.snapshots)", "in ()", ENCRYPTION),

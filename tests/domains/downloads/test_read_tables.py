@@ -212,7 +212,7 @@ def rows_of(store: EventStore, count: int) -> list[bytes]:
     studios = {title.studio for id, title in load_catalogue().items() if id in titles}
     shards = [(studio, month, str(shard)) for studio in studios for month in MONTHS[12:15] for shard in range(SHARDS)]
     rows += [row for page in store.read_rows(DOWNLOADS_BY_STUDIO.layout, shards) for row in page]
-    return sorted(encode((row.layout.name, row.place, row.commit)) for row in rows)
+    return sorted(encode((row.layout.name, row.key, row.commit)) for row in rows)
 
 
 @pytest.mark.parametrize(
