@@ -53,7 +53,7 @@ class Commands(TyperGroup):
         """Run the command; an error becomes one message and exit code 1, with a traceback if --traceback is given."""
         try:
             return super().invoke(ctx)
-        except (typer.Exit, typer.Abort, typer.TyperException):
+        except (typer.Exit, typer.Abort, typer.TyperException, BrokenPipeError):  # such as `eslab ... | head`
             raise
         except Exception as error:
             if ctx.params["traceback"]:

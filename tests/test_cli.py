@@ -86,6 +86,13 @@ def test_a_traceback_is_shown_when_asked_for():
     assert done.stderr.endswith("Check the path.\n")
 
 
+def test_a_reader_that_stops_early_is_no_bug():
+    """As in `eslab schema show | head -1`: the command ends without a word."""
+    command = f"'{sys.executable}' -m eslab schema show | true"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, check=False, text=True)
+    assert done.stderr == ""
+
+
 def test_parameters_need_a_value():
     """Checked before any notebook is read."""
     assert "Expected -p NAME=VALUE, such as -p rounds=3, got 'rounds'." in eslab("run", "-p", "rounds").stderr
