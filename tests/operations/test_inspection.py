@@ -202,7 +202,12 @@ def test_encrypted_rows_are_shown_as_such(store: EventStore, clock: ManualClock)
     keys = MemoryKeys()
     diagnose(Repository(store, clock, keys=keys), "measles")
     (inspected,) = look(store, types=[Chart])["chart:1"].commits
-    assert (inspected.encrypted, inspected.types, inspected.events, inspected.problem) == (True, "(encrypted)", [], None)
+    assert (inspected.encrypted, inspected.types, inspected.events, inspected.problem) == (
+        True,
+        "(encrypted)",
+        [],
+        None,
+    )
     assert (inspected.format, inspected.commits) == (3, 1)
     (inspected,) = look(store, types=[Chart], cipher=CustomerCipher(keys, "ann"))["chart:1"].commits
     assert (inspected.encrypted, inspected.events) == (True, [{"type": "Diagnosed:1", "illness": "measles"}])
