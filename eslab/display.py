@@ -1,4 +1,4 @@
-"""HTML tables with which objects show themselves in a notebook, readable in light and dark."""
+"""Display of eslab's objects in a notebook: one small table, readable in light and dark mode."""
 
 from collections.abc import Mapping
 from html import escape

@@ -1,18 +1,21 @@
 """The baseline of the Cassandra store: the same rows through the bare driver.
 
 It has connections of its own with the store's settings. Its pages are as large as the store's largest, its rows are
-tuples too, and it fetches the next page ahead as well, so the difference between the two is eslab's own work.
+tuples too, and it also fetches the next page ahead: the difference between the two is eslab's own work.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from functools import partial
+from importlib.metadata import version
 
 from cassandra import ConsistencyLevel
-from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement
+from cassandra.query import BatchStatement, BatchType, PreparedStatement
 
 from eslab.bench.baselines import Step
 from eslab.bench.sample import CUSTOMER
 from eslab.store import Commit
+from eslab.stores.cassandra import CassandraStore
 from eslab.stores.cassandra.connection import Options, connect
 from eslab.stores.cassandra.paging import PAGE
 from eslab.stores.cassandra.statements import APPEND, FIRST
@@ -20,22 +23,57 @@ from eslab.stores.cassandra.write_times import earliest, time_of_first, write_ti
 
 BARE_READ = "SELECT payload FROM events WHERE customer_id = ? AND aggregate_id = ?"
 MODE = "SELECT value FROM system_views.settings WHERE name = 'commitlog_sync'"
+RELEASE = "SELECT release_version FROM system.local"
+
+Values = tuple[object, ...]
+Write = tuple[str, Values]  # CQL and what is bound to it
 
 
-class CassandraBaseline:
-    """The bare driver on a store's keyspace: the least that reading and writing the same rows costs."""
+class BareDriver:
+    """The bare driver in a store's keyspace, connected with the store's own settings."""
 
     def __init__(self, url: str) -> None:
         options = Options.parse(url)
-        self._cluster, self._session = connect(options)
-        self._session.set_keyspace(options.keyspace)
-        self._statements: dict[str, PreparedStatement] = {}
+        self._cluster, self.session = connect(options)
+        self.session.set_keyspace(options.keyspace)
+        self._prepared: dict[str, PreparedStatement] = {}
+
+    def statement(self, cql: str) -> PreparedStatement:
+        """A prepared statement, idempotent as all of the store's are."""
+        if cql not in self._prepared:
+            self._prepared[cql] = self.session.prepare(cql)
+            self._prepared[cql].is_idempotent = True
+        return self._prepared[cql]
+
+    def batch(self, writes: Iterable[Write]) -> BatchStatement:
+        """All writes as one mutation, at the store's consistency."""
+        batch = BatchStatement(BatchType.UNLOGGED, consistency_level=ConsistencyLevel.LOCAL_QUORUM)
+        batch.is_idempotent = True  # the driver looks at the batch itself before it speculates
+        for cql, values in writes:
+            batch.add(self.statement(cql), values)
+        return batch
+
+    def settings(self) -> dict[str, str]:
+        """Ask the node for the commit log mode in force: batch, group or periodic."""
+        row = self.session.execute(MODE).one()
+        return {"commitlog_sync": row[0] if row else "unknown"}
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._cluster.shutdown()
+
+
+class CassandraBaseline:
+    """The bare driver on a store's keyspace: the least that reading and writing the same rows can cost."""
+
+    def __init__(self, url: str) -> None:
+        self._driver = BareDriver(url)
 
     def read(self, aggregate_id: str) -> int:
         """Fetch the payloads of an aggregate in pages, the next one ahead, drop them, and count them."""
-        bound = self.bind(BARE_READ, (CUSTOMER, aggregate_id))
+        bound = self._driver.statement(BARE_READ).bind((CUSTOMER, aggregate_id))
         bound.fetch_size = PAGE
-        future = self._session.execute_async(bound)
+        future = self._driver.session.execute_async(bound)
         count = 0
         more = True
         while more:
@@ -47,53 +85,44 @@ class CassandraBaseline:
         return count
 
     def prepare(self, commits: Sequence[Commit]) -> Step:
-        """One idempotent batch: a row for each commit, and the directory's row of each aggregate."""
-        return partial(self.execute, append_batch(self, CUSTOMER, commits))
+        """Prepare one idempotent batch: a row for each commit, and the directory row of each aggregate."""
+        return partial(self._write, [*writes_of(CUSTOMER, commits)])
 
     def prepare_insert(self, commit: Commit) -> Step:
-        """The row of one commit alone, without a batch and without the directory."""
-        return partial(self.execute, self.bind(APPEND, (CUSTOMER, *commit, *stamp(commit))))
+        """Prepare an insert of the commit's row alone: no batch, no directory row."""
+        cql, values = _row(CUSTOMER, commit)
+        return partial(self._driver.session.execute, self._driver.statement(cql), values)
 
     def settings(self) -> dict[str, str]:
-        """The commit log mode in force, as the node says: batch, group or periodic."""
-        row = self._session.execute(MODE).one()
-        return {"commitlog_sync": row[0] if row else "unknown"}
+        """The commit log mode in force."""
+        return self._driver.settings()
 
     def close(self) -> None:
-        """Close the connections."""
-        self._cluster.shutdown()
+        """Close all connections."""
+        self._driver.close()
 
-    def bind(self, cql: str, values: Sequence[object]) -> BoundStatement:
-        """A statement with its values; prepared once."""
-        return self._prepared(cql).bind(values)
-
-    def execute(self, statement: BoundStatement | BatchStatement) -> object:
-        """Send a statement and wait."""
-        return self._session.execute(statement)
-
-    def execute_together(self, statements: Sequence[BoundStatement]) -> None:
-        """Send several statements, then wait for all of them."""
-        for future in [self._session.execute_async(statement) for statement in statements]:
-            future.result()
-
-    def _prepared(self, cql: str) -> PreparedStatement:
-        if cql not in self._statements:
-            self._statements[cql] = self._session.prepare(cql)
-            self._statements[cql].is_idempotent = True
-        return self._statements[cql]
+    def _write(self, writes: Sequence[Write]) -> None:
+        self._driver.session.execute(self._driver.batch(writes))
 
 
-def append_batch(baseline: CassandraBaseline, customer: str, commits: Sequence[Commit]) -> BatchStatement:
-    """One idempotent batch like the store's: a row for each commit, and the directory's row of each aggregate."""
-    batch = BatchStatement(BatchType.UNLOGGED, consistency_level=ConsistencyLevel.LOCAL_QUORUM)
-    batch.is_idempotent = True
-    for commit in commits:
-        batch.add(baseline.bind(APPEND, (customer, *commit, *stamp(commit))))
-    for id, time in earliest(commits).items():
-        batch.add(baseline.bind(FIRST, (time_of_first(time), time, customer, id)))
-    return batch
+def writes_of(customer: str, commits: Sequence[Commit]) -> Iterator[Write]:
+    """The writes of one append: a row for each commit, and the directory row of each aggregate."""
+    yield from (_row(customer, commit) for commit in commits)
+    for aggregate_id, first in earliest(commits).items():
+        yield FIRST, (time_of_first(first), first, customer, aggregate_id)
 
 
-def stamp(commit: Commit) -> tuple[int, int]:
-    """The write time of a commit in microseconds, and its lifetime: 0, for ever."""
+def stamp_of(commit: Commit) -> tuple[int, int]:
+    """Write time in microseconds and lifetime of a commit's row: a benchmark keeps its rows for ever."""
     return write_time(commit.event_time), 0
+
+
+def versions_at(url: str) -> dict[str, str]:
+    """The versions of node and driver; creates the store's tables, which the bare driver needs."""
+    with closing(CassandraStore.open(url)) as store:
+        row = store.session.execute(RELEASE).one()
+    return {"cassandra": row[0] if row else "unknown", "cassandra-driver": version("cassandra-driver")}
+
+
+def _row(customer: str, commit: Commit) -> Write:
+    return APPEND, (customer, *commit, *stamp_of(commit))

@@ -1,6 +1,6 @@
-"""The baseline of a store: the same rows through the bare driver, without eslab; here on SQLite.
+"""Baselines: the same rows through the bare driver, without eslab. A figure of eslab's is compared with its baseline.
 
-Cassandra's is in baseline_cassandra, since its driver is an extra.
+The protocols, and the baseline on SQLite; baseline_cassandra holds the one on Cassandra, whose driver is an extra.
 """
 
 import sqlite3
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from eslab.bench.sample import CUSTOMER
 from eslab.errors import EslabError
@@ -18,11 +18,24 @@ from eslab.stores.sqlite import PAGE
 from eslab.stores.sqlite.statements import APPEND, BEGAN
 
 BARE_READ = "SELECT payload FROM events WHERE customer_id = ? AND aggregate_id = ? ORDER BY event_time"
+SYNCHRONOUS = ("off", "normal", "full", "extra")  # SQLite answers with the number of the level
 
 Step = Callable[[], object]
 
 
-class Baseline(Protocol):
+class Side(Protocol):
+    """One side of a comparison, which can tell its durability."""
+
+    def settings(self) -> dict[str, str]:
+        """Ask the database for the durability in force."""
+        ...
+
+    def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
+class Baseline(Side, Protocol):
     """The bare driver on the tables of a store."""
 
     def read(self, aggregate_id: str) -> int:
@@ -30,26 +43,41 @@ class Baseline(Protocol):
         ...
 
     def prepare(self, commits: Sequence[Commit]) -> Step:
-        """Prepare a write without timing it; the step writes the rows of all commits as one."""
-        ...
-
-    def settings(self) -> dict[str, str]:
-        """The durability in force, as the store reports it."""
-        ...
-
-    def close(self) -> None:
-        """Release all connections."""
+        """Prepare everything that need not be timed; the step writes the rows of all commits atomically."""
         ...
 
 
-def check_settings(name: str, actual: Mapping[str, str], expected: Mapping[str, str]) -> None:
-    """Refuse to compare sides that run at different durabilities."""
-    if actual != expected:
-        raise EslabError(f"Expected {name} to run at {expected}, found {actual}; they can't be compared.")
+@runtime_checkable
+class BareInserts(Protocol):
+    """A baseline on which one bare insert is worth a measure of its own."""
+
+    def prepare_insert(self, commit: Commit) -> Step:
+        """Prepare an insert of the commit's row alone: no batch, no directory row."""
+        ...
+
+
+def check_settings(name: str, settings: Mapping[str, str], expected: Mapping[str, str]) -> None:
+    """Refuse to compare sides that run at different durabilities: raises `EslabError`."""
+    if settings != expected:
+        raise EslabError(f"Expected {name} to run at {expected}, got {settings}; it can't be compared.")
+
+
+def baseline_settings(baseline: Side, expected: Mapping[str, str]) -> dict[str, str]:
+    """The settings of a baseline, which must include the expected ones."""
+    settings = baseline.settings()
+    check_settings("baseline", settings, {**settings, **expected})
+    return settings
+
+
+def sqlite_settings(database: sqlite3.Connection | sqlite3.Cursor) -> dict[str, str]:
+    """The journal mode and the durability of a connection."""
+    (journal,) = database.execute("PRAGMA journal_mode").fetchone()
+    (level,) = database.execute("PRAGMA synchronous").fetchone()
+    return {"journal_mode": journal, "synchronous": SYNCHRONOUS[level]}
 
 
 class SqliteBaseline:
-    """Bare sqlite3 on a store's file: the least that reading and writing the same rows costs."""
+    """Bare sqlite3 on a store's file: the least that reading and writing the same rows can cost."""
 
     def __init__(self, path: Path, durability: str = "normal") -> None:
         self._connection = sqlite3.connect(path, isolation_level=None)
@@ -64,7 +92,7 @@ class SqliteBaseline:
         return count
 
     def prepare(self, commits: Sequence[Commit]) -> Step:
-        """Two rows for each commit, in one transaction."""
+        """Prepare one transaction with two rows for each commit."""
         return partial(self._append, commits)
 
     def settings(self) -> dict[str, str]:
@@ -78,16 +106,8 @@ class SqliteBaseline:
     def _append(self, commits: Sequence[Commit]) -> None:
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
-        for commit in commits:
-            key = sort_key(commit.event_time)
-            event = (CUSTOMER, commit.aggregate_id, key, commit.event_type, commit.version, commit.payload)
-            execute(APPEND, event)
-            execute(BEGAN, event[:3])
+        for aggregate_id, event_time, *columns in commits:
+            key = (CUSTOMER, aggregate_id, sort_key(event_time))
+            execute(APPEND, (*key, *columns))
+            execute(BEGAN, key)
         execute("COMMIT")
-
-
-def sqlite_settings(connection: sqlite3.Connection) -> dict[str, str]:
-    """The journal mode and the durability of a connection."""
-    (journal,) = connection.execute("PRAGMA journal_mode").fetchone()
-    (level,) = connection.execute("PRAGMA synchronous").fetchone()
-    return {"journal_mode": journal, "synchronous": ("off", "normal", "full", "extra")[level]}

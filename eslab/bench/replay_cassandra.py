@@ -1,63 +1,61 @@
-"""Replays the calls of a store by the bare Cassandra driver, on the tables of a store."""
+"""The replay on Cassandra: what each command asked of its store, sent again by the bare driver in as many waits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 from cassandra.query import BatchStatement, BoundStatement
 
-from eslab.bench.baseline_cassandra import CassandraBaseline, append_batch, stamp
+from eslab.bench.baseline_cassandra import BareDriver, Write, stamp_of, writes_of
 from eslab.bench.baselines import Step
 from eslab.bench.replay import Call
-from eslab.store import Commit, ReadRow
+from eslab.store import ReadRow
 from eslab.stores.cassandra import read_tables
 from eslab.stores.cassandra.statements import EARLIEST, ENTRIES, LATEST, PAYLOADS, RECORDED, SNAPSHOTS
 
-Part = list[BoundStatement] | BatchStatement  # reads that are sent together, or a write
+Wait = Sequence[BoundStatement | BatchStatement]  # statements that are sent together and then waited for
 
 
 class CassandraReplay:
-    """Sends what each command asked of its store, in as many waits."""
+    """The bare driver on a store's tables."""
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._driver = CassandraBaseline(url)
+        self._driver = BareDriver(url)
 
     def prepare(self, calls: Sequence[Call]) -> Step:
-        """The statements of one command: all reads of a call together, then wait; each write as its batches."""
-        return partial(self._send, [part for call in calls for part in self._parts(call)])
+        """Prepare the statements of one command: one wait for each call."""
+        return partial(self._send, [self._wait(call) for call in calls])
 
     def settings(self) -> dict[str, str]:
         """The commit log mode in force."""
         return self._driver.settings()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close all connections."""
         self._driver.close()
 
-    def _parts(self, call: Call) -> list[Part]:
-        given = call.given
-        if call.method == "heads":
-            key = (given["customer_id"], list(given["aggregate_ids"]))
-            reads = {ENTRIES: key, SNAPSHOTS: key, RECORDED: (*key, given["event_time"])}
-            return [[self._driver.bind(cql, values) for cql, values in reads.items()]]
-        if call.method == "read_many":
-            customer = given["customer_id"]
-            keys = [(customer, id, base or EARLIEST, LATEST) for id, base in given["after"].items()]
-            return [[self._driver.bind(PAYLOADS, key) for key in keys]]
-        if call.method == "append":
-            return [self._batch(given["customer_id"], given["commits"], given.get("read_rows", ()))]
-        return [self._batch("", (), rows) for rows in read_tables.batches(given["rows"])]
+    def _send(self, waits: Iterable[Wait]) -> None:
+        for statements in waits:
+            for future in [self._driver.session.execute_async(statement) for statement in statements]:
+                future.result()
 
-    def _batch(self, customer: str, commits: Sequence[Commit], rows: Sequence[ReadRow]) -> BatchStatement:
-        batch = append_batch(self._driver, customer, commits)
-        for row in rows:
-            values = (*row.key, *row.commit, *stamp(row.commit))
-            batch.add(self._driver.bind(read_tables.insert(row.layout), values))
-        return batch
+    def _wait(self, call: Call) -> Wait:
+        match call:
+            case Call("heads", {"customer_id": customer, "aggregate_ids": ids, "event_time": event_time}):
+                key = (customer, list(ids))
+                reads = {ENTRIES: key, SNAPSHOTS: key, RECORDED: (*key, event_time)}
+                return [self._bound(cql, values) for cql, values in reads.items()]
+            case Call("read_many", {"customer_id": customer, "after": after}):
+                return [self._bound(PAYLOADS, (customer, id, low or EARLIEST, LATEST)) for id, low in after.items()]
+            case Call("append", {"customer_id": customer, "commits": commits, **options}):
+                return [self._driver.batch([*writes_of(customer, commits), *_read_rows(options.get("read_rows", ()))])]
+            case Call("put_read_rows", {"rows": rows}):
+                return [self._driver.batch(_read_rows(batch)) for batch in read_tables.batches(rows)]
+        raise NotImplementedError(f"Expected a call that a command makes, got {call}.")
 
-    def _send(self, parts: Sequence[Part]) -> None:
-        for part in parts:
-            if isinstance(part, list):
-                self._driver.execute_together(part)
-            else:
-                self._driver.execute(part)
+    def _bound(self, cql: str, values: tuple[object, ...]) -> BoundStatement:
+        return self._driver.statement(cql).bind(values)
+
+
+def _read_rows(rows: Iterable[ReadRow]) -> Iterator[Write]:
+    return ((read_tables.insert(row.layout), (*row.key, *row.commit, *stamp_of(row.commit))) for row in rows)

@@ -1,94 +1,140 @@
-"""The target of a benchmark: the store to measure, and the baselines on the same disk or node.
+"""Targets: the store that a benchmark measures, the baselines below it, and a folder for further files.
 
-A target is named by a scheme (`sqlite`, `memory`, `cassandra`: a fresh store that is removed afterwards) or by a store
-URL. The benchmarks write as customer "bench", always the same rows.
+A target is named by a scheme (`sqlite`, `memory`, `cassandra`: a fresh store, deleted afterwards) or by a URL. The
+benchmarks write as customer "bench", always the same rows. Files of baselines and peers lie on the same disk as the
+store, since the disk decides what an append costs.
 """
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from eslab import EventStore, open_store
 from eslab.bench.baselines import Baseline, SqliteBaseline
+from eslab.bench.replay import Replay, SqliteReplay
+from eslab.layout import Layout
 from eslab.stores.sqlite import SqliteStore
 
 DURABILITIES = {"sqlite": ("normal", "full"), "cassandra": ("periodic", "batch")}  # in each store's own words
-KEYSPACE = "lab_bench"
+KEYSPACE = "lab_bench"  # on a node that is started for the benchmark
 
 
 @dataclass(frozen=True)
 class Target:
-    """The store to measure, and a folder beside it that is removed afterwards."""
+    """A store with nothing below it, such as the one in memory, and a folder that is deleted afterwards."""
 
     scheme: str
     url: str
     folder: Path
-    versions: Mapping[str, str] = field(default_factory=dict)  # of the servers and drivers that take part
+    versions: Mapping[str, str] = field(default_factory=dict)  # of what takes part beside Python's packages
 
     def open(self) -> EventStore:
-        """The store, at the durability in the URL."""
+        """Open the store, at the durability in its URL."""
         return open_store(self.url)
 
+    def expected(self, durability: str) -> dict[str, str]:
+        """The settings that each side must have at a durability; none if no durability is asked for."""
+        return {}
+
+    def read_baseline(self, store: EventStore) -> Baseline | None:
+        """The baseline that reads the rows of the store, if there is one."""
+        return None
+
+    def append_baseline(self, durability: str) -> Baseline | None:
+        """The baseline that writes at this durability, if there is one."""
+        return None
+
+    def replay(self, durability: str, layouts: Sequence[Layout]) -> Replay | None:
+        """The replay at this durability on tables like the store's, if there is one."""
+        return None
+
+
+class SqliteTarget(Target):
+    """A SQLite file. What is written without eslab goes to files beside it, so that the store's own don't grow."""
+
+    def expected(self, durability: str) -> dict[str, str]:
+        """The journal mode, and the durability as SQLite names it."""
+        return {"journal_mode": "wal", "synchronous": durability} if durability else {}
+
     def open_beside(self, name: str, durability: str) -> SqliteStore:
-        """A fresh SQLite store in the folder, with the tables of any other."""
+        """Open a fresh SQLite store in the folder, with the tables of any other."""
         return SqliteStore.open(_with_durability(f"sqlite:///{self.folder / name}.db", durability))
 
     def read_baseline(self, store: EventStore) -> Baseline | None:
-        """The baseline that reads the store's rows; None for a store in memory."""
-        if self.scheme == "cassandra":
-            return self._cassandra_baseline()
+        """Bare sqlite3 on the store's own file."""
         return SqliteBaseline(store.path) if isinstance(store, SqliteStore) else None
 
-    def append_baseline(self, durability: str) -> Baseline | None:
-        """The baseline that writes at this durability; on SQLite into a file of its own, which grows apart."""
-        if self.scheme == "cassandra":
-            return self._cassandra_baseline()
-        if self.scheme != "sqlite":
-            return None
+    def append_baseline(self, durability: str) -> Baseline:
+        """Bare sqlite3 on a file of its own."""
+        return SqliteBaseline(self._file(durability), durability)
+
+    def replay(self, durability: str, layouts: Sequence[Layout]) -> Replay:
+        """Bare sqlite3 on a file of its own, with these read tables."""
+        return SqliteReplay(self._file(durability, layouts), durability)
+
+    def _file(self, durability: str, layouts: Sequence[Layout] = ()) -> Path:
         with closing(self.open_beside(f"baseline-{durability}", durability)) as store:
-            return SqliteBaseline(store.path, durability)
+            store.make_read_tables(layouts)
+            return store.path
+
+
+class CassandraTarget(Target):
+    """A keyspace of a real node. Store and baselines write to the same tables, as other aggregates or customers.
+
+    The driver is an extra, so it is imported only here.
+    """
 
     def expected(self, durability: str) -> dict[str, str]:
-        """The settings that the baseline must report if a durability was asked for."""
-        if not durability:
-            return {}
-        sqlite = {"journal_mode": "wal", "synchronous": durability}
-        return sqlite if self.scheme == "sqlite" else {"commitlog_sync": durability}
+        """The commit log mode, which is a setting of the whole node."""
+        return {"commitlog_sync": durability} if durability else {}
 
-    def _cassandra_baseline(self) -> Baseline:
-        # Imported here, since the driver is an extra.
-        return import_module("eslab.bench.baseline_cassandra").CassandraBaseline(self.url)
+    def read_baseline(self, store: EventStore) -> Baseline:
+        """The bare driver on the same keyspace."""
+        from eslab.bench.baseline_cassandra import CassandraBaseline
+
+        return CassandraBaseline(self.url)
+
+    def append_baseline(self, durability: str) -> Baseline:
+        """The bare driver on the same keyspace."""
+        from eslab.bench.baseline_cassandra import CassandraBaseline
+
+        return CassandraBaseline(self.url)
+
+    def replay(self, durability: str, layouts: Sequence[Layout]) -> Replay:
+        """The bare driver on the same keyspace, whose read tables the service has made."""
+        from eslab.bench.replay_cassandra import CassandraReplay
+
+        return CassandraReplay(self.url)
 
 
 def durabilities(store: str) -> Sequence[str]:
-    """The durability settings to measure appends at; a node that is already running has only its own."""
+    """The durabilities to measure appends at; a node that runs already has its own."""
     scheme, _, rest = store.partition(":")
     return ("",) if scheme == "cassandra" and rest else DURABILITIES.get(scheme, ("",))
 
 
 @contextmanager
 def target(store: str, durability: str = "") -> Generator[Target, None, None]:
-    """The target that a scheme or a URL names, at a durability if one is given; a fresh one is removed afterwards."""
+    """The target that a scheme or a URL names, at this durability if one is given; a fresh store is deleted."""
     scheme, _, rest = store.partition(":")
     beside = _folder_of(store) if rest and scheme == "sqlite" else None
     with TemporaryDirectory(prefix="eslab-bench-", dir=beside, ignore_cleanup_errors=True) as name:
         folder = Path(name)
         if scheme == "cassandra":
-            with _cassandra_url(store if rest else "", durability) as url:
-                yield Target(scheme, url, folder, _cassandra_versions(url))
+            with _keyspace(store if rest else "", durability) as url:
+                yield _cassandra(url, folder)
+        elif scheme == "sqlite":
+            file = store if rest else f"sqlite:///{folder}/eslab.db"
+            yield SqliteTarget(scheme, _with_durability(file, durability), folder)
         else:
-            fresh = {"sqlite": f"sqlite:///{folder}/eslab.db", "memory": "memory:"}
-            yield Target(scheme, _with_durability(store if rest else fresh.get(scheme, store), durability), folder)
+            yield Target(scheme, "memory:" if store == "memory" else store, folder)
 
 
 @contextmanager
-def _cassandra_url(url: str, durability: str) -> Generator[str, None, None]:
-    """The URL, or that of a fresh node with this commit log mode, which is removed afterwards."""
+def _keyspace(url: str, durability: str) -> Generator[str, None, None]:
+    """The URL that is given, or that of a keyspace on a fresh node with this commit log mode."""
     if url:
         yield url
         return
@@ -98,11 +144,10 @@ def _cassandra_url(url: str, durability: str) -> Generator[str, None, None]:
         yield cluster.url(KEYSPACE)
 
 
-def _cassandra_versions(url: str) -> dict[str, str]:
-    store: Any = open_store(url)
-    with closing(store):
-        row = store.session.execute("SELECT release_version FROM system.local").one()
-    return {"cassandra": row[0] if row else "unknown", "cassandra-driver": version("cassandra-driver")}
+def _cassandra(url: str, folder: Path) -> CassandraTarget:
+    from eslab.bench.baseline_cassandra import versions_at
+
+    return CassandraTarget("cassandra", url, folder, versions_at(url))
 
 
 def _folder_of(url: str) -> Path:

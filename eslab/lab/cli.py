@@ -79,7 +79,7 @@ def _opened(store: str | None) -> Iterator[str | None]:
         return
     from eslab.cluster.cluster import Cluster
 
-    with Cluster.start(say=typer.echo) as cluster:
+    with Cluster.start(on_progress=typer.echo) as cluster:
         yield cluster.url("lab_{notebook}")
 
 

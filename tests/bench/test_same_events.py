@@ -1,4 +1,4 @@
-"""What the benchmarks compare is the same: the same rows under the baseline, the same events in every peer."""
+"""The benchmarks compare like with like: the same rows in the baseline, the same events in every peer."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,18 +10,19 @@ from eslab import Repository, system_clock
 from eslab.bench.baselines import BARE_READ, SqliteBaseline
 from eslab.bench.peers import open_peer
 from eslab.bench.sample import CUSTOMER, Frosting, commit, fill, request, state_after
-from eslab.bench.targets import Target, target
+from eslab.bench.targets import SqliteTarget, target
 from eslab.stores.sqlite import SqliteStore
 
 
 @pytest.fixture
-def place() -> Iterator[Target]:
+def place() -> Iterator[SqliteTarget]:
     with target("sqlite") as place:
+        assert isinstance(place, SqliteTarget)
         yield place
 
 
 @pytest.fixture
-def store(place: Target) -> Iterator[SqliteStore]:
+def store(place: SqliteTarget) -> Iterator[SqliteStore]:
     with closing(place.open_beside("sample", "normal")) as store:
         yield store
 
@@ -39,19 +40,19 @@ def test_the_baseline_reads_the_bytes_that_the_store_reads(store: SqliteStore) -
         assert baseline.read("frosting:7") == len(bare) == 1500
 
 
-def test_the_baseline_writes_the_rows_that_the_store_writes(place: Target, store: SqliteStore) -> None:
+def test_the_baseline_writes_the_rows_that_the_store_writes(place: SqliteTarget, store: SqliteStore) -> None:
     """After the same commits, both files hold the same events and the same directory."""
     commits = [commit("7", number, request(number)) for number in range(20)]
     with closing(place.open_beside("bare", "normal")) as bare, closing(SqliteBaseline(bare.path)) as baseline:
-        for each in commits:
-            store.append(CUSTOMER, [each])
-            baseline.prepare([each])()
+        for appended in commits:
+            store.append(CUSTOMER, [appended])
+            baseline.prepare([appended])()
         assert list(bare.rows(CUSTOMER, "frosting:7")) == list(store.rows(CUSTOMER, "frosting:7")) == commits
         assert bare.heads(CUSTOMER, ["frosting:7"]) == store.heads(CUSTOMER, ["frosting:7"])
 
 
 def test_filling_twice_writes_the_same_rows(store: SqliteStore) -> None:
-    """A benchmark on a store of one's own may be run again: it adds nothing."""
+    """A benchmark may be run again on the same store: it adds nothing."""
     fill(store, "7", 30)
     once = payloads(store)
     fill(store, "7", 30)
@@ -69,7 +70,7 @@ def test_a_peer_holds_the_same_state(scheme: str, tmp_path: Path, store: SqliteS
 
 
 @pytest.mark.parametrize("durability", ["normal", "full"])
-def test_all_sides_run_at_one_durability(durability: str, place: Target) -> None:
+def test_all_sides_run_at_one_durability(durability: str, place: SqliteTarget) -> None:
     """Store, baseline and peer use WAL and the same synchronous setting, the peer also after it has written."""
     expected = {"journal_mode": "wal", "synchronous": durability}
     with (
@@ -85,8 +86,8 @@ def test_all_sides_run_at_one_durability(durability: str, place: Target) -> None
         assert (peer.load("7"), peer.settings()) == (state_after(4), expected)
 
 
-def test_what_is_fresh_goes_afterwards(tmp_path: Path) -> None:
-    """A named file stays, the folder beside it goes."""
+def test_fresh_files_are_deleted(tmp_path: Path) -> None:
+    """A named file stays, the folder beside it is deleted."""
     with target(f"sqlite:///{tmp_path}/kept.db") as place:
         assert place.folder.parent == tmp_path
     assert [file.name for file in tmp_path.iterdir()] == ["kept.db"]

@@ -36,7 +36,7 @@ def test_years_are_mended(date: str, year: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("title", "corrected"),
+    ("title", "mended"),
     [
         ("LÈon", "Léon"),
         ("The Naked Gun 2Ω: The Smell of Fear", "The Naked Gun 2½: The Smell of Fear"),
@@ -46,9 +46,9 @@ def test_years_are_mended(date: str, year: int) -> None:
         ("The Helix...  Loaded", "The Helix... Loaded"),
     ],
 )
-def test_titles_are_mended(title: str, corrected: str) -> None:
+def test_titles_are_mended(title: str, mended: str) -> None:
     """Accents, the article, notes about the release, doubled spaces."""
-    assert script["correct_title"](title) == corrected
+    assert script["correct_title"](title) == mended
 
 
 def test_ids_are_readable_and_unique() -> None:
