@@ -6,49 +6,54 @@ from importlib.metadata import version
 from typing import Annotated, Any, NamedTuple
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from eslab.errors import EslabError
 
 
 class Entry(NamedTuple):
-    """Where a command or a group of commands lives, the extra that it needs, and its help if it is a group."""
+    """A command or a group of commands: where it lives, its line in `eslab --help`, the extra that it needs."""
 
     module: str
     name: str
+    help: str
     extra: str = ""
-    help: str = ""
 
 
 COMMANDS = {
-    "bench": Entry("eslab.bench.cli", "app", "lab", "Measure the cost of hydration and appends on this machine."),
-    "cluster": Entry("eslab.cluster.cli", "app", "cassandra", "Run a real Cassandra on this machine."),
-    "doctor": Entry("eslab.lab.cli", "doctor"),
-    "inspect": Entry("eslab.operations.cli", "inspect"),
-    "play": Entry("eslab.bench.cli", "play", "downloads"),
-    "read-tables": Entry("eslab.operations.cli", "read_tables", "downloads", "Rebuild read tables, or close a gap."),
-    "run": Entry("eslab.lab.cli", "run", "lab"),
-    "schema": Entry("eslab.operations.cli", "schema", "cassandra", "Create or show the tables in Cassandra."),
-    "schema-lock": Entry("eslab.operations.cli", "schema_lock"),
+    "bench": Entry("eslab.bench.cli", "app", "Measure the cost of hydration and appends on this machine.", "lab"),
+    "cluster": Entry("eslab.cluster.cli", "app", "Run a real Cassandra on this machine.", "cassandra"),
+    "doctor": Entry("eslab.lab.cli", "doctor", "Check that lessons and a Cassandra can run here."),
+    "inspect": Entry("eslab.operations.cli", "inspect", "Show the rows of a customer, decoded."),
+    "play": Entry("eslab.bench.cli", "play", "Play a year of made-up customers.", "downloads"),
+    "read-tables": Entry("eslab.operations.cli", "read_tables", "Rebuild read tables, or close a gap.", "downloads"),
+    "run": Entry("eslab.lab.cli", "run", "Execute notebooks and write reports.", "lab"),
+    "schema": Entry("eslab.operations.cli", "schema", "Create or show the tables in Cassandra.", "cassandra"),
+    "schema-lock": Entry("eslab.operations.cli", "schema_lock", "Check that old rows fit the code."),
 }
 
 
 class Commands(TyperGroup):
     """Imports a command's module when the command is called, and turns errors into messages."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        """All commands, in alphabetical order."""
-        return sorted(COMMANDS)
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        # Stand-ins: `eslab --help` and the suggestions for a mistyped name need no more, and start quickly.
+        self.commands = {name: TyperCommand(name, help=entry.help) for name, entry in sorted(COMMANDS.items())}
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of this name; its module is imported now."""
-        return _command(cmd_name, COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Import the command that is called; the stand-in says whether there is one of this name."""
+        name, stand_in, rest = super().resolve_command(ctx, args)
+        if name is None or stand_in is None:
+            return name, stand_in, rest
+        ctx.invoked_subcommand = name  # for the message, if the import fails
+        return name, _command(name, COMMANDS[name]), rest
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; an error becomes one message and exit code 1, with a traceback if --traceback is given."""
         try:
             return super().invoke(ctx)
-        except (typer.Exit, typer.Abort, typer.TyperException):
+        except (typer.Exit, typer.Abort, typer.TyperException, BrokenPipeError):  # such as `eslab ... | head`
             raise
         except Exception as error:
             if ctx.params["traceback"]:
@@ -79,33 +84,17 @@ def main(
 
 
 def _command(name: str, entry: Entry) -> Any:
-    """The command or group of an entry; a stand-in if its packages are not installed."""
-    try:
-        found = getattr(import_module(entry.module), entry.name)
-    except ModuleNotFoundError as error:
-        found = _stand_in(error)
-    if isinstance(found, typer.Typer):
-        command = typer.main.get_group(found)
+    """The command or group of an entry."""
+    entrance = getattr(import_module(entry.module), entry.name)
+    if isinstance(entrance, typer.Typer):
+        command = typer.main.get_group(entrance)
         command.help = entry.help
     else:
         single = typer.Typer(add_completion=False)
-        single.command(name)(found)
+        single.command(name)(entrance)
         command = typer.main.get_command(single)
     command.name = name
     return command
-
-
-def _stand_in(error: ModuleNotFoundError) -> typer.Typer:
-    """A group that is listed like the real one, and raises the error when it is called."""
-    group = typer.Typer(
-        invoke_without_command=True, context_settings={"ignore_unknown_options": True, "allow_extra_args": True}
-    )
-
-    @group.callback()
-    def fail(rest: Annotated[list[str] | None, typer.Argument(hidden=True)] = None) -> None:
-        raise error
-
-    return group
 
 
 def _message(error: Exception, command: str | None) -> str:

@@ -16,7 +16,7 @@ def tables_in(modules: Iterable[str]) -> list[ReadTable]:
     for named in modules:
         module, _, wanted = named.partition(":")
         members = vars(_import(module))
-        chosen = [it for key, it in members.items() if isinstance(it, ReadTable) and wanted in ("", key)]
+        chosen = [it for name, it in members.items() if isinstance(it, ReadTable) and wanted in ("", name)]
         if not chosen:
             raise InvalidInput(f"Expected a ReadTable{f' called {wanted}' if wanted else ''} in {module}, found none.")
         tables |= {table.layout.name: table for table in chosen}
@@ -24,11 +24,11 @@ def tables_in(modules: Iterable[str]) -> list[ReadTable]:
 
 
 def aggregates_in(modules: Iterable[str]) -> list[type[Aggregate]]:
-    """All aggregate types of these modules and of the modules inside them, which are imported for it."""
+    """All aggregate types of these modules and of the modules inside them; imports them all."""
     names = {name for module in modules for name in (module, *_inside(module))}
     for name in sorted(names):
         _import(name)
-    return sorted((each for each in _subclasses(Aggregate) if each.__module__ in names), key=type_name)
+    return sorted((it for it in _subclasses(Aggregate) if it.__module__ in names), key=type_name)
 
 
 def _subclasses(base: type) -> Iterator[type[Any]]:

@@ -109,11 +109,11 @@ def _rows(repository: Repository, since: UUID | None, customer: str) -> Iterator
 
 def _hydrator(repository: Repository, customer: str) -> Hydrator:
     """A hydrator of the customer's aggregates that have read rows; encrypted types of a forgotten one have none."""
-    types = {type_name(each): each for table in repository.read_tables for each in table.keys}
+    types = {type_name(it): it for table in repository.read_tables for it in table.keys}
     try:
         cipher = cipher_of_types(repository.keys, customer, types.values())
     except Forgotten:
-        types = {name: each for name, each in types.items() if not each.encrypted}
+        types = {name: it for name, it in types.items() if not it.encrypted}
         cipher = NO_CIPHER
     heads = repository.store.heads_of_type(customer, "", Consistency.EVERYWHERE)
     by_id = {id: types[name] for id in heads if (name := id.partition(":")[0]) in types}

@@ -1,4 +1,4 @@
-"""The resumable walk over all customers: long work that may be killed at any moment and goes on where it was.
+"""The resumable walk over all customers: long work that may be killed at any moment, and resumes at its checkpoint.
 
 The work on one customer must be idempotent: after a crash, the customers since the last checkpoint are done again.
 """
@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from eslab.store import Consistency, EventStore
 
-CUSTOMERS_PER_CHECKPOINT = 50  # a crash repeats the work on at most so many customers
+CUSTOMERS_PER_CHECKPOINT = 50  # a crash repeats the work on at most this many customers
 OnProgress = Callable[[int], None]  # is called after each customer, with the number of rows that were written
 
 
@@ -19,7 +20,7 @@ def silent(rows: int) -> None:
     """Report no progress."""
 
 
-class Checkpoint(msgspec.Struct):
+class Checkpoint(msgspec.Struct, frozen=True):
     """How far a walk has come. All fields are empty before the first walk."""
 
     complete: datetime | None = None  # the walk that began at this moment reached its end
@@ -48,10 +49,11 @@ def save_checkpoint(store: EventStore, name: str, checkpoint: Checkpoint) -> Non
 def walk(
     store: EventStore, name: str, checkpoint: Checkpoint, work: Callable[[str], int], on_progress: OnProgress = silent
 ) -> Walked:
-    """Call `work` for each customer after the checkpoint, in the store's order, and advance the checkpoint.
+    """Call `work` for each customer after the checkpoint, in the store's order, and save the checkpoint as it advances.
 
-    `work` returns the number of rows that it wrote. The customers are read EVERYWHERE: while a region can't be
-    reached, this raises `StoreUnavailable`.
+    `work` returns the number of rows that it wrote; an error that it raises ends the walk, which can be resumed. The
+    customers are read EVERYWHERE: while a region can't be reached, this raises `StoreUnavailable`. At the end it is
+    for the caller to save what the whole walk has reached: until then, the last customers would be done again.
     """
     customers = 0
     rows = 0
@@ -61,7 +63,6 @@ def walk(
         customers += 1
         rows += written
         on_progress(written)
-        checkpoint.after = customer
         if customers % CUSTOMERS_PER_CHECKPOINT == 0:
-            save_checkpoint(store, name, checkpoint)
+            save_checkpoint(store, name, replace(checkpoint, after=customer))
     return Walked(customers, rows)

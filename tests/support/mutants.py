@@ -38,12 +38,12 @@ class Mutant(NamedTuple):
 
 
 CONTRACT, SQLITE, WISH = "tests/stores/test_contract.py", "tests/stores/test_sqlite.py", "tests/test_unit_of_work.py"
-BUILD = "tests/operations/test_snapshots.py"
+BUILD, WALK = "tests/operations/test_snapshots.py", "tests/operations/test_walk.py"
 REPOSITORY, SNAPSHOT, SERVICE = "tests/test_repository.py", "tests/test_snapshot.py", "tests/test_service.py"
 CHANGES = "tests/payload/test_schema_changes.py"
 SERIALIZER, REQUEST, BOUNDS = "tests/payload/test_serializer.py", "tests/test_request.py", "tests/test_bounds.py"
 DOWNLOADS, IN_DOWNLOADS = "domains/downloads/", "tests/domains/downloads/test_"
-READ, REFILE, READ_CONTRACT = (
+READ, REBUILD, READ_CONTRACT = (
     "tests/test_read_table.py",
     "tests/operations/test_rebuild.py",
     "tests/stores/test_read_tables.py",
@@ -135,12 +135,14 @@ MUTANTS = [
     Mutant("G6", "store.py", "sort_key(floor) < sort_key(up_to)", "False", CONTRACT),
     Mutant("G6", "repository.py", "in filter(_is_encrypted, head.snapshots)", "in head.snapshots", ENCRYPTION),
     Mutant("G6", "repository.py", "in filter(_is_encrypted, head.snapshots)", "in ()", ENCRYPTION),
-    Mutant("G6", "operations/rebuild.py", "if checkpoint.began is None:\n        for", "if True:\n        for", REFILE),
-    Mutant("G6", "operations/rebuild.py", "store.empty_read_table(table.layout)", "checkpoint(name)", REFILE),
+    Mutant("G6", "operations/rebuild.py", "if checkpoint.began is None:\n        for", "if True:\n        for", REBUILD),
+    Mutant("G6", "operations/rebuild.py", "store.empty_read_table(table.layout)", "checkpoint(name)", REBUILD),
     Mutant("G6", "operations/rebuild.py", "        checkpoint = Checkpoint(checkpoint.complete, repository.clock())\n",
-           "        checkpoint = Checkpoint(repository.clock(), repository.clock())\n", REFILE),
-    Mutant("G6", "operations/rebuild.py", "checkpoint.complete - repository.bounds.fold_after", "checkpoint.complete", REFILE),
-    Mutant("G6", "operations/walk.py", "store.customers(checkpoint.after, Consistency.EVERYWHERE)", "store.customers()", REFILE),
+           "        checkpoint = Checkpoint(repository.clock(), repository.clock())\n", REBUILD),
+    Mutant("G6", "operations/rebuild.py", "checkpoint.complete - repository.bounds.fold_after", "checkpoint.complete", REBUILD),
+    Mutant("G6", "operations/walk.py", "store.customers(checkpoint.after, ", "store.customers('', ", WALK),
+    Mutant("G6", "operations/walk.py", "checkpoint.after, Consistency.EVERYWHERE)", "checkpoint.after)", WALK),
+    Mutant("G6", "operations/walk.py", "replace(checkpoint, after=customer)", "checkpoint", WALK),
     # A rejection writes nothing.
     Mutant("G7", "service.py", "                return rejected\n", "                events = []\n", SERVICE),
     Mutant("G7", "event.py", "(limit {self.limit}, count {self.count})", "", "tests/test_event.py"),
