@@ -9,29 +9,35 @@ import typer
 
 from eslab.errors import InvalidInput
 
+Notebooks = Annotated[list[Path] | None, typer.Argument(help="Notebooks or folders. Default: notebooks/")]
+Store = Annotated[
+    str | None,
+    typer.Option(
+        help="Store URL; {notebook} in it becomes the notebook's name, and Cassandra's keyspace `lab` becomes "
+        "`lab_NAME`. `cassandra` starts a node for the run. Default: a fresh SQLite file per notebook."
+    ),
+]
+Seed = Annotated[int, typer.Option(help="The same seed makes the same requests.")]
+Out = Annotated[Path, typer.Option(help="Folder for the reports, apart from the notebooks.", file_okay=False)]
+Parameters = Annotated[
+    list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="For notebooks that declare it.")
+]
+CellTimeout = Annotated[
+    int, typer.Option(min=1, metavar="SECONDS", help="Fail a notebook when one of its cells takes longer.")
+]
+Timeout = Annotated[
+    int, typer.Option(min=1, metavar="SECONDS", help="Fail a notebook when it takes longer as a whole.")
+]
+
 
 def run(
-    notebooks: Annotated[list[Path] | None, typer.Argument(help="Notebooks or folders. Default: notebooks/")] = None,
-    store: Annotated[
-        str | None,
-        typer.Option(
-            help="Store URL; {notebook} in it becomes the notebook's name, and Cassandra's keyspace `lab` becomes "
-            "`lab_NAME`. `cassandra` starts a node for the run. Default: a fresh SQLite file per notebook."
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same requests.")] = 7,
-    out: Annotated[
-        Path, typer.Option(help="Folder for the reports, apart from the notebooks.", file_okay=False)
-    ] = Path("build/reports"),
-    parameter: Annotated[
-        list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="For notebooks that declare it.")
-    ] = None,
-    cell_timeout: Annotated[
-        int, typer.Option(min=1, metavar="SECONDS", help="Fail a notebook when one of its cells takes longer.")
-    ] = 600,
-    timeout: Annotated[
-        int, typer.Option(min=1, metavar="SECONDS", help="Fail a notebook when it takes longer as a whole.")
-    ] = 1800,
+    notebooks: Notebooks = None,
+    store: Store = None,
+    seed: Seed = 7,
+    out: Out = Path("build/reports"),
+    parameter: Parameters = None,
+    cell_timeout: CellTimeout = 600,
+    timeout: Timeout = 1800,
 ) -> None:
     """Execute notebooks and write an offline HTML report as each one ends; exit code 1 if one fails.
 
