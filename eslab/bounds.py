@@ -50,4 +50,5 @@ class TimeBounds:
             f"Expected a first request {rule}, got {found} ({request}). The service's time is {now.isoformat()}: "
             "check the client's clock, then make a new request. Nothing was written.",
             service_time=now,
+            event_time=request.event_time,
         )

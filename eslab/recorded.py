@@ -56,7 +56,10 @@ def conflict(customer_id: str, request: Request, commit: Commit) -> RequestConfl
     """The error raised when a request id was used for another command."""
     return RequestConflict(
         f"{request} of customer {customer_id!r} was used before for another command (see {commit.aggregate_id!r}). "
-        "Nothing was written; make a new request for a new command."
+        "Nothing was written; make a new request for a new command.",
+        customer_id=customer_id,
+        aggregate_id=commit.aggregate_id,
+        event_time=commit.event_time,
     )
 
 
@@ -64,7 +67,9 @@ def outcome_unknown(customer_id: str, request: Request, decision: Sequence[Recor
     """The error raised when only a part of a decision can be seen."""
     return OutcomeUnknown(
         f"Expected {decision[0].envelope.commits} commits of {request} of customer {customer_id!r}, found "
-        f"{len(decision)} that agree. It may have happened: send the same request again, it can't count twice."
+        f"{len(decision)} that agree. It may have happened: send the same request again, it can't count twice.",
+        customer_id=customer_id,
+        event_time=request.event_time,
     )
 
 

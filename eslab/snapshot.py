@@ -124,5 +124,8 @@ def _history_gone(
     return HistoryGone(
         f"Expected a snapshot of {place(customer_id, aggregate_id)}{asked} at or above its floor {head.floor} "
         f"({time_of(head.floor).isoformat()}), folded by version {aggregate_type.fold_version}; found "
-        f"{seen or 'no snapshot'}. Restore the archived events, or run the code that wrote the snapshot."
+        f"{seen or 'no snapshot'}. Restore the archived events, or run the code that wrote the snapshot.",
+        customer_id=customer_id,
+        aggregate_id=aggregate_id,
+        event_time=head.floor,
     )

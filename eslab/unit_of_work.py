@@ -228,7 +228,9 @@ class UnitOfWork:
         if size > MAX_APPEND_BYTES:
             raise TooLarge(
                 f"Expected an append of at most {MAX_APPEND_BYTES:,} bytes, got {size:,} for {self.request} of "
-                f"customer {self.customer_id!r}. Nothing was written; split the command or make its events smaller."
+                f"customer {self.customer_id!r}. Nothing was written; split the command or make its events smaller.",
+                customer_id=self.customer_id,
+                event_time=self.request.event_time,
             )
         return [self._commit(id, envelope) for id, envelope in envelopes.items()]
 

@@ -51,5 +51,5 @@ def test_G10_only_the_edge_reads_the_clock_or_chance() -> None:
     ]
     assert found == [
         ("clock.py", "return datetime.now(UTC)"),
-        ("keys.py", "CHANCE: Chance = os.urandom  # a key is the one thing that must not be repeatable"),
+        ("keys.py", "CHANCE: Chance = os.urandom  # unlike all else here, a key must not be repeatable from a seed"),
     ]

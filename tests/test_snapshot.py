@@ -126,6 +126,7 @@ def test_G6_history_gone_names_floor_and_snapshots_tried() -> None:
     tried = [broken(5), StoredSnapshot(at(4).event_time, 2, b""), *head(1).snapshots]
     with pytest.raises(HistoryGone) as error:
         base(Head(at(0).event_time, at(3).event_time, tried, None))
+    assert (error.value.customer_id, error.value.aggregate_id) == ("ann", "counter:1")
     assert str(error.value) == (
         f"Expected a snapshot of {PLACE} at or above its floor {at(3).event_time} (2026-01-05T09:03:00+00:00), "
         f"folded by version 1; found {at(5).event_time} of fold 1 (unreadable), {at(4).event_time} of fold 2, "

@@ -232,8 +232,11 @@ def test_an_append_above_a_mebibyte_is_refused(repository: Repository, store: Ev
     states = work.load(*((Box, str(number)) for number in range(boxes)))
     for state in states:
         work.add(state, Packed(bytes(MAX_APPEND_BYTES // boxes)))
-    with pytest.raises(TooLarge, match=r"at most 1,048,576 bytes, got 1,048,\d\d\d for Request .*Nothing was written"):
+    with pytest.raises(
+        TooLarge, match=r"at most 1,048,576 bytes, got 1,048,\d\d\d for Request .*Nothing was written"
+    ) as error:
         work.append()
+    assert (error.value.customer_id, error.value.event_time) == ("ann", at().event_time)
     assert everything(store) == {}
 
 
@@ -330,9 +333,13 @@ def test_G3_one_request_for_two_wishes_is_a_conflict(repository: Repository, sto
     decide(repository)
     before = everything(store)
     work = begin(repository, command=Count("milk"))
-    with pytest.raises(RequestConflict, match=r"of customer 'ann' was used before for another command \(see 'c"):
+    with pytest.raises(
+        RequestConflict, match=r"of customer 'ann' was used before for another command \(see 'c"
+    ) as error:
         work.load((Counter, "1"), (Card, "1"))
     assert everything(store) == before
+    assert (error.value.customer_id, error.value.event_time) == ("ann", at().event_time)
+    assert error.value.aggregate_id in BOTH
 
 
 def test_G3_a_conflict_is_told_by_any_one_row(repository: Repository) -> None:
@@ -363,8 +370,11 @@ def test_G3_half_a_truth_is_an_unknown_outcome(shop: Repository, faulty: Faulty,
     decide(shop)
     before = everything(store)
     faulty.hide = {Consistency.LOCAL: {"card:1"}, Consistency.QUORUM: {"card:1"}}
-    with pytest.raises(OutcomeUnknown, match=r"Expected 2 commits of Request .* found 1 that agree.*send the same"):
+    with pytest.raises(
+        OutcomeUnknown, match=r"Expected 2 commits of Request .* found 1 that agree.*send the same"
+    ) as error:
         decide(shop)
+    assert (error.value.customer_id, error.value.event_time) == ("ann", at().event_time)
     assert everything(store) == before
 
 
@@ -560,8 +570,9 @@ def test_G9_an_event_of_the_wrong_types_is_refused_and_nothing_written(
 def test_a_request_below_a_floor_is_not_decided(repository: Repository, store: EventStore) -> None:
     """A commit below the floor would never be folded, so the wish is refused and nothing is written."""
     store.raise_floor("ann", "counter:1", at(1).event_time)
-    with pytest.raises(OutOfTime, match="above the floor"):
+    with pytest.raises(OutOfTime, match="above the floor") as error:
         begin(repository).load((Counter, "1"))
+    assert error.value.event_time == at().event_time
     assert rows(store) == []
 
 

@@ -30,7 +30,9 @@ def history(repository: Repository, customer_id: str, aggregate_type: type[Aggre
     if first and (not commits or commits[0].event_time.time > first.time):
         raise HistoryGone(
             f"Expected the history of {place(customer_id, id)} from {time_of(first).isoformat()} on, found "
-            f"{len(commits)} commits that begin later. Restore the archived events; its state loads."
+            f"{len(commits)} commits that begin later. Restore the archived events; its state loads.",
+            customer_id=customer_id,
+            aggregate_id=id,
         )
     rows = []
     for commit in commits:

@@ -62,7 +62,8 @@ def forgotten(customer_id: str) -> Forgotten:
     """The error raised when a destroyed key is asked for."""
     return Forgotten(
         f"The key of customer {customer_id!r} was destroyed: the customer was forgotten, and what was encrypted for "
-        "them can't be read any more. Nothing was written. If they come back, use a new customer id."
+        "them can't be read any more. Nothing was written. If they come back, use a new customer id.",
+        customer_id=customer_id,
     )
 
 
