@@ -28,10 +28,10 @@ run: venv ## execute every notebook, or NOTEBOOKS=some, into build/reports (STOR
 	$(BIN)/eslab run $(NOTEBOOKS) --seed $(SEED) $(if $(STORE),--store '$(STORE)') $(if $(OUT),--out '$(OUT)')
 
 test: venv ## the quick test suite
-	$(BIN)/pytest -m "not full"
+	$(BIN)/python -m tests.support.suites -m "not full"
 
 full: venv ## every test, with browser, real Cassandra and long runs
-	$(BIN)/pytest
+	$(BIN)/python -m tests.support.suites
 
 lab: venv ## open JupyterLab on the first lesson (LAB=options, such as --no-browser)
 	JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter:$$JUPYTER_CONFIG_PATH" $(BIN)/jupyter lab notebooks/00_start_here.ipynb $(LAB)

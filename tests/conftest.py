@@ -4,12 +4,24 @@ import os
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from eslab import EventStore, ManualClock, Repository, open_store
-from tests.support.cassandra import frozen_store, node, opener, regions, three_regions, us3  # noqa: F401 - fixtures
+from tests.support.cassandra import frozen_store, opener, pool  # noqa: F401 - fixtures
+from tests.support.clusters import (  # noqa: F401 - fixtures
+    JAVA_OPTIONS,
+    QUICK_START,
+    background,
+    cluster_of,
+    node,
+    regions,
+    sort_by_cluster,
+    three_regions,
+    us3,
+)
 from tests.support.sample import START, new_url
 
 REAL = (pytest.mark.cassandra, pytest.mark.timeout(600))  # the first test that needs a cluster waits for it
@@ -20,6 +32,8 @@ KINDS = [
     pytest.param("us3", marks=REAL),
 ]  # a new store adds its kind here and its URL to `new_url`, and passes unchanged
 
+SETTINGS = "_hypothesis_internal_use_settings"  # there is no public way to change them for one parameter of a test
+
 for name, examples in ("quick", 40), ("full", 1000):
     settings.register_profile(
         name,
@@ -29,6 +43,27 @@ for name, examples in ("quick", 40), ("full", 1000):
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+FEW_EXAMPLES = 8  # on Cassandra in the quick suite: the full suite tries there as many as elsewhere
+os.environ[JAVA_OPTIONS] = f"{os.environ.get(JAVA_OPTIONS, '')} {QUICK_START}".strip()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let tests of one cluster follow each other."""
+    sort_by_cluster(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Let a property try fewer examples where each costs a store on Cassandra, unless everything is to be tested."""
+    property_test = getattr(getattr(item, "obj", None), "__func__", getattr(item, "obj", None))
+    given = getattr(property_test, SETTINGS, None)
+    if given is None or not cluster_of(item) or "not full" not in item.config.option.markexpr:
+        return (yield)
+    setattr(property_test, SETTINGS, settings(given, max_examples=min(FEW_EXAMPLES, given.max_examples)))
+    try:
+        return (yield)
+    finally:
+        setattr(property_test, SETTINGS, given)
 
 
 @pytest.fixture(params=KINDS)

@@ -1,4 +1,4 @@
-"""Clusters for tests. `node` and `regions` come from tests/support/cassandra.py."""
+"""Folders and processes for the tests of clusters; `node` and `regions` come from tests/support/clusters.py."""
 
 import os
 import subprocess
@@ -17,8 +17,10 @@ Process = subprocess.Popen[str]
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
     """A data folder of its own, so that names are free; the jars stay where they are."""
+    if "background" in request.fixturenames:
+        request.getfixturevalue("background").wait()  # what starts there belongs into the usual folder
     monkeypatch.setenv("ESLAB_DATA", str(tmp_path / "data"))
     return tmp_path / "data" / "clusters"
 

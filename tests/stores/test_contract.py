@@ -487,9 +487,10 @@ def test_threads_that_write_one_key_agree(store: EventStore) -> None:
     assert rows(store) == [row(payload=b"5")]
 
 
-def test_closing_amid_appends_ends_them_cleanly(open_new: OpenNew) -> None:
+@pytest.mark.parametrize("rounds", [1, pytest.param(4, marks=pytest.mark.full)])  # one may cost a whole time-out
+def test_closing_amid_appends_ends_them_cleanly(open_new: OpenNew, rounds: int) -> None:
     """Closing ends whoever is at work with `StoreClosed`, or `OutcomeUnknown` in the middle of a write."""
-    for _ in range(5):
+    for _ in range(rounds):
         store = open_new()
 
         def job(thread: int, store: EventStore = store) -> None:

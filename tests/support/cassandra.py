@@ -1,4 +1,4 @@
-"""Real Cassandra for tests: clusters that live as long as the session, and stores on them that begin empty."""
+"""Stores on real Cassandra for tests: connected once, and empty for each test that uses them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -10,76 +10,93 @@ import pytest
 from eslab import EventStore, StoreClosed, open_store
 from eslab.aggregate import MAX_ID_BYTES
 from eslab.cluster.cluster import Cluster
-from eslab.domains.downloads.read_tables import READ_TABLES
 from eslab.layout import Layout
 from eslab.store import Commit, Consistency, ReadRow
-from eslab.stores.cassandra.schema import TABLES
-from tests.support.sample import LAYOUTS
+from eslab.stores.cassandra import CassandraStore
 
-KEYSPACES = 8  # as many stores as a test has open at once
+KEYSPACES = 4  # as many stores as a test uses at once
+DELETED_FROM = {"events"}  # a delete there hides rows that are written later and stamped earlier, even if none is left
 numbers = count()
 
 
-@pytest.fixture(scope="session")
-def node() -> Iterator[Cluster]:
-    """One real node."""
-    with Cluster.start() as cluster:
-        yield cluster
+class Pool:
+    """Connected stores on one node, each in a keyspace of its own, lent to one test after the other.
+
+    A test that takes more than there are gets its oldest one again, emptied.
+    """
+
+    def __init__(self, node: Cluster) -> None:
+        self._node = node
+        self._free = [f"lab_{number}" for number in reversed(range(KEYSPACES))]
+        self._lent: list[str] = []
+        self._stores: dict[str, CassandraStore] = {}
+
+    def lend(self) -> CassandraStore:
+        """Return an empty store, connected before if the last test left it open."""
+        keyspace = self._free.pop() if self._free else self._lent.pop(0)
+        self._lent.append(keyspace)
+        store = self._stores.get(keyspace)
+        if not store or store.session.is_shutdown:
+            store = self._stores[keyspace] = emptied(self._node.url(keyspace))
+        else:
+            empty(store)
+        return store
+
+    def take_back(self) -> None:
+        """Take back what was lent; those used most are lent first."""
+        self._free += reversed(self._lent)
+        self._lent.clear()
+
+    def close(self) -> None:
+        """Close all stores."""
+        for store in self._stores.values():
+            store.close()
 
 
 @pytest.fixture(scope="session")
-def us3() -> Iterator[Cluster]:
-    """Three replicas in one region, one of them frozen: it keeps its connections and answers nothing."""
-    with Cluster.start(regions="us:3") as cluster:
-        with closing(open_store(cluster.url("lab_frozen"))) as store:  # no schema is agreed on while one is frozen
-            store.make_read_tables([*LAYOUTS, *(table.layout for table in READ_TABLES)])
-        cluster.freeze("us/3")
-        yield cluster
-
-
-@pytest.fixture(scope="session")
-def three_regions() -> Iterator[Cluster]:
-    """Three data centres of one node each."""
-    with Cluster.start(regions="us,eu,asia") as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def regions(three_regions: Cluster) -> Iterator[Cluster]:
-    """The three regions, whole before the test and whole again after it."""
-    yield three_regions
-    three_regions.heal()
-    for region in three_regions.regions:
-        three_regions.thaw(region)
-    three_regions.wait()
+def pool(node: Cluster) -> Iterator[Pool]:
+    """Stores on the one node."""
+    with closing(Pool(node)) as stores:
+        yield stores
 
 
 @pytest.fixture(scope="session")
 def frozen_store(us3: Cluster) -> Iterator[EventStore]:
-    """A store on them; opened once, since the driver tries the frozen one for a while."""
-    with closing(open_store(us3.url("lab_frozen"))) as store:
+    """A store on three replicas of which one is frozen; opened once, since the driver tries that one for a while."""
+    awake = ",".join(us3.addresses()[:2])
+    with closing(open_store(us3.url("lab_frozen").replace(",".join(us3.addresses()), awake))) as store:
         yield store
 
 
 def opener(kind: str, request: pytest.FixtureRequest, stack: ExitStack) -> Callable[[], EventStore]:
-    """Opens empty stores of a kind, `cassandra` or `us3`; the stack closes them."""
+    """Return a function that opens empty stores of a kind, `cassandra` or `us3`; they last as long as the stack."""
     if kind == "cassandra":
-        node = request.getfixturevalue("node")
-        return lambda: stack.enter_context(closing(emptied(node.url(f"lab_{next(numbers) % KEYSPACES}"))))
+        pool: Pool = request.getfixturevalue("pool")
+        stack.callback(pool.take_back)
+        return pool.lend
     store = request.getfixturevalue("frozen_store")
     # Nothing can be truncated while a replica is away, so a fresh store is one with customers of its own.
     return lambda: cast(EventStore, Apart(store, f"{next(numbers)}."))
 
 
-def emptied(url: str) -> EventStore:
-    """A store whose tables are empty."""
-    store: Any = open_store(url)
-    for table in TABLES:
-        store.session.execute(f"TRUNCATE {table}")
-    for table in store.session.cluster.metadata.keyspaces[store.options.keyspace].tables.keys() - TABLES.keys():
-        if store.session.execute(f'SELECT * FROM "{table}" LIMIT 1').one():  # nothing is ever deleted from these
-            store.session.execute(f'TRUNCATE "{table}"')
+def emptied(url: str) -> CassandraStore:
+    """Open a store, in a keyspace that needn't survive the node, and empty its tables."""
+    store = CassandraStore.open(url)
+    keyspace = store.options.keyspace
+    # Without a commit log a table is emptied in memory; otherwise it is written to disk first.
+    store.session.execute(f"ALTER KEYSPACE {keyspace} WITH durable_writes = false")
+    empty(store)
     return store
+
+
+def empty(store: CassandraStore) -> None:
+    """Empty the tables that hold rows, and those whose deletes would outlive their rows."""
+    driver: Any = store.session.cluster
+    tables = driver.metadata.keyspaces[store.options.keyspace].tables
+    first_rows = {name: store.session.execute_async(f'SELECT * FROM "{name}" LIMIT 1') for name in tables}
+    full = [name for name, rows in first_rows.items() if rows.result().one() or name in DELETED_FROM]
+    for emptying in [store.session.execute_async(f'TRUNCATE "{name}"') for name in full]:
+        emptying.result()
 
 
 class Apart:
