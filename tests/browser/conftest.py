@@ -30,9 +30,9 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # its event loop counts as running until it is closed; later tests need their own
 def browser(chromium: str) -> Iterator:
-    """A browser with a profile of its own, which goes when it goes."""
+    """A browser with a profile of its own, both gone after the last test of this package."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
