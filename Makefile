@@ -1,4 +1,4 @@
-# Everything one does here. `make` alone lists it.
+# The daily commands. `make` alone lists them.
 PYTHON ?= python3
 STORE ?=
 SEED ?= 7
@@ -10,10 +10,10 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 .PHONY: help venv run test full lab check format lock clean
 
-help: ## this list
+help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-venv: .venv/installed ## make .venv from requirements.lock
+venv: .venv/installed ## create .venv from requirements.lock
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -24,31 +24,31 @@ venv: .venv/installed ## make .venv from requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-run: venv ## execute every notebook, or NOTEBOOKS=some, into build/reports (STORE=url or cassandra, SEED=number)
+run: venv ## execute the notebooks and write reports to build/reports (NOTEBOOKS=, STORE=url or cassandra, SEED=)
 	$(BIN)/eslab run $(NOTEBOOKS) --seed $(SEED) $(if $(STORE),--store '$(STORE)') $(if $(OUT),--out '$(OUT)')
 
-test: venv ## the quick test suite
+test: venv ## run the quick tests
 	$(BIN)/python -m tests.support.suites -m "not full"
 
-full: venv ## every test, with browser, real Cassandra and long runs
+full: venv ## run all tests, with a browser, real Cassandra and long runs
 	$(BIN)/python -m tests.support.suites
 
-lab: venv ## open JupyterLab on the first lesson (LAB=options, such as --no-browser)
+lab: venv ## open JupyterLab at the first lesson (LAB=options, such as --no-browser)
 	JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter:$$JUPYTER_CONFIG_PATH" $(BIN)/jupyter lab notebooks/00_start_here.ipynb $(LAB)
 
-check: venv ## ruff, pyright and the rules of import
+check: venv ## check style, types and imports (ruff, pyright, import-linter)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-logo
 
-format: venv ## put the code into its form
+format: venv ## format the code and fix what ruff can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-lock: venv ## resolve the dependencies anew into requirements.lock
+lock: venv ## update requirements.lock to the newest dependencies
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate --upgrade --quiet -o requirements.lock
 
-clean: ## remove what was built; .venv stays
+clean: ## remove build output; .venv stays
 	rm -rf build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

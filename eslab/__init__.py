@@ -1,7 +1,14 @@
-"""Event sourcing on Apache Cassandra: events are stored, state is what they add up to.
+"""Event sourcing on Apache Cassandra: events are stored, and state is what they add up to.
 
-Read the package in this order: request, event, serializer, aggregate, store, bounds, snapshot, repository,
-wish, encryption, service; then read_table, refile, stores/ and domains/bakery.py.
+This folder holds the path of a request. Read it in this order; each module uses only the ones before it:
+
+    errors clock request display event   the words
+    payload/                             the bytes: encoding, compression, cipher, upcast, serializer, encryption
+    aggregate layout store bounds        state, and what the core asks of a store
+    snapshot hydration recorded          how a state is read, and what a request left behind
+    read_table unit_of_work repository service
+
+Then testing, stores/, and a domain: domains/bakery.py. The other rooms are in docs/architecture.md.
 """
 
 from eslab.aggregate import Aggregate
@@ -24,13 +31,14 @@ from eslab.errors import (
     Unreadable,
 )
 from eslab.event import Command, Event, Rejected, version
+from eslab.hydration import Hydration
 from eslab.layout import Layout
 from eslab.payload.encryption import KeyProvider
 from eslab.read_table import ReadTable
 from eslab.repository import Repository
 from eslab.request import Request
 from eslab.service import Accepted, AggregateService
-from eslab.snapshot import Hydration, SnapshotPolicy
+from eslab.snapshot import SnapshotPolicy
 from eslab.store import EventStore
 from eslab.stores import open_store
 

@@ -8,8 +8,8 @@
 
 The annotation of `apply` is the list of events that the aggregate understands; with several it is a union.
 
-Log order is the order of wishes, not of decisions: a retry arrives late and replays early. So `apply` must
-commute: sets and maps rather than lists, an event that undoes another names it, and `apply` never refuses.
+Log order is the order of requests, not of decisions: a retry arrives late and replays early. So `apply` must commute:
+use sets and maps rather than lists, let an event that undoes another name it, and never refuse an event.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,24 +31,24 @@ Address = tuple[type["Aggregate"], str]  # (License, "phone/glow") lives under t
 class Aggregate(msgspec.Struct):
     """State folded from events; every field needs a default, the state before the first event.
 
-    Its id is stored in clear, even if the rest is encrypted: let no key of it, nor the customer's id, say what the
-    customer may ask you to forget (docs/encryption.md).
+    Ids are stored in clear, even if the rest is encrypted: keep data that the customer may ask you to forget out of
+    keys and customer ids (docs/encryption.md).
     """
 
-    stored_as: ClassVar[str] = ""  # the prefix of its ids; part of the log for ever; "" is the class name in lower case
-    # True: events and snapshots are encrypted with a key for each customer, so that the customer can be forgotten.
+    stored_as: ClassVar[str] = ""  # the prefix of its ids, part of the log for ever; default: class name in lower case
+    # Events and snapshots are encrypted with a key per customer, so that the customer can be forgotten.
     encrypted: ClassVar[bool] = False
-    # Commits of more bytes than this are compressed; 0: none is. Readers need no setting.
+    # Commits of more bytes than this are compressed; 0 means none. Readers need no setting.
     compress_over: ClassVar[int] = 0
-    # Raise it when the same events fold into another state: old snapshots are passed over, or upcast.
+    # Raise it when the same events fold into another state: old snapshots are skipped, or upcast.
     fold_version: ClassVar[int] = 1
-    # By the tag that is stored, such as "Priced:1", or by the tags of neighbours in one commit that are merged.
+    # By stored tag, such as "Priced:1", or by the tags of neighbours in one commit that are merged.
     upcasters: ClassVar[Mapping[str | tuple[str, ...], Upcaster]] = {}
-    # By the fold that is stored: from its state, as a map, to that of the next fold.
+    # By stored fold: from its state, as a map, to the state of the next fold.
     fold_upcasters: ClassVar[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
 
     def apply(self, event: Any) -> None:
-        """Change the state by one event; never refuses, never reads a clock, commutes."""
+        """Change the state by one event. It must commute, and never refuse an event or read a clock."""
         raise NotImplementedError(f"{type(self).__name__} needs an apply(self, event: ...) method")
 
     def _repr_html_(self) -> str:
@@ -56,7 +56,7 @@ class Aggregate(msgspec.Struct):
 
 
 def type_name(aggregate_type: type[Aggregate]) -> str:
-    """What the ids of an aggregate type begin with; without a colon, which ends it."""
+    """The prefix of an aggregate type's ids, without the colon that ends it."""
     name = aggregate_type.stored_as or aggregate_type.__name__.lower()
     if ":" in name:
         raise InvalidInput(f"Expected stored_as without a colon in {aggregate_type.__name__}, got {name!r}.")
@@ -71,7 +71,7 @@ def aggregate_id(address: Address) -> str:
 
 
 def address(aggregate_type: type[Aggregate], aggregate_id: str) -> Address:
-    """The type and key behind a stored id; an id of another type is refused."""
+    """The type and key in a stored id; raises `InvalidInput` for an id of another type."""
     name, colon, key = aggregate_id.partition(":")
     if not (colon and key and name == type_name(aggregate_type)):
         raise InvalidInput(
@@ -101,7 +101,7 @@ def event_types(aggregate_type: type[Aggregate]) -> tuple[type[Event], ...]:
     """The events that the aggregate understands, read from the annotation of its `apply`."""
     annotation = get_type_hints(aggregate_type.apply).get("event")
     members = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
-    types = tuple(each for each in members if isinstance(each, type) and issubclass(each, Event))
+    types = tuple(member for member in members if isinstance(member, type) and issubclass(member, Event))
     if len(types) < len(members):
         raise InvalidInput(
             f"Expected {aggregate_type.__name__}.apply(self, event: SomeEvent | OtherEvent), got {annotation}; "

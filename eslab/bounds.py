@@ -1,4 +1,4 @@
-"""How late and how early a request may be, and what a snapshot may fold because of that (G5)."""
+"""Time bounds: how late and how early a request may be, and which commits a snapshot may fold therefore (G5)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from eslab.request import Request, sort_key, time_of
 
 @dataclass(frozen=True)
 class TimeBounds:
-    """Bounds of time; a set that lets a snapshot miss a commit is refused.
+    """Time bounds; raises `InvalidInput` for a set with which a snapshot could miss a commit.
 
     A request decided at the last moment (R), by a service whose clock is wrong (S), and appended slowly (P)
-    must still be younger than what another service's clock (S) lets a snapshot fold: W > R + 2S + P.
+    must still be younger than the commits that another service's clock (S) lets a snapshot fold: W > R + 2S + P.
     """
 
     late: timedelta = timedelta(hours=24)  # R: how old a request may be when it is decided first
@@ -34,7 +34,7 @@ class TimeBounds:
             )
 
     def check(self, request: Request, now: datetime, floors: Iterable[UUID | None] = ()) -> None:
-        """Refuse to decide a request whose time is outside now - late .. now + early, or below a floor."""
+        """Raise `OutOfTime` unless the request is in now - late .. now + early and above all floors."""
         if request.time < now - self.late:
             raise self._out_of_time(request, now, f"at most {self.late} old", now - request.time)
         if request.time > now + self.early:

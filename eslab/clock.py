@@ -15,12 +15,12 @@ MILLISECOND = timedelta(milliseconds=1)
 
 
 def system_clock() -> datetime:
-    """The machine's time in UTC: for the edge of a program, never for its rules."""
+    """The machine's time in UTC; for the edge of a program, never for its rules."""
     return datetime.now(UTC)
 
 
 class ManualClock:
-    """A clock that moves only when told to: for lessons, tests and simulations."""
+    """A clock that moves only when told to; for lessons, tests and simulations."""
 
     def __init__(self, start: datetime) -> None:
         self.now = from_ms(to_ms(start))
@@ -38,7 +38,7 @@ class ManualClock:
 
 
 def to_ms(time: datetime) -> int:
-    """Whole milliseconds since 1970 in UTC; a time without a zone is refused, since it could mean two moments."""
+    """Whole milliseconds since 1970 in UTC; a naive time is refused, since it could mean several moments."""
     if not isinstance(time, datetime) or time.tzinfo is None:
         raise InvalidInput(f"Expected a datetime with a time zone, got {time!r}; write datetime(..., tzinfo=UTC).")
     return (time - EPOCH) // MILLISECOND

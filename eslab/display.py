@@ -1,4 +1,4 @@
-"""How the things of eslab show themselves in a notebook: one small table, readable in light and dark."""
+"""Display of eslab's objects in a notebook: one small table, readable in light and dark mode."""
 
 from collections.abc import Mapping
 from html import escape

@@ -1,28 +1,52 @@
-"""Every error of eslab, each saying what was expected, what was found, where, and what to do next.
+"""The errors of eslab; a message says what was expected, what was given instead, where, and what to do next.
 
     EslabError
     ├── InvalidInput          an argument, a setting or a data file that can't be used
     ├── OutOfTime             a first request too late or too early; carries the service's time
-    ├── RequestConflict       one request id, two different wishes
+    ├── RequestConflict       one request id, two different commands
     ├── OutcomeUnknown        it may have happened; send the same request again
-    ├── TooLarge              one command's append is above the limit
-    ├── HistoryGone           the events are below the floor and no usable snapshot stands on it
+    ├── TooLarge              the append of one command is above the limit
+    ├── HistoryGone           the events are below the floor, and no snapshot at the floor is usable
     ├── Forgotten             the customer's key was destroyed, and with it what was encrypted
     ├── Unreadable            stored bytes that can't be trusted or understood
     └── StoreError            the store did not do what was asked
         ├── StoreClosed       used after close()
-        ├── StoreUnavailable  can't be opened or reached, or is locked by others
+        ├── StoreUnavailable  can't be opened or reached, or others hold its lock
         ├── StoreReadOnly     may be read, not written
         └── StoreFull         no room left
 
-A rule that says no is not an error but an answer: see `eslab.event.Rejected`.
+A command that the rules forbid is not an error but an answer: see `eslab.event.Rejected`.
 """
 
+import copyreg
 from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 
 class EslabError(Exception):
-    """Base of all errors here; the message is meant to be read by a person."""
+    """Base of every error here. The message is for people; the row that it names is in the attributes, for programs.
+
+    `customer_id`, `aggregate_id` and `event_time` are None where the error is about no customer, aggregate or commit.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        customer_id: str | None = None,
+        aggregate_id: str | None = None,
+        event_time: UUID | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.customer_id = customer_id
+        self.aggregate_id = aggregate_id
+        self.event_time = event_time
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Python would call the class with the message alone, which is too little for an error that must have more.
+        # So the copy is made without __init__, and takes all attributes.
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined] - not in typeshed
 
 
 class InvalidInput(EslabError, ValueError):
@@ -32,28 +56,28 @@ class InvalidInput(EslabError, ValueError):
 class OutOfTime(EslabError):
     """A request decided for the first time must be at most `late` old and `early` ahead; nothing was written.
 
-    `service_time` is the service's clock, so that a client can mend its own.
+    `service_time` is the time on the service's clock, so that a client can correct its own.
     """
 
-    def __init__(self, message: str, service_time: datetime) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, service_time: datetime, **where: Any) -> None:
+        super().__init__(message, **where)
         self.service_time = service_time
 
 
 class RequestConflict(EslabError):
-    """A request id stands for one wish for ever; this one was used for another wish before."""
+    """A request id belongs to one command for ever; this one was used for another command before."""
 
 
 class OutcomeUnknown(EslabError):
-    """Only a part of what the request wrote can be seen; sending the same request again is safe."""
+    """Only a part of what the request wrote can be read, or a write got no answer; send the same request again."""
 
 
 class TooLarge(EslabError):
-    """One command's append must stay within the limit; nothing was written."""
+    """The append of one command must stay within the limit; nothing was written."""
 
 
 class HistoryGone(EslabError):
-    """Events at or below the floor may be deleted, and no usable snapshot stands on the floor."""
+    """Events at or below the floor may be deleted, and no snapshot at the floor is usable."""
 
 
 class Forgotten(EslabError):
@@ -61,7 +85,7 @@ class Forgotten(EslabError):
 
 
 class Unreadable(EslabError):
-    """Stored bytes failed their checksum, can't be parsed, or hold a type or version unknown here."""
+    """Stored bytes failed their checksum, can't be parsed, or hold a type or version that this code doesn't know."""
 
 
 class StoreError(EslabError):
@@ -69,7 +93,7 @@ class StoreError(EslabError):
 
 
 class StoreClosed(StoreError):
-    """The store was closed; open it anew."""
+    """The store was closed; open it again."""
 
 
 class StoreUnavailable(StoreError):
@@ -81,4 +105,4 @@ class StoreReadOnly(StoreError):
 
 
 class StoreFull(StoreError):
-    """The disk has no room; what was being written is undone."""
+    """The disk has no room; what was being written was undone."""

@@ -1,4 +1,4 @@
-"""Events happened, commands are wishes, and a rejection is the answer to a wish that the rules forbid.
+"""Events happened, commands are wishes, and a rejection answers a command that the rules forbid.
 
     class ColorAdded(Event):            # stored as "ColorAdded:1"
         color: str
@@ -10,24 +10,22 @@
 The stored name is part of the log for ever: renaming a class without keeping its name orphans its events.
 """
 
-import hashlib
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from eslab import display
 from eslab.errors import InvalidInput
-from eslab.payload.encoding import encode
 
 
 def version(number: int, since: int | None = None) -> Callable[[str], str]:
     """The tag of an event type in its `number`th shape: `class Priced(Event, tag=version(2))`.
 
-    `since` declares the oldest reader that may leave out what it doesn't know: `version(3, since=2)` is stored as
-    "Priced:3/2", and code that knows version 2 reads it as far as it can. With `since=0` even code that has never
-    heard of the type may pass the event over. Without it an older reader refuses the event (G8).
+    `since` declares the oldest reader that may ignore fields it doesn't know: `version(3, since=2)` is stored as
+    "Priced:3/2", and code that knows version 2 reads it as far as it can. With `since=0` even code that doesn't know
+    the type may skip the event. Without it an older reader refuses the event (G8).
     """
     if number < 1:
         raise InvalidInput(f"Expected an event version of 1 or more, got {number}.")
@@ -39,8 +37,6 @@ def version(number: int, since: int | None = None) -> Callable[[str], str]:
 MAX_VERSION_DIGITS = 9
 MAX_TAG = 200  # characters
 
-Stored = TypeVar("Stored", bound=msgspec.Struct)
-
 # Unpacked, so that type checkers don't ask for frozen=True on every subclass, which inherits it anyway.
 FROZEN: dict[str, Any] = {"frozen": True}
 
@@ -48,7 +44,8 @@ FROZEN: dict[str, Any] = {"frozen": True}
 class Event(msgspec.Struct, gc=False, tag_field="type", tag=version(1), **FROZEN):
     """Something that happened: immutable, with a type, a version and domain fields only.
 
-    What needs a time carries it as a field. Fields may be anything that msgspec can encode; `type` is taken.
+    An event that needs a time has a field for it. Fields may have any type that msgspec can encode; the name `type` is
+    taken.
     """
 
     def _repr_html_(self) -> str:
@@ -58,8 +55,8 @@ class Event(msgspec.Struct, gc=False, tag_field="type", tag=version(1), **FROZEN
 class Command(msgspec.Struct, tag_field="type", tag=True, omit_defaults=True, **FROZEN):
     """A wish, named in the imperative; it may be rejected.
 
-    A field that has its default is left out of the wish's hash, so a field added later, with a default, leaves the
-    repeats of older requests what they were.
+    A field with its default value is left out of the command's hash. So a field that is added later, with a default,
+    doesn't turn the repeats of older requests into conflicts.
     """
 
     def _repr_html_(self) -> str:
@@ -67,14 +64,17 @@ class Command(msgspec.Struct, tag_field="type", tag=True, omit_defaults=True, **
 
 
 class Rejected(Exception):
-    """The answer to a wish that the rules forbid; writes nothing, and says which rule, limit and count (G7).
+    """The answer to a command that the rules forbid: nothing is written; names rule, limit and count (G7).
 
     A handler raises it, a service returns it.
     """
 
     def __init__(self, rule: str, reason: str, *, limit: Any = None, count: Any = None) -> None:
         super().__init__(rule, reason)
-        self.rule, self.reason, self.limit, self.count = rule, reason, limit, count
+        self.rule = rule
+        self.reason = reason
+        self.limit = limit
+        self.count = count
 
     def __str__(self) -> str:
         numbers = f" (limit {self.limit}, count {self.count})" if self.limit is not None else ""
@@ -99,13 +99,13 @@ def tag_of(event_type: type[Event]) -> str:
 
 
 def split_tag(tag: str) -> tuple[str, int]:
-    """The stored name and the version: "ColorAdded:1" gives ("ColorAdded", 1)."""
+    """The stored name and the version: ("ColorAdded", 1) for "ColorAdded:1"."""
     name, number, _ = _parts(tag)
     return name, number
 
 
 def oldest_reader(tag: str) -> int | None:
-    """The oldest version whose reader may leave out what it doesn't know: 2 of "Priced:3/2", None of "Priced:3"."""
+    """The oldest version whose reader may ignore unknown fields: 2 in "Priced:3/2", None in "Priced:3"."""
     return _parts(tag)[2]
 
 
@@ -121,7 +121,7 @@ def is_tag(tag: str) -> bool:
 
 @lru_cache(1024)
 def _parts(tag: str) -> tuple[str, int, int | None]:
-    """Name, version and oldest reader; `ValueError` for what is no tag. Every stored event of an older version asks."""
+    """Name, version and oldest reader; `ValueError` if it is no tag. Cached: every event of an older version asks."""
     name, _, numbers = tag.rpartition(":")
     number, slash, since = numbers.partition("/")
     if not name or "/" in name:
@@ -133,18 +133,3 @@ def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= MAX_VERSION_DIGITS):
         raise ValueError(text)
     return int(text)
-
-
-def command_hash(command: Command, key: bytes = b"") -> bytes:
-    """Eight bytes that tell one wish from another: a hash of the command's type and fields; under a key, if given."""
-    return hashlib.blake2b(encode(as_stored(command)), digest_size=8, key=key).digest()
-
-
-def as_stored(thing: Stored) -> Stored:
-    """What a reader will get of an event or a command; `InvalidInput` if its fields don't have their declared types."""
-    try:
-        return msgspec.msgpack.decode(encode(thing), type=type(thing))
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise InvalidInput(
-            f"Expected fields of the declared types in {thing!r}: {error}. Nothing was written."
-        ) from None

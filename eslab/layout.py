@@ -1,4 +1,4 @@
-"""The layout of a read table: which columns make its key. Every store makes the same table of it."""
+"""The layout of a read table: the columns that make its key. Every store makes the same table from it."""
 
 import re
 from collections.abc import Collection
@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 from eslab.errors import InvalidInput, StoreError
 
-TABLES = ("events", "snapshots", "aggregates", "checkpoints")  # the names that are taken
-OF_A_COMMIT = ("aggregate_id", "event_time", "event_type", "version", "payload")  # the columns of a row, in order
+TABLES = ("events", "snapshots", "aggregates", "checkpoints")  # the names of a store's own tables
+OF_A_COMMIT = ("aggregate_id", "event_time", "event_type", "version", "payload")  # the columns of a commit, in order
 NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 
 
 class Layout(NamedTuple):
-    """The key of a read table: text columns, those of the partition first, in which a row stands by the others.
+    """The key of a read table: text columns that make the partition, then text columns that order its rows.
 
     Customer, aggregate and event time always follow, so that a commit has one row under each key.
     """
@@ -23,7 +23,7 @@ class Layout(NamedTuple):
 
     @property
     def with_customer(self) -> bool:
-        """Is a partition of it a customer's, so that its rows are part of an append?"""
+        """Is each partition that of one customer, so that its rows are written with the append?"""
         return self.partition == ("customer_id",)
 
     @property
@@ -37,12 +37,23 @@ class Layout(NamedTuple):
         """All columns of a row, in order."""
         return (*self.key[:-2], *OF_A_COMMIT)
 
+    def row_key(self, customer_id: str, values: tuple[str, ...]) -> tuple[str, ...]:
+        """The key of a customer's row, down to its customer, from the values of the partition's and clustering columns.
+
+        >>> Layout("shelf", ("customer_id",), ("color",)).row_key("ann", ("ann", "red"))
+        ('ann', 'red')
+        >>> Layout("days", ("day",)).row_key("ann", ("monday",))
+        ('monday', 'ann')
+        """
+        return values if self.with_customer else (*values, customer_id)
+
 
 def check_layout(layout: Layout) -> Layout:
-    """Refuse a name that SQL and CQL can't bear or that is taken, and a layout without a partition."""
-    names, taken = (*layout.partition, *layout.clustering), {*OF_A_COMMIT}
+    """Refuse a layout without a partition, and names that SQL or CQL can't take or that are taken already."""
+    names = (*layout.partition, *layout.clustering)
+    taken = {*OF_A_COMMIT}
     if not layout.with_customer:
-        taken.add("customer_id")  # it is added behind them
+        taken.add("customer_id")  # it follows the clustering columns
     for name in (layout.name, *names):
         if not NAME.fullmatch(name):
             raise InvalidInput(f"Expected a name of small letters, digits and _, up to 48, got {name!r} in {layout}.")
@@ -55,20 +66,20 @@ def check_layout(layout: Layout) -> Layout:
 
 
 def check_prefix(layout: Layout, key: tuple[str, ...]) -> None:
-    """Refuse to read by less than a partition, which would ask every node, or by more than the key."""
+    """Refuse to read less than a partition's key, which would ask every node, or more columns than the key has."""
     if not len(layout.partition) <= len(key) < len(layout.key):
         raise InvalidInput(f"Expected values for {', '.join(layout.key[:-1])} or for the first of them, got {key}.")
 
 
-def check_columns(layout: Layout, found: Collection[str], store: object) -> None:
-    """Refuse a table that has other columns than its layout; none at all is a table that isn't there."""
-    if found and set(found) != set(layout.columns):
+def check_columns(layout: Layout, columns: Collection[str], store: object) -> None:
+    """Refuse a table whose columns are not those of its layout; no columns mean that there is no table yet."""
+    if columns and set(columns) != set(layout.columns):
         raise StoreError(
             f"Expected the columns {', '.join(layout.columns)} in the read table {layout.name} of {store}, found "
-            f"{', '.join(sorted(found))}. Give the new layout a new name, and rebuild it."
+            f"{', '.join(sorted(columns))}. Give the new layout a new name, and rebuild it."
         )
 
 
 def quoted(*names: str) -> str:
-    """Names of tables or columns as SQL and CQL write them; checked ones need nothing more."""
+    """Names of tables or columns as SQL and CQL write them; checked names hold no quote to escape."""
     return ", ".join(f'"{name}"' for name in names)

@@ -1,34 +1,40 @@
-"""A read table: commits once more, under the key that one query needs, so that the query is one read and no join.
+"""A read table: commits stored again under the key that one query needs, so that the query is one read without joins.
 
     OF_DEVICE = ReadTable(
         Layout("licences_by_device", partition=("customer_id",), clustering=("device",)),
         {License: lambda customer, key, events: [(customer, key.partition("/")[0])]},
     )
     repository = Repository(store, clock, read_tables=[OF_DEVICE])
-    found = repository.read(OF_DEVICE, ("ann", "phone"))
+    licences = repository.read(OF_DEVICE, ("ann", "phone"))
 
-A row holds what one commit holds, its whole payload, and is never updated; the query folds rows with the aggregate's
-own `apply`. So late and concurrent commits give the same answer as hydration does (G4); of two decisions of a request
-the same one wins here (G1); a damaged row is named (G8); old versions are read (G9); what is encrypted stays so.
+A row holds the whole payload of one commit and is never updated; the query folds rows with the aggregate's own
+`apply`. So late and concurrent commits give the same answer as hydration (G4); of two decisions of a request the same
+one wins here (G1); a damaged row is named (G8); old versions are read (G9); encrypted events stay encrypted.
 
-Rows in the customer's partition are part of the append. Others are written right after it, and once more when the
-request is repeated; what a crash left out, `eslab read-tables catch-up` writes (eslab/operations/rebuild.py).
+Rows in the customer's partition are part of the append. Other rows are written right after it, and again when the
+request is repeated; `eslab read-tables catch-up` writes the rows that a crash left out (operations/rebuild.py).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
+from uuid import UUID
 
-from eslab.aggregate import Aggregate, address
+from eslab.aggregate import Aggregate, address, type_name
+from eslab.errors import Forgotten, InvalidInput
 from eslab.event import Event
+from eslab.hydration import Hydration, Hydrator, cipher_of_types
 from eslab.layout import Layout, check_layout
-from eslab.store import Commit, ReadRow
+from eslab.payload.encryption import NO_CIPHER, KeyProvider, RowCipher
+from eslab.store import Commit, EventStore, ReadRow
 
 Keys = Callable[[str, str, Sequence[Event]], Iterable[tuple[str, ...]]]
 
 
 class Found(NamedTuple):
-    """What a query found of one aggregate: the state that its rows add up to."""
+    """One aggregate in the answer of a query: the state that its rows add up to."""
 
     customer_id: str
     key: str
@@ -37,11 +43,12 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True)
 class ReadTable:
-    """A layout, and where each commit of some aggregate types stands in it.
+    """A layout, and the key of each commit of some aggregate types in it.
 
-    `keys` maps a type to a function of the customer's id, the aggregate's key and the commit's events: the values of
-    the partition's and the clustering columns, once for each row. It has to follow from these alone (G4). In a
-    customer's partition it should follow from the first two, so that a request that was decided twice has one row.
+    `keys` maps a type to a function of the customer's id, the aggregate's key and the commit's events. It returns the
+    values of the partition's and the clustering columns, a tuple for each row. They must follow from these arguments
+    alone (G4). In a customer's partition they should follow from the first two, so that a request that was decided
+    twice has one row.
     """
 
     layout: Layout
@@ -53,9 +60,79 @@ class ReadTable:
     def rows(
         self, customer_id: str, aggregate_type: type[Aggregate], commit: Commit, events: Sequence[Event]
     ) -> list[ReadRow]:
-        """The rows of one commit, whose events are these; none for a type that isn't in this table."""
+        """The rows of one commit with these events; none for a type that isn't in this table."""
         if aggregate_type not in self.keys:
             return []
         _, key = address(aggregate_type, commit.aggregate_id)
-        keys = dict.fromkeys(self.keys[aggregate_type](customer_id, key, events))  # each once
-        return [ReadRow(self.layout, values, customer_id, commit) for values in keys]
+        keys = dict.fromkeys(self.keys[aggregate_type](customer_id, key, events))  # without repetitions
+        return [ReadRow(self.layout, self.layout.row_key(customer_id, values), commit) for values in keys]
+
+
+def rows_in(
+    tables: Iterable[ReadTable],
+    customer_id: str,
+    types: Mapping[str, type[Aggregate]],
+    commits: Iterable[Commit],
+    events: Mapping[str, Sequence[Event]],
+) -> list[ReadRow]:
+    """The rows of commits in all tables; types and events are by aggregate id."""
+    return [
+        row
+        for commit in commits
+        for table in tables
+        for row in table.rows(customer_id, types[commit.aggregate_id], commit, events[commit.aggregate_id])
+    ]
+
+
+def query(
+    store: EventStore, keys: KeyProvider | None, table: ReadTable, prefixes: Sequence[tuple[str, ...]]
+) -> list[Found]:
+    """Fold the rows under full keys or key prefixes; see `Repository.read`."""
+    types = {type_name(each): each for each in table.keys}
+    states = []
+    ciphers: dict[str, RowCipher | None] = {}
+    for (customer_id, id), commits in _commits_in(store, table, prefixes).items():
+        aggregate_type = _type_in(table, types, id)
+        if customer_id not in ciphers:
+            ciphers[customer_id] = _cipher(keys, customer_id, types.values())
+        cipher = ciphers[customer_id] if aggregate_type.encrypted else NO_CIPHER
+        if cipher is None:
+            continue
+        hydration = Hydration(aggregate_type())
+        hydrator = Hydrator(store, customer_id, {id: aggregate_type}, cipher)
+        hydration.apply(hydrator.decode_rows(id, list(commits.values())))
+        states.append(Found(customer_id, address(aggregate_type, id)[1], hydration.state))
+    return states
+
+
+def _commits_in(
+    store: EventStore, table: ReadTable, prefixes: Sequence[tuple[str, ...]]
+) -> dict[tuple[str, str], dict[UUID, Commit]]:
+    """The commits of each customer and aggregate, by event time, in the order of the table."""
+    logs: dict[tuple[str, str], dict[UUID, Commit]] = {}
+    with closing(store.read_rows(table.layout, prefixes)) as pages:
+        for row in chain.from_iterable(pages):
+            commits = logs.setdefault((row.customer_id, row.commit.aggregate_id), {})
+            known = commits.get(row.commit.event_time)
+            # Under two of the keys it is still one commit, and of two decisions the greater one.
+            if known is None or row.commit.payload > known.payload:
+                commits[row.commit.event_time] = row.commit
+    return logs
+
+
+def _type_in(table: ReadTable, types: Mapping[str, type[Aggregate]], id: str) -> type[Aggregate]:
+    name = id.partition(":")[0]
+    if name not in types:
+        raise InvalidInput(
+            f"Expected {', '.join(types)} in the read table {table.layout.name}, found {id!r}: the table's definition "
+            "no longer names that type. Rebuild the table, or name the type."
+        )
+    return types[name]
+
+
+def _cipher(keys: KeyProvider | None, customer_id: str, types: Iterable[type[Aggregate]]) -> RowCipher | None:
+    """The customer's cipher, or None if the customer was forgotten."""
+    try:
+        return cipher_of_types(keys, customer_id, types)
+    except Forgotten:
+        return None

@@ -1,7 +1,7 @@
-"""A request is who asks, once: a UUIDv7 made at the edge and kept through every retry.
+"""A request identifies one wish: a UUIDv7 made at the edge and reused on every retry.
 
-Its time is part of it, and so is the place of its commits in the log: `event_time` is the same id
-laid out as a timeuuid (version 1), so a retry writes to the same keys wherever and whenever it arrives (G1).
+Its time is part of the id, and so is the place of its commits in the log: `event_time` is the same id laid out as a
+timeuuid (version 1), so a retry writes to the same keys wherever and whenever it arrives (G1).
 
     UUIDv7    unix_ms (48 bits)  7  rand_a (12 bits)   10 rand_b (62 bits)
     timeuuid  ticks of 100 ns since 1582 (60 bits)     the same low eight bytes
@@ -43,12 +43,12 @@ class Request:
 
     @classmethod
     def new(cls, clock: Clock, random: Random) -> "Request":
-        """A new wish, at the clock's time; whoever retries it must keep this object or its id."""
+        """A request for a new wish, at the clock's time; a retry must reuse this object or its id."""
         return cls._of(to_ms(clock()), random.getrandbits(74))
 
     @classmethod
     def at(cls, time: datetime, key: str) -> "Request":
-        """The request of a business key: the same time and key give the same request, on every machine."""
+        """The request derived from a business key: same time and key, same request, on every machine."""
         if not key:
             raise InvalidInput("Expected a business key for Request.at, got an empty string.")
         digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=10).digest()
@@ -56,7 +56,7 @@ class Request:
 
     @classmethod
     def parse(cls, text: str) -> "Request":
-        """Read a request id that came from outside as text."""
+        """Parse a request id that arrived as text."""
         try:
             return cls(UUID(text))
         except (ValueError, TypeError, AttributeError):
@@ -64,7 +64,7 @@ class Request:
 
     @classmethod
     def from_event_time(cls, event_time: UUID) -> "Request":
-        """The request whose commits stand at `event_time`: the layout is reversible."""
+        """The request whose commits have this event time; the layout is reversible."""
         ms, rand_a = divmod(event_time.time - TICKS_AT_1970, TICKS_PER_MS)
         low = event_time.int & LOW_HALF
         if event_time.version != 1 or ms < 0 or rand_a > 0xFFF or low >> 62 != 0b10:
@@ -74,7 +74,8 @@ class Request:
     @classmethod
     def _of(cls, ms: int, random_bits: int) -> "Request":
         _check_ms(ms)
-        rand_a, rand_b = random_bits >> 62, random_bits & ((1 << 62) - 1)
+        rand_a = random_bits >> 62
+        rand_b = random_bits & ((1 << 62) - 1)
         return cls(UUID(int=ms << 80 | 0x7 << 76 | rand_a << 64 | 0b10 << 62 | rand_b))
 
     @property
@@ -84,7 +85,7 @@ class Request:
 
     @property
     def event_time(self) -> UUID:
-        """Where the request's commits stand in the log of every aggregate that it touches."""
+        """The place of the request's commits in the log of every aggregate that it touches."""
         ticks = (self.id.int >> 80) * TICKS_PER_MS + (self.id.int >> 64 & 0xFFF) + TICKS_AT_1970
         return _timeuuid(ticks, self.id.int & LOW_HALF)
 
@@ -102,15 +103,15 @@ def latest_at(time: datetime) -> UUID:
 
 
 def time_of(event_time: UUID) -> datetime:
-    """The moment of an event time or of a bound made by `latest_at`, to the millisecond."""
+    """The time of an event time or of a bound made by `latest_at`, to the millisecond."""
     return from_ms((event_time.time - TICKS_AT_1970) // TICKS_PER_MS)
 
 
 def sort_key(event_time: UUID) -> bytes:
     """Sixteen bytes whose plain byte order is Cassandra's order of timeuuids.
 
-    Cassandra compares the time first, then the low eight bytes as SIGNED bytes; flipping each sign bit
-    turns that into the order of memcmp. `from_sort_key` is the way back.
+    Cassandra compares the time first, then the low eight bytes as SIGNED bytes; flipping the sign bits turns that into
+    the order of memcmp. `from_sort_key` reverses it.
     """
     return (event_time.time << 64 | (event_time.int & LOW_HALF) ^ SIGN_BITS).to_bytes(16)
 
@@ -122,7 +123,9 @@ def from_sort_key(key: bytes) -> UUID:
 
 
 def _timeuuid(ticks: int, low: int) -> UUID:
-    time_low, time_mid, time_high = ticks & 0xFFFFFFFF, ticks >> 32 & 0xFFFF, ticks >> 48
+    time_low = ticks & 0xFFFFFFFF
+    time_mid = ticks >> 32 & 0xFFFF
+    time_high = ticks >> 48
     return UUID(int=time_low << 96 | time_mid << 80 | (0x1000 | time_high) << 64 | low)
 
 

@@ -1,10 +1,10 @@
-"""The aggregate service is the public API: a wish in, an answer out.
+"""The aggregate service is the public API: a command in, an answer out.
 
     bakery = AggregateService(store, Frosting, handle, clock)
     bakery.send("ann", "frosting:1", MakeColor("purple"), request)
 
-The handler is pure: it gets the state, the command and the request, and returns the events that fulfil
-the wish, or raises `Rejected`.
+The handler is pure: it gets the state, the command and the request, and returns the events that fulfil the command, or
+raises `Rejected`.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ Handler = Callable[[State, Any, Request], Sequence[Event]]
 
 @dataclass(frozen=True)
 class Accepted(Generic[State]):
-    """The wish is fulfilled: what it took, and the state that the next hydration will show."""
+    """The command is fulfilled: its events, and the state that the next hydration will show."""
 
     request: Request
     events: Sequence[Event]  # empty when nothing was needed
@@ -45,7 +45,7 @@ class Accepted(Generic[State]):
 
 
 class AggregateService(Generic[State]):
-    """Decides wishes over aggregates of one type; safe to share between threads, since it keeps no state."""
+    """Decides commands for aggregates of one type; safe to share between threads, since it has no state."""
 
     def __init__(
         self,
@@ -57,16 +57,17 @@ class AggregateService(Generic[State]):
         keys: KeyProvider | None = None,
     ) -> None:
         self.repository = Repository(store, clock, bounds, keys)
-        self.aggregate_type, self.handle = aggregate_type, handle
+        self.aggregate_type = aggregate_type
+        self.handle = handle
 
     def send(
         self, customer_id: str, aggregate_id: str, command: Command, request: Request
     ) -> Accepted[State] | Rejected:
-        """Decide a wish once; a repeat of the same request gets the recorded answer (G3).
+        """Decide a command once; a repeat of the same request gets the recorded answer (G3).
 
-        Costs two waits to hydrate and one append. A rejection writes nothing (G7), and neither does a wish
-        that needs no event. Raises `OutOfTime`, `RequestConflict`, `Forgotten`, `OutcomeUnknown` and
-        `StoreError`; after the last two, send the same request again.
+        Costs two waits to hydrate and one append. A rejection writes nothing (G7), nor does a command that needs no
+        event. Raises `OutOfTime`, `RequestConflict`, `Forgotten`, `OutcomeUnknown` and `StoreError`; after the last
+        two, send the same request again.
         """
         work = self.repository.begin(customer_id, request, command)
         (state,) = work.load(address(self.aggregate_type, aggregate_id))

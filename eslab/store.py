@@ -1,36 +1,37 @@
-"""What the core asks of a store, and the rows that they exchange.
+"""The event store as the core sees it: the protocol that every store keeps, and the rows that they exchange.
 
 A store keeps three tables, all partitioned by customer (docs/architecture.md): `events`, one row per commit;
-`snapshots`; and `aggregates`, the directory. A new store is one class with these methods and a URL scheme;
-it passes tests/stores/test_contract.py unchanged.
+`snapshots`; and `aggregates`, the directory. Beside them it keeps read tables: each holds commits a second time, under
+the key that one query needs (eslab/read_table.py).
 
-Beside them stand read tables: each holds commits once more, under the key that one query needs (eslab/read_table.py).
+A new store is one class with these methods and a URL scheme; it passes tests/stores/test_contract.py and
+tests/stores/test_read_tables.py unchanged.
 
 Orders are Cassandra's: aggregate ids by their UTF-8 bytes, event times as `eslab.request.sort_key` says.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from enum import Enum
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from eslab.aggregate import check_id
-from eslab.errors import InvalidInput, StoreUnavailable, Unreadable
-from eslab.layout import Layout
+from eslab.errors import InvalidInput, StoreClosed, StoreUnavailable, Unreadable
+from eslab.layout import OF_A_COMMIT, Layout
 from eslab.request import sort_key, time_of
 
 
 class Consistency(Enum):
-    """How far a read or write reaches before it counts as done; a store on one machine treats all alike."""
+    """How many replicas must answer before a read or write is done; a store on one machine treats all levels alike."""
 
-    LOCAL = "a majority of this region's replicas"
+    LOCAL = "a majority of the replicas in this region"
     QUORUM = "a majority of all replicas"
-    EVERYWHERE = "a majority of the replicas of every region"
+    EVERYWHERE = "a majority of the replicas in every region"
 
 
 class Commit(NamedTuple):
-    """What one request did to one aggregate: one row. Type and version are for people, the payload counts."""
+    """One row: what one request did to one aggregate. The payload is the authority; type and version are for people."""
 
     aggregate_id: str
     event_time: UUID
@@ -50,36 +51,42 @@ class StoredSnapshot(NamedTuple):
 class Head(NamedTuple):
     """What a store knows of one aggregate before its commits are read."""
 
-    first: UUID | None  # when it began; None if it has no commit
+    first: UUID | None  # the event time of its first commit; None if it has none
     floor: UUID | None  # history at or below may be gone
-    snapshots: Sequence[StoredSnapshot]  # newest first, then the greater fold
-    recorded: Commit | None  # what the request asked about left here
+    snapshots: Sequence[StoredSnapshot]  # newest first, then by greater fold
+    recorded: Commit | None  # the commit of the request that was asked about
 
 
 class ReadRow(NamedTuple):
-    """One row of a read table: a commit, under the values of the partition's and the clustering columns."""
+    """One row of a read table: a commit, and the values of the layout's key before aggregate id and event time."""
 
     layout: Layout
     key: tuple[str, ...]
-    customer_id: str
     commit: Commit
-
-    @property
-    def place(self) -> tuple[str, ...]:
-        """The values of the key before aggregate and event time."""
-        return self.key if self.layout.with_customer else (*self.key, self.customer_id)
 
     @classmethod
     def of(cls, layout: Layout, values: Sequence[Any]) -> "ReadRow":
-        """The row that holds these values in the columns of the layout."""
-        key, commit = tuple(values[:-5]), Commit(*values[-5:])
-        return cls(layout, key, key[0], commit) if layout.with_customer else cls(layout, key[:-1], key[-1], commit)
+        """The row with these values in the columns of the layout."""
+        length = len(OF_A_COMMIT)
+        return cls(layout, tuple(values[:-length]), Commit(*values[-length:]))
+
+    @property
+    def customer_id(self) -> str:
+        """The customer of the commit, first or last in every key."""
+        return self.key[0] if self.layout.with_customer else self.key[-1]
+
+    @property
+    def partition(self) -> tuple[str, ...]:
+        """The values of the key that choose the partition."""
+        return self.key[: len(self.layout.partition)]
 
 
 class EventStore(Protocol):
-    """Holds commits, snapshots and the directory; safe to share between threads. A store inherits from this.
+    """Holds commits, snapshots, the directory and read tables; safe to share between threads.
 
-    Every method raises a `StoreError` if the store can't do it, and then has changed nothing.
+    A store inherits from this. A method that fails raises a `StoreError` and has changed nothing, or, where nobody can
+    know, `OutcomeUnknown`. All writes are idempotent. "One wait" means that all statements are sent before the first
+    answer is waited for.
     """
 
     def append(
@@ -89,10 +96,13 @@ class EventStore(Protocol):
         consistency: Consistency = Consistency.LOCAL,
         read_rows: Sequence[ReadRow] = (),
     ) -> None:
-        """Write all commits, their directory entries and these rows of the customer, or none: one atomic write.
+        """Write commits, their directory entries and read rows of one customer atomically: all of them or none.
 
-        A commit whose key exists already is kept if its payload is the greater one in bytes, so appending
-        the same again changes nothing and rows may arrive in any order (G1). The same holds for a read row.
+        Of two commits with one key, the one with the greater payload in bytes stays, and so for read rows. So appending
+        the same again changes nothing, and commits may arrive in any order (G1).
+
+        One wait, one batch. Raises `InvalidInput` for an id that no store can keep and for a read row outside the
+        customer's partition.
         """
         ...
 
@@ -103,13 +113,20 @@ class EventStore(Protocol):
         event_time: UUID | None = None,
         consistency: Consistency = Consistency.LOCAL,
     ) -> dict[str, Head]:
-        """Directory entry, snapshots and the commit at `event_time` of each aggregate: one wait."""
+        """Read directory entry, snapshots and the commit at `event_time` of several aggregates.
+
+        One wait, and on Cassandra three statements, however many aggregates are asked for. An aggregate that does not
+        exist has a head of empty fields.
+        """
         ...
 
     def heads_of_type(
         self, customer_id: str, prefix: str, consistency: Consistency = Consistency.LOCAL
     ) -> dict[str, Head]:
-        """The heads of the customer's aggregates whose ids start with `prefix`, in order: one wait."""
+        """Read the heads of all aggregates of the customer whose ids start with `prefix`, in the order of their ids.
+
+        One wait. Lists aggregates with a commit or a floor; no head has `recorded`.
+        """
         ...
 
     def read_many(
@@ -119,9 +136,10 @@ class EventStore(Protocol):
         up_to: UUID | None = None,
         consistency: Consistency = Consistency.LOCAL,
     ) -> Generator[tuple[str, Sequence[bytes]], None, None]:
-        """Payloads of each aggregate in order, `after` exclusive, `up_to` inclusive, a page at a time.
+        """Read the payloads of several aggregates, later than `after` and up to and including `up_to`, page by page.
 
-        One wait for all first pages; memory holds a page or two. Pages of different aggregates may mix.
+        The pages of one aggregate come in order; pages of different aggregates may mix. One wait for all first pages;
+        a further page is fetched while the one before it is used, so memory holds a page or two.
         """
         ...
 
@@ -132,129 +150,176 @@ class EventStore(Protocol):
         up_to: UUID | None = None,
         consistency: Consistency = Consistency.LOCAL,
     ) -> Generator[tuple[str, Sequence[Commit]], None, None]:
-        """The same commits with their keys, in as many waits: slower, for what is encrypted with its key (docs)."""
+        """Read the same commits with all their columns, in as many waits as `read_many`.
+
+        Slower, and needed only where the payload is bound to its key: encrypted commits (docs/encryption.md).
+        """
         ...
 
     def rows(
         self, customer_id: str, aggregate_id: str, after: UUID | None = None, up_to: UUID | None = None
     ) -> Generator[Commit, None, None]:
-        """The commits of one aggregate with their keys: for people, and for naming a broken row."""
+        """Read the commits of one aggregate in order: for people, and to name a broken row."""
         with closing(self.rows_many(customer_id, {aggregate_id: after}, up_to)) as pages:
             for _, page in pages:
                 yield from page
 
     def save_snapshot(self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> None:
-        """Write one snapshot, replacing the one of the same `up_to` and `fold`."""
+        """Write one snapshot; it replaces the one with the same `up_to` and `fold`."""
         ...
 
     def delete_snapshot(self, customer_id: str, aggregate_id: str, up_to: UUID, fold: int) -> None:
-        """Delete one snapshot that newer ones have made needless."""
+        """Delete one snapshot, if it exists."""
         ...
 
     def delete_snapshots(
         self, customer_id: str, aggregate_id: str, since: UUID, consistency: Consistency = Consistency.LOCAL
     ) -> None:
-        """Delete every snapshot whose `up_to` is `since` or later, of every fold."""
+        """Delete every snapshot of the aggregate whose `up_to` is `since` or later, of every fold."""
         ...
 
     def raise_floor(self, customer_id: str, aggregate_id: str, floor: UUID) -> None:
-        """Move the floor up; a lower one than what stands there changes nothing."""
+        """Raise the floor; a floor that is higher already stays."""
         ...
 
     def delete_events(self, customer_id: str, aggregate_id: str, up_to: UUID) -> None:
-        """Delete commits up to and including `up_to`; the floor must stand there already (G6)."""
+        """Delete commits up to and including `up_to`; the floor must have been raised that far before (G6).
+
+        Raises `InvalidInput` if it has not.
+        """
         ...
 
     def make_read_tables(self, layouts: Sequence[Layout]) -> None:
-        """Get ready to use these read tables; the store makes those that are missing, where it may.
+        """Check that these read tables exist, and make the missing ones where the store may. Idempotent.
 
-        Raises `StoreUnavailable` if one is missing and the store may not make it, `StoreError` if it has other columns.
+        Raises `StoreUnavailable` for a missing table that the store may not make, `StoreError` for other columns.
         """
         ...
 
     def put_read_rows(self, rows: Sequence[ReadRow], consistency: Consistency = Consistency.LOCAL) -> None:
-        """Write rows of any partitions; those of one partition of one table at once. Again changes nothing (G1)."""
+        """Write rows of any partitions, those of one partition of one table in one batch. Idempotent (G1).
+
+        Not atomic across partitions: if it fails, some batches may have been written. Write the same rows again.
+        """
         ...
 
     def read_rows(
         self, layout: Layout, keys: Sequence[tuple[str, ...]], consistency: Consistency = Consistency.LOCAL
     ) -> Generator[Sequence[ReadRow], None, None]:
-        """The rows whose keys begin with one of `keys`, each a whole partition or less; a page at a time, in order.
+        """Read the rows under full keys or key prefixes, each at least a whole partition's key, page by page.
 
-        One wait for all first pages.
+        Rows come key by key as they are asked for, and under one key in the order of the table. One wait for the first
+        pages of all keys. Raises `InvalidInput` for a key that is too short or too long.
         """
         ...
 
     def empty_read_table(self, layout: Layout) -> None:
-        """Delete all of its rows, so that it can be built anew."""
+        """Delete all rows of a read table, so that it can be rebuilt; rows written afterwards are kept, however old."""
         ...
 
     def customers(self, after: str = "", consistency: Consistency = Consistency.LOCAL) -> Generator[str, None, None]:
-        """All customers who have an aggregate, in an order that stays the same; those behind `after`."""
+        """List all customers who have an aggregate, in a stable order, starting after `after`."""
         ...
 
     def checkpoint(self, name: str) -> str:
-        """How far a long piece of work has come, as `set_checkpoint` last kept it; empty if never."""
+        """Read the checkpoint of a long operation, as `set_checkpoint` last kept it; empty if there is none."""
         ...
 
     def set_checkpoint(self, name: str, text: str) -> None:
-        """Keep how far a long piece of work has come."""
+        """Keep the checkpoint of a long operation, so that it can resume."""
         ...
 
     def close(self) -> None:
-        """Let go of everything; closing twice is fine, using it afterwards raises `StoreClosed`."""
+        """Release all connections; closing twice is fine, and any other call afterwards raises `StoreClosed`."""
         ...
 
 
 def check_append(customer_id: str, commits: Sequence[Commit], read_rows: Sequence[ReadRow] = ()) -> None:
-    """Refuse an append with an id that no store can keep, or a row of another partition, before anything is written."""
-    check_id("customer id", customer_id)
-    for commit in commits:
-        check_id("aggregate id", commit.aggregate_id)
-    check_read_rows(read_rows)
+    """Refuse an append with an id that no store can keep, or with a read row outside the customer's partition."""
+    _check_ids(
+        [
+            ("customer id", customer_id),
+            *(("aggregate id", commit.aggregate_id) for commit in commits),
+            *_ids_in_keys(read_rows),
+        ]
+    )
     for row in read_rows:
-        if not row.layout.with_customer or row.place[0] != customer_id:
+        # A row in another partition would not be part of the one mutation, which alone is atomic.
+        if not row.layout.with_customer or row.customer_id != customer_id:
             raise InvalidInput(
                 f"Expected read rows in the partition of customer {customer_id!r}, got one of {row.layout.name} at "
-                f"{row.key}; write it with put_read_rows after the append."
+                f"{row.key}; write it with put_read_rows after the append.",
+                customer_id=customer_id,
+                aggregate_id=row.commit.aggregate_id,
+                event_time=row.commit.event_time,
             )
 
 
 def check_read_rows(rows: Sequence[ReadRow]) -> None:
-    """Refuse rows with a key that no store can keep, or that doesn't fit its layout."""
-    for row in rows:
-        expected = len(row.layout.partition) + len(row.layout.clustering)
-        if len(row.key) != expected:
-            raise InvalidInput(f"Expected {expected} values for a key of {row.layout}, got {row.key}.")
-        for value in (*row.place, row.commit.aggregate_id):
-            check_id(f"key of {row.layout.name}", value)
+    """Refuse rows whose key doesn't fit their layout, or holds an id that no store can keep."""
+    _check_ids(_ids_in_keys(rows))
 
 
 def no_read_table(layout: Layout, store: object) -> StoreUnavailable:
-    """The error of who uses a read table that isn't there."""
+    """The error raised when a read table does not exist."""
     return StoreUnavailable(
         f"{store} has no read table {layout.name}. A repository or service that is given the read table makes it in a "
         "file or a lab's keyspace; in another keyspace run: eslab schema apply"
     )
 
 
-def check_floor(floor: UUID | None, up_to: UUID, place: str) -> None:
+def closed(store: object) -> StoreClosed:
+    """The error raised when a store is used after `close`."""
+    return StoreClosed(f"The store is closed: {store}. Open it again.")
+
+
+def check_floor(floor: UUID | None, up_to: UUID, customer_id: str, aggregate_id: str) -> None:
     """Refuse to delete events above the floor: a reader that saw no floor would miss them silently (G6)."""
     if floor is None or sort_key(floor) < sort_key(up_to):
         raise InvalidInput(
-            f"Expected the floor of {place} at {up_to} or above before its events are deleted, "
-            f"found {floor}; raise the floor first."
+            f"Expected the floor of {place(customer_id, aggregate_id)} at {up_to} or above before its events are "
+            f"deleted, found {floor}; raise the floor first.",
+            customer_id=customer_id,
+            aggregate_id=aggregate_id,
+            event_time=up_to,
         )
 
 
 def place(customer_id: str, aggregate_id: str) -> str:
-    """Where something stands, for messages."""
+    """A customer and an aggregate, as messages name them."""
     return f"customer {customer_id!r}, aggregate {aggregate_id!r}"
 
 
 def unreadable(customer_id: str, commit: Commit, error: Unreadable) -> Unreadable:
-    """`error` with the row it stands in (G8)."""
+    """The same error, with the row in which the bytes are (G8)."""
     return Unreadable(
         f"Unreadable commit: {place(customer_id, commit.aggregate_id)}, event time {commit.event_time} "
-        f"({time_of(commit.event_time).isoformat()}), type {commit.event_type}, version {commit.version}: {error}."
+        f"({time_of(commit.event_time).isoformat()}), type {commit.event_type}, version {commit.version}: {error}.",
+        customer_id=customer_id,
+        aggregate_id=commit.aggregate_id,
+        event_time=commit.event_time,
     )
+
+
+def _check_ids(ids: Iterable[tuple[str, str]]) -> None:
+    """Check each distinct id once: the rows of one append repeat their customer and their few aggregates many times."""
+    checked: set[str] = set()
+    for kind, id in ids:
+        # Only text gets into the set, so whatever is not text reaches check_id and is refused there.
+        if not (isinstance(id, str) and id in checked):
+            checked.add(check_id(kind, id))
+
+
+def _ids_in_keys(rows: Iterable[ReadRow]) -> Iterator[tuple[str, str]]:
+    """The ids in the keys of read rows, each with its kind for a message."""
+    for row in rows:
+        columns = row.layout.key[:-2]
+        if len(row.key) != len(columns):
+            raise InvalidInput(
+                f"Expected a key of {row.layout.name} with values for {', '.join(columns)}, got {row.key}.",
+                aggregate_id=row.commit.aggregate_id,
+                event_time=row.commit.event_time,
+            )
+        kind = f"key of {row.layout.name}"
+        for value in (*row.key, row.commit.aggregate_id):
+            yield kind, value

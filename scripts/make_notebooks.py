@@ -1,4 +1,4 @@
-"""Make the learners' notebooks from notebooks/solutions/, which are their source: solutions become stubs.
+"""Make the learners' notebooks from their source, notebooks/solutions/: replace every solution by a stub.
 
 python scripts/make_notebooks.py
 """
@@ -13,7 +13,7 @@ NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
 
 def written(solution: Path) -> str:
-    """The text of the learner's notebook that belongs to a solution."""
+    """The text of the learner's notebook made from a solution."""
     return nbformat.writes(learner_copy(nbformat.read(solution, as_version=4)), indent=1) + "\n"
 
 

@@ -1,7 +1,8 @@
-"""Compute the reflectances of eslab/domains/pigment.py, in thousandths: run it, and paste them into `PIGMENTS`.
+"""Compute the reflectances of eslab/domains/pigment.py, in thousandths; run it and paste them into `PIGMENTS`.
 
-Of all curves that have a pigment's sRGB in daylight, the smoothest one inside 0..1 is taken: R = (1 + tanh z) / 2,
-and the squared steps of z are least (the third method in Burns, Color Res. Appl. 2020), by Newton's method.
+Of all reflectance curves that look like a pigment's sRGB colour in daylight, it takes the smoothest one within 0..1:
+R = (1 + tanh z) / 2 with the least sum of squared steps of z (the third method in Burns, Color Res. Appl. 2020), found
+by Newton's method.
 """
 
 import numpy as np
@@ -10,14 +11,17 @@ from eslab.domains.pigment import EYES, PIGMENTS, Colour, linear_rgb
 
 
 def smoothest(colour: Colour) -> list[float]:
-    """The smoothest reflectance with this colour, in each band, to three decimals."""
-    eyes, wanted = np.array(EYES), np.array(linear_rgb(colour))
+    """The smoothest reflectance curve with this colour: one value a band, to three decimals."""
+    eyes = np.array(EYES)
+    wanted = np.array(linear_rgb(colour))
     bands = eyes.shape[1]
     steps = np.diff(np.eye(bands), axis=0)
     rough = 2 * steps.T @ steps
-    z, price = np.zeros(bands), np.zeros(3)  # price: the Lagrange multipliers of the three channels
+    z = np.zeros(bands)
+    price = np.zeros(3)  # the Lagrange multipliers of the three channels
     for _ in range(100):
-        curve, slope = (1 + np.tanh(z)) / 2, (1 - np.tanh(z) ** 2) / 2
+        curve = (1 + np.tanh(z)) / 2
+        slope = (1 - np.tanh(z) ** 2) / 2
         pull = slope * (eyes.T @ price)
         gap = np.concatenate([rough @ z + pull, eyes @ curve - wanted])
         if np.abs(gap).max() < 1e-10:
@@ -26,8 +30,9 @@ def smoothest(colour: Colour) -> list[float]:
         edge = slope[:, None] * eyes.T
         move = np.linalg.solve(np.block([[bend, edge], [edge.T, np.zeros((3, 3))]]), -gap)
         move *= min(1.0, 2 / np.abs(move).max())  # a full step can leap far past the flat ends of tanh
-        z, price = z + move[:bands], price + move[bands:]
-    raise ArithmeticError(f"Expected Newton's method to settle on a curve for {colour} in 100 steps, found it did not.")
+        z = z + move[:bands]
+        price = price + move[bands:]
+    raise ArithmeticError(f"Newton's method did not converge to a curve for {colour} in 100 steps.")
 
 
 if __name__ == "__main__":

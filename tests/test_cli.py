@@ -1,4 +1,4 @@
-"""The command starts quickly, says what is wrong in words, and shows no traceback unless asked."""
+"""The command line starts quickly, explains errors in words, and shows a traceback only on request."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ def eslab(*args: str):
 
 
 def modules_after(statement: str) -> set[str]:
-    """What is imported once a fresh interpreter has run this."""
+    """The modules that a fresh interpreter has imported after this statement."""
     code = f"import sys; {statement}; print(*sys.modules)"
     return set(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout.split())
 
@@ -29,9 +29,34 @@ def test_import_eslab_stays_small():
 
 
 def test_the_command_line_starts_without_the_lab():
-    """Its parts are imported when they are called."""
+    """Commands are imported when they are called."""
     heavy = {"pandas", "altair", "papermill", "nbconvert", "cassandra", "eslab.lab", "eslab.bench", "eslab.cluster"}
     assert modules_after("import eslab.cli") & heavy == set()
+
+
+def test_the_help_starts_without_any_room():
+    """It imports none of the commands that it lists."""
+    statement = "from eslab.cli import app; app(['--help'], standalone_mode=False)"
+    listed = subprocess.run([sys.executable, "-c", statement], capture_output=True, check=True, text=True).stdout
+    assert all(f" {name} " in listed for name in cli.COMMANDS)
+    code = f"import contextlib, io\nwith contextlib.redirect_stdout(io.StringIO()): {statement}\nimport sys"
+    rooms = {"eslab.bench", "eslab.cluster", "eslab.lab", "eslab.operations", "eslab.domains"}
+    assert modules_after(f"exec({code!r})") & rooms == set()
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_of_the_table_is_there(name):
+    """Each one's module loads, and shows its own help."""
+    done = eslab(name, "--help")
+    assert done.exit_code == 0, done.output
+    assert f"{name} [OPTIONS]" in done.output
+
+
+def test_a_mistyped_command_gets_a_suggestion():
+    """Exit code 2, as for any wrong usage."""
+    done = eslab("instpect")
+    assert done.exit_code == 2
+    assert "No such command 'instpect'. Did you mean 'inspect'?" in done.stderr
 
 
 def test_version():
@@ -39,11 +64,12 @@ def test_version():
     assert eslab("--version").output == f"eslab {version('eslab')}\n"
 
 
-def test_parts_are_listed():
-    """With what they are for, installed or not."""
+def test_commands_are_listed_with_their_purpose():
+    """Each with the line of the table, installed or not."""
     output = eslab("--help").output
-    for name in ("run", "bench", "cluster"):
+    for name, entry in cli.COMMANDS.items():
         assert f" {name} " in output
+        assert entry.help in output
 
 
 def test_an_error_is_a_message():
@@ -60,24 +86,31 @@ def test_a_traceback_is_shown_when_asked_for():
     assert done.stderr.endswith("Check the path.\n")
 
 
+def test_a_reader_that_stops_early_is_no_bug():
+    """As in `eslab schema show | head -1`: the command ends without a word."""
+    command = f"'{sys.executable}' -m eslab schema show | true"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, check=False, text=True)
+    assert done.stderr == ""
+
+
 def test_parameters_need_a_value():
-    """Said before anything is looked at."""
+    """Checked before any notebook is read."""
     assert "Expected -p NAME=VALUE, such as -p rounds=3, got 'rounds'." in eslab("run", "-p", "rounds").stderr
 
 
 def test_wrong_usage_is_left_to_typer():
-    """It knows best how to show it; exit code 2."""
+    """Typer shows it best; exit code 2."""
     assert eslab("run", "--sede", "3").exit_code == 2
 
 
 @pytest.fixture
 def part(monkeypatch):
     """Let `cluster` be the module of this name."""
-    return lambda module: monkeypatch.setitem(cli.PARTS, "cluster", cli.PARTS["cluster"]._replace(module=module))
+    return lambda module: monkeypatch.setitem(cli.COMMANDS, "cluster", cli.COMMANDS["cluster"]._replace(module=module))
 
 
 def test_a_missing_extra_is_named_with_its_cure(part):
-    """Whatever comes behind the command."""
+    """With any arguments after the command."""
     part("a_driver_that_is_not_here")
     done = eslab("cluster", "start", "--nodes", "3")
     assert done.exit_code == 1
@@ -88,9 +121,10 @@ def test_a_missing_extra_is_named_with_its_cure(part):
 
 
 def test_help_works_without_extras(part):
-    """A part that can't be imported is listed all the same."""
+    """A command that can't be imported is listed all the same; its own help says what to install."""
     part("a_driver_that_is_not_here")
     assert " cluster " in eslab("--help").output
+    assert "pip install 'eslab[cassandra]'" in eslab("cluster", "--help").stderr
 
 
 @pytest.mark.parametrize(
@@ -101,12 +135,12 @@ def test_help_works_without_extras(part):
     ],
 )
 def test_our_errors_are_told_apart_from_bugs(error, message):
-    """A bug says that it is one, and how to learn more."""
+    """A bug is called a bug, with the way to see where it is."""
     assert cli._message(error, "run") == message
 
 
 def test_a_failing_notebook_fails_the_command(tmp_path):
-    """After reports and table; told by notebook, cell, line and error."""
+    """After the reports and the table, it names notebook, cell, line and error."""
     nbformat = pytest.importorskip("nbformat")
     cells = [
         nbformat.v4.new_code_cell('store: str = ""\nseed: int = 7', metadata={"tags": ["parameters"]}),

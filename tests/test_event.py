@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from eslab import Command, Event, InvalidInput, Rejected, version
-from eslab.event import command_hash, is_tag, split_tag, tag_of
+from eslab.event import is_tag, split_tag, tag_of
+from eslab.payload.serializer import command_hash
 from tests.support.sample import Count, Counted
 
 

@@ -24,7 +24,7 @@ from eslab import (
     open_store,
 )
 from eslab.layout import Layout
-from eslab.read_table import ReadTable
+from eslab.read_table import ReadTable, rows_in
 from eslab.store import ReadRow
 from eslab.stores.keys import MemoryKeys
 from tests.support.sample import (
@@ -119,7 +119,9 @@ def test_G4_rows_in_any_order_add_up_to_what_hydration_gives(made: list[Any], ra
     for commit, events in arrivals:
         store.append("ann", [commit])
         store.put_read_rows(
-            repository.read_rows_of("ann", {commit.aggregate_id: Counter}, [commit], {commit.aggregate_id: events})
+            rows_in(
+                repository.read_tables, "ann", {commit.aggregate_id: Counter}, [commit], {commit.aggregate_id: events}
+            )
         )
     assert states(repository, ON_SHELF, ("ann",)) == repository.load_all("ann", Counter)
     assert states(repository, BY_DAY, *SHARDS) == repository.load_all("ann", Counter)
@@ -134,7 +136,7 @@ def test_G1_decided_twice_the_same_decision_wins_here_too(
     for each in order:
         events = {"counter:1": [Counted("a", each + 1)]}
         decided = commits(at(0), events)
-        rows = repository.read_rows_of("ann", {"counter:1": Counter}, decided, events)
+        rows = rows_in(repository.read_tables, "ann", {"counter:1": Counter}, decided, events)
         store.append("ann", decided, read_rows=[row for row in rows if row.layout is SHELF])
         store.put_read_rows([row for row in rows if row.layout is DAYS])
     won = repository.load("ann", Counter, "1")
@@ -149,7 +151,7 @@ def test_G1_decided_twice_under_two_keys_it_is_one_commit(store: EventStore, clo
         events = {"counter:1": [Counted(what)]}
         (decided,) = commits(at(0), events)
         store.append("ann", [decided])
-        store.put_read_rows(repository.read_rows_of("ann", {"counter:1": Counter}, [decided], events))
+        store.put_read_rows(rows_in(repository.read_tables, "ann", {"counter:1": Counter}, [decided], events))
         won = states(repository, BY_DAY, *SHARDS)
     assert won == {"1": repository.load("ann", Counter, "1")} == states(repository, BY_DAY, *reversed(SHARDS))
 
@@ -179,7 +181,7 @@ def test_G8_a_row_with_a_flipped_bit_is_named(store: EventStore, clock: ManualCl
     events = {"counter:1": [Counted("a")]}
     (whole,) = commits(at(0), events)
     broken = whole._replace(payload=whole.payload[:30] + bytes([whole.payload[30] ^ 1]) + whole.payload[31:])
-    rows = repository.read_rows_of("ann", {"counter:1": Counter}, [broken], events)
+    rows = rows_in(repository.read_tables, "ann", {"counter:1": Counter}, [broken], events)
     store.put_read_rows([row for row in rows if row.layout is table.layout])
     keys = SHARDS if table is BY_DAY else [("ann",)]
     with pytest.raises(Unreadable, match=rf"customer '.*ann', aggregate 'counter:1', event time {whole.event_time}"):

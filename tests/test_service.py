@@ -23,7 +23,7 @@ from eslab import (
     StoreUnavailable,
     TimeBounds,
 )
-from eslab.event import command_hash
+from eslab.payload.serializer import command_hash
 from eslab.store import Consistency
 from tests.support.sample import (
     DAY,

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import pytest
 
 from eslab import Aggregate, HistoryGone, Hydration, InvalidInput, SnapshotPolicy
-from eslab.payload.serializer import decode_snapshot, encode_snapshot
-from eslab.snapshot import newest_base, snapshot_of
+from eslab.payload.encryption import NO_CIPHER
+from eslab.payload.serializer import encode_envelope, snapshot_envelope
+from eslab.snapshot import Base, decode_base, newest_base, snapshot_of
 from eslab.store import Head, StoredSnapshot
 from tests.support.sample import Counted, Counter, at, snapshot
 
+PLACE = "customer 'ann', aggregate 'counter:1'"
 STATES = {minutes: Counter({"tea": minutes}) for minutes in range(1, 6)}
 
 
@@ -21,12 +23,15 @@ def head(*minutes: int, floor: int | None = None, more: Sequence[StoredSnapshot]
     return Head(at(0).event_time, at(floor).event_time if floor is not None else None, [*stored, *more], None)
 
 
-def base(head: Head, up_to: float | None = None) -> Hydration[Counter]:
-    return newest_base(Counter, head, at(up_to).event_time if up_to is not None else None, "the place")
+def base(head: Head, up_to: float | None = None) -> Base[Counter]:
+    """The base of Ann's counter."""
+    moment = at(up_to).event_time if up_to is not None else None
+    return newest_base("ann", "counter:1", Counter, head, moment, NO_CIPHER)
 
 
-def folded(minutes: int) -> Hydration[Counter]:
-    return Hydration(STATES[minutes], at(minutes).event_time, commits=minutes, tail=0)
+def folded(minutes: int) -> Base[Counter]:
+    """The base that the snapshot of this minute gives."""
+    return Base(STATES[minutes], at(minutes).event_time, minutes)
 
 
 def broken(minutes: int, fold: int = 1) -> StoredSnapshot:
@@ -40,7 +45,7 @@ def test_the_newest_snapshot_is_the_base() -> None:
 
 def test_without_a_snapshot_the_base_is_empty() -> None:
     """A full replay begins from the empty state."""
-    assert base(head()) == Hydration(Counter(), None, 0, 0)
+    assert base(head()) == Base(Counter(), None, 0)
 
 
 @pytest.mark.parametrize(("up_to", "expected"), [(5, 3), (3, 3), (2.5, 2), (2, 2)])
@@ -51,7 +56,7 @@ def test_a_base_does_not_lie_behind_the_moment_asked_for(up_to: float, expected:
 
 def test_a_moment_before_all_snapshots_is_replayed() -> None:
     """While the events exist."""
-    assert base(head(2, 3), up_to=1) == Hydration(Counter())
+    assert base(head(2, 3), up_to=1) == Base(Counter())
 
 
 def test_G6_a_base_may_stand_on_the_floor_but_not_below() -> None:
@@ -77,15 +82,15 @@ class Tally(Aggregate):
         """Only snapshots are looked at."""
 
 
-def tally(*snapshots: StoredSnapshot, floor: int | None = None) -> Hydration[Tally]:
+def tally(*snapshots: StoredSnapshot, floor: int | None = None) -> Base[Tally]:
     """The base that the third fold begins from."""
-    return newest_base(Tally, head(floor=floor, more=snapshots), None, "the place")
+    return newest_base("ann", "counter:1", Tally, head(floor=floor, more=snapshots), None, NO_CIPHER)
 
 
 def test_G9_an_old_fold_is_upcast_step_by_step() -> None:
     """Through all folds between; the snapshot's bytes stay what they were."""
     old = snapshot(at(2), STATES[2], 2)
-    assert tally(old) == Hydration(Tally({"tea": 2}, 1), at(2).event_time, commits=2, tail=0)
+    assert tally(old) == Base(Tally({"tea": 2}, 1), at(2).event_time, 2)
     assert tally(old, floor=2).state == Tally({"tea": 2}, 1)
 
 
@@ -93,19 +98,19 @@ def test_G6_a_fold_from_which_no_steps_lead_is_passed_over(caplog: pytest.LogCap
     """One of the future, one before the first step, one whose step fails; where history is gone, that is said."""
     future = snapshot(at(2), STATES[2], 2)._replace(fold=4)
     ancient = snapshot(at(2), STATES[2], 2)._replace(fold=0)
-    failing = StoredSnapshot(at(2).event_time, 1, encode_snapshot("counter", 2, Tally({"tea": 2})))
+    failing = StoredSnapshot(at(2).event_time, 1, encode_envelope(snapshot_envelope("counter", 2, Tally({"tea": 2}))))
     for unusable in future, ancient, failing:
-        assert tally(unusable) == Hydration(Tally())
+        assert tally(unusable) == Base(Tally())
         with pytest.raises(HistoryGone, match="folded by version 3; found"):
             tally(unusable, floor=1)
-    assert "the upcaster <lambda> failed with KeyError: 'counts'; mend it" in caplog.text
+    assert "the upcaster <lambda> failed with KeyError: 'counts'; fix it" in caplog.text
 
 
 def test_G6_another_fold_is_passed_over() -> None:
     """What another version of the code folded isn't this version's state."""
     other = StoredSnapshot(at(5).event_time, 2, snapshot(at(5), STATES[5]).payload)
     assert base(head(1, more=[other])) == folded(1)
-    assert base(head(more=[other])) == Hydration(Counter())
+    assert base(head(more=[other])) == Base(Counter())
 
 
 def test_G8_a_broken_snapshot_is_passed_over_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
@@ -113,7 +118,7 @@ def test_G8_a_broken_snapshot_is_passed_over_with_a_warning(caplog: pytest.LogCa
     with caplog.at_level(logging.WARNING):
         assert base(Head(None, None, [broken(5), *head(3).snapshots], None)) == folded(3)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert f"Passed over the snapshot {at(5).event_time} of the place: the checksum" in caplog.text
+    assert f"Skipped the snapshot {at(5).event_time} of {PLACE}: the checksum" in caplog.text
 
 
 def test_G6_history_gone_names_floor_and_snapshots_tried() -> None:
@@ -122,15 +127,15 @@ def test_G6_history_gone_names_floor_and_snapshots_tried() -> None:
     with pytest.raises(HistoryGone) as error:
         base(Head(at(0).event_time, at(3).event_time, tried, None))
     assert str(error.value) == (
-        f"Expected a snapshot of the place at or above its floor {at(3).event_time} (2026-01-05T09:03:00+00:00), "
+        f"Expected a snapshot of {PLACE} at or above its floor {at(3).event_time} (2026-01-05T09:03:00+00:00), "
         f"folded by version 1; found {at(5).event_time} of fold 1 (unreadable), {at(4).event_time} of fold 2, "
-        f"{at(1).event_time} of fold 1. Restore the archived events, or run the code whose snapshot stands."
+        f"{at(1).event_time} of fold 1. Restore the archived events, or run the code that wrote the snapshot."
     )
 
 
 def test_G6_history_gone_names_the_moment_asked_for() -> None:
     """A moment below the floor can't be shown, though the present can."""
-    asked = re.escape("of the place up to 2026-01-05T09:01:00+00:00 at or above its floor")
+    asked = re.escape(f"of {PLACE} up to 2026-01-05T09:01:00+00:00 at or above its floor")
     with pytest.raises(HistoryGone, match=f"{asked}.*found {at(3).event_time} of fold 1"):
         base(head(3, floor=2), up_to=1)
     with pytest.raises(HistoryGone, match="found no snapshot"):
@@ -140,15 +145,15 @@ def test_G6_history_gone_names_the_moment_asked_for() -> None:
 
 def test_a_snapshot_keeps_state_fold_and_number() -> None:
     """The row of a hydration, up to a moment."""
-    stored = snapshot_of(Hydration(STATES[2], None, commits=7), at(2).event_time)
+    stored = snapshot_of("counter:1", STATES[2], 7, at(2).event_time, NO_CIPHER)
     assert (stored.up_to, stored.fold) == (at(2).event_time, 1)
-    assert decode_snapshot(stored.payload, "counter", Counter) == (STATES[2], 7)
+    assert decode_base("counter:1", Counter, stored, NO_CIPHER) == Base(STATES[2], at(2).event_time, 7)
 
 
 def test_a_hydration_reads_as_a_sentence() -> None:
     """What it is and what it cost."""
     assert repr(Hydration(Counter(), None, 1200, 1200)).endswith("from an empty state and 1,200 commits")
-    assert repr(folded(3)).endswith("from a snapshot of 2026-01-05 09:03 and 0 commits")
+    assert repr(Hydration(STATES[3], at(3).event_time, 3)).endswith("from a snapshot of 2026-01-05 09:03 and 0 commits")
 
 
 @pytest.mark.parametrize("numbers", [(0, 1), (1, 0), (-1, 2)])

@@ -1,15 +1,15 @@
-"""What one append of a one-event commit costs, from the bare upsert upwards, at the same durability for all.
+"""The cost of appending a one-event commit, from the bare upsert upwards, at the same durability for all sides.
 
-    insert           on Cassandra: one bare insert of the commit's row, without the directory's
-    floor            the bare driver: the same two rows upserted in one transaction or batch
-    store            `EventStore.append` of the same commit, sealed before
-    append           `Wish.append`: seal one event of an aggregate at hand, then store it
-    wish             `AggregateService.send`: look-up, hydration, decision, append
-    peer:NAME        a peer stores one event of an aggregate at hand, to compare with append
-    peer-wish:NAME   a peer loads the aggregate, decides and stores, to compare with wish
+    insert             on Cassandra: one bare insert of the commit's row, without the directory row
+    baseline           the bare driver: the same two rows upserted in one transaction or batch
+    store              `EventStore.append` of the same commit, encoded before
+    append             `UnitOfWork.append`: encode one event of an aggregate at hand, then store it
+    command            `AggregateService.send`: look-up, hydration, decision, append
+    peer:NAME          a peer stores one event of an aggregate at hand: compare with append
+    peer-command:NAME  a peer loads the aggregate, decides and stores: compare with command
 
-Events are spread over 100 aggregates, so that none grows long. With a list of commits in each append only floor and
-store are measured: a wish is one commit in each aggregate that it touches.
+Events are spread over 100 aggregates, so that none grows long. If an append has several commits, only baseline and
+store are measured: a command leaves one commit in each aggregate that it touches.
 """
 
 import gc
@@ -22,16 +22,17 @@ from uuid import uuid4
 
 from eslab import AggregateService, EventStore, ManualClock, Repository
 from eslab.aggregate import aggregate_id
-from eslab.bench.baselines import Floor, Step, Target, check_settings, durabilities, target
+from eslab.bench.baselines import BareInserts, Baseline, Step, baseline_settings, check_settings
 from eslab.bench.measure import Report, Row, single_row, versions_of
 from eslab.bench.peers import Peer, open_peer
 from eslab.bench.sample import BEGAN, CUSTOMER, AddColor, ColorAdded, Frosting, color, commit, handle, request
+from eslab.bench.targets import Target, durabilities, target
 from eslab.errors import EslabError, InvalidInput
 from eslab.store import Commit
 
 APPENDS = 2000
-ROUND = 50  # appends of one measure, all made ready first, before the next one's turn
-SPREAD = 100  # aggregates; more than a round has appends, so none of a round waits for another
+ROUND = 50  # appends of one measure, all prepared first, before the next measure's turn
+SPREAD = 100  # aggregates; more than a round has appends, so that no append of a round waits for another
 NOTE = (
     "One writer, one event a commit, one disk, whose fsync decides wherever acknowledged is on disk: this can't show "
     "several writers, a network, replicas, or a disk that lies about fsync."
@@ -40,121 +41,125 @@ NOTE = (
 
 @dataclass(frozen=True)
 class Appender:
-    """One way to append: `prepare` makes ready what isn't timed and returns the step that is."""
+    """One way to append: `prepare` does what isn't timed and returns the step that is."""
 
     name: str
     prepare: Callable[[int], Step]
-    stored: Callable[[], int]  # how many events are there in the end
+    stored: Callable[[], int]  # counts the events that it has stored
 
 
 def measure_appends(store: str = "sqlite", appends: int = APPENDS, peers: Sequence[str] = (), batch: int = 1) -> Report:
-    """Measure appends of `batch` commits, each timed alone, at each durability that the store has.
+    """Measure appends of `batch` commits, each append timed alone, at each durability of the store.
 
-    Writes `appends` appends and one round more for each measure and durability, under new ids each time.
+    Writes `appends` appends and one more round for each measure and durability, under new ids in every run.
     Raises `EslabError` if an event is missing in the end, or a side runs at another durability.
     """
     if batch > 1 and peers:
-        raise InvalidInput(f"Expected no peer beside lists of {batch} commits, got {', '.join(peers)}: none has them.")
-    rows, versions = [], versions_of(*peers)
+        raise InvalidInput(f"Expected no peer beside appends of {batch} commits, got {', '.join(peers)}: none has any.")
+    rows = []
+    versions = versions_of(*peers)
     for durability in durabilities(store):
         with target(store, durability) as place:
-            rows += _measure_setting(place, durability, appends, peers, batch)
+            rows += _measure_durability(place, durability, appends, peers, batch)
             versions |= place.versions
     return Report(rows, NOTE, versions)
 
 
-def _measure_setting(place: Target, durability: str, appends: int, peers: Sequence[str], batch: int) -> list[Row]:
+def _measure_durability(place: Target, durability: str, appends: int, peers: Sequence[str], batch: int) -> list[Row]:
+    run = uuid4().hex  # new requests in every run: a second run on the same store must not find the first one's
     with ExitStack() as stack:
-        run, settings = uuid4().hex, {}
-        appenders = [*_own(stack.enter_context(closing(place.open())), run, batch)]
-        if floor := place.append_floor(durability):
-            stack.enter_context(closing(floor))
-            settings = floor.settings()
-            check_settings("floor", settings, {**settings, **place.expected(durability)})
-            appenders[:0] = _floor(floor, run, batch)
+        appenders = list(_own_appenders(stack.enter_context(closing(place.open())), run, batch))
+        settings = {}
+        if baseline := place.append_baseline(durability):
+            stack.enter_context(closing(baseline))
+            settings = baseline_settings(baseline, place.expected(durability))
+            appenders = [*_baseline_appenders(baseline, run, batch), *appenders]
         for name in peers:
             peer = stack.enter_context(closing(open_peer(name, place.scheme, place.folder, durability)))
             check_settings(name, peer.settings(), settings)
-            appenders += _peer(peer)
+            appenders += _peer_appenders(peer)
         timed = _time_in_turn(appenders, appends)
         for appender in appenders:
             _check_count(appender, (appends + ROUND) * batch)
     return [single_row(name, place.scheme, seconds, batch, **settings) for name, seconds in timed.items()]
 
 
-def _own(store: EventStore, run: str, batch: int) -> Iterator[Appender]:
+def _own_appenders(store: EventStore, run: str, batch: int) -> Iterator[Appender]:
     clock = ManualClock(BEGAN)
-    service, repository = AggregateService(store, Frosting, handle, clock), Repository(store, clock)
+    service = AggregateService(store, Frosting, handle, clock)
+    repository = Repository(store, clock)
 
     def bare(number: int) -> Step:
         return partial(store.append, CUSTOMER, _commits(f"store {run}", number, batch))
 
     def append(number: int) -> Step:
-        asked, key = request(number), f"append {run} {number % SPREAD}"
-        clock.now = asked.time
-        work = repository.begin(CUSTOMER, asked, AddColor(color(number)))
-        (frosting,) = work.load((Frosting, key))
+        made = request(number)
+        clock.now = made.time
+        work = repository.begin(CUSTOMER, made, AddColor(color(number)))
+        (frosting,) = work.load((Frosting, f"append {run} {number % SPREAD}"))
         work.add(frosting, ColorAdded(color(number)))
         return work.append
 
     def send(number: int) -> Step:
-        asked, id = request(number), f"frosting:wish {run} {number % SPREAD}"
-        clock.now = asked.time
-        return partial(service.send, CUSTOMER, id, AddColor(color(number)), asked)
+        made = request(number)
+        clock.now = made.time
+        id = f"frosting:command {run} {number % SPREAD}"
+        return partial(service.send, CUSTOMER, id, AddColor(color(number)), made)
 
     def stored(kind: str) -> int:
         keys = [f"{kind} {run} {number}" for number in range(SPREAD)]
         return sum(sum(repository.load(CUSTOMER, Frosting, key).colors.values()) for key in keys)
 
-    ways = {"store": bare, "append": append, "wish": send} if batch == 1 else {"store": bare}
+    ways = {"store": bare, "append": append, "command": send} if batch == 1 else {"store": bare}
     for name, prepare in ways.items():
         yield Appender(name, prepare, partial(stored, name))
 
 
-def _floor(floor: Floor, run: str, batch: int) -> Iterator[Appender]:
-    def stored(kind: str) -> int:
-        return sum(floor.read(aggregate_id((Frosting, f"{kind} {run} {number}"))) for number in range(SPREAD))
+def _baseline_appenders(baseline: Baseline, run: str, batch: int) -> Iterator[Appender]:
+    def insert(bare: BareInserts, number: int) -> Step:
+        return bare.prepare_insert(*_commits(f"insert {run}", number, 1))
 
-    insert: Callable[[Commit], Step] | None = getattr(floor, "prepare_insert", None)
-    if insert and batch == 1:
-        yield Appender(
-            "insert", lambda number: insert(*_commits(f"insert {run}", number, 1)), partial(stored, "insert")
-        )
-    yield Appender(
-        "floor", lambda number: floor.prepare(_commits(f"floor {run}", number, batch)), partial(stored, "floor")
-    )
+    def append(number: int) -> Step:
+        return baseline.prepare(_commits(f"baseline {run}", number, batch))
+
+    def stored(kind: str) -> int:
+        return sum(baseline.read(aggregate_id((Frosting, f"{kind} {run} {number}"))) for number in range(SPREAD))
+
+    if batch == 1 and isinstance(baseline, BareInserts):
+        yield Appender("insert", partial(insert, baseline), partial(stored, "insert"))
+    yield Appender("baseline", append, partial(stored, "baseline"))
 
 
 def _commits(key: str, number: int, batch: int) -> list[Commit]:
     """The commits of the `number`th append, all of one aggregate."""
-    numbers = range(number * batch, number * batch + batch)
-    return [commit(f"{key} {number % SPREAD}", each, request(each)) for each in numbers]
+    events = range(number * batch, number * batch + batch)
+    return [commit(f"{key} {number % SPREAD}", event, request(event)) for event in events]
 
 
-def _peer(peer: Peer) -> Iterator[Appender]:
+def _peer_appenders(peer: Peer) -> Iterator[Appender]:
     for number in range(SPREAD):
         peer.fill(f"append {number}", 0)
-        peer.fill(f"wish {number}", 0)
+        peer.fill(f"command {number}", 0)
 
     def append(number: int) -> Step:
         return partial(peer.save, peer.prepare(f"append {number % SPREAD}", number))
 
     def send(number: int) -> Step:
-        return partial(peer.send, f"wish {number % SPREAD}", number)
+        return partial(peer.send, f"command {number % SPREAD}", number)
 
     def stored(kind: str) -> int:
         return sum(sum(peer.load(f"{kind} {number}").values()) for number in range(SPREAD))
 
     yield Appender(f"peer:{peer.name}", append, partial(stored, "append"))
-    yield Appender(f"peer-wish:{peer.name}", send, partial(stored, "wish"))
+    yield Appender(f"peer-command:{peer.name}", send, partial(stored, "command"))
 
 
 def _time_in_turn(appenders: Sequence[Appender], appends: int) -> dict[str, list[float]]:
     """Seconds of each append of each appender, after one round that isn't counted."""
     seconds: dict[str, list[float]] = {appender.name: [] for appender in appenders}
     for start in range(0, appends + ROUND, ROUND):
+        numbers = range(start, min(start + ROUND, appends + ROUND))
         for appender in appenders:
-            numbers = range(start, min(start + ROUND, appends + ROUND))
             steps = [appender.prepare(number) for number in numbers]
             gc.collect()
             seconds[appender.name] += map(_time, steps)
@@ -168,5 +173,6 @@ def _time(step: Step) -> float:
 
 
 def _check_count(appender: Appender, expected: int) -> None:
-    if (found := appender.stored()) != expected:
-        raise EslabError(f"Expected {expected:,} events from {appender.name} in its store, found {found:,}.")
+    stored = appender.stored()
+    if stored != expected:
+        raise EslabError(f"Expected {expected:,} events from {appender.name} in its store, got {stored:,}.")

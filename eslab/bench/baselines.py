@@ -1,35 +1,41 @@
-"""Where a benchmark happens, and the floor under it: the same rows through the bare driver, without eslab.
+"""Baselines: the same rows through the bare driver, without eslab. A figure of eslab's is compared with its baseline.
 
-A store is a scheme (`sqlite`, `memory`, `cassandra`: a fresh one that goes afterwards) or a URL. The benchmarks write
-as customer "bench", always the same rows. A floor's own files and a peer's stand on the same disk as the store;
-Cassandra's floor is in floor_cassandra.
+The protocols, and the baseline on SQLite; baseline_cassandra holds the one on Cassandra, whose driver is an extra.
 """
 
 import sqlite3
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from functools import partial
-from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from eslab import EventStore, open_store
 from eslab.bench.sample import CUSTOMER
 from eslab.errors import EslabError
 from eslab.request import sort_key
 from eslab.store import Commit
-from eslab.stores.sqlite import APPEND, BEGAN, PAGE, SqliteStore
+from eslab.stores.sqlite import PAGE
+from eslab.stores.sqlite.statements import APPEND, BEGAN
 
 BARE_READ = "SELECT payload FROM events WHERE customer_id = ? AND aggregate_id = ? ORDER BY event_time"
+SYNCHRONOUS = ("off", "normal", "full", "extra")  # SQLite answers with the number of the level
 
-
-DURABILITIES = {"sqlite": ("normal", "full"), "cassandra": ("periodic", "batch")}  # each by its store's own word
 Step = Callable[[], object]
 
 
-class Floor(Protocol):
+class Side(Protocol):
+    """One side of a comparison, which can tell its durability."""
+
+    def settings(self) -> dict[str, str]:
+        """Ask the database for the durability in force."""
+        ...
+
+    def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
+class Baseline(Side, Protocol):
     """The bare driver on the tables of a store."""
 
     def read(self, aggregate_id: str) -> int:
@@ -37,84 +43,41 @@ class Floor(Protocol):
         ...
 
     def prepare(self, commits: Sequence[Commit]) -> Step:
-        """Make ready what needn't be timed; the step writes the rows of all commits as one."""
-        ...
-
-    def settings(self) -> dict[str, str]:
-        """The durability in force, as the store's own side says."""
-        ...
-
-    def close(self) -> None:
-        """Let go of everything."""
+        """Prepare everything that need not be timed; the step writes the rows of all commits atomically."""
         ...
 
 
-@dataclass(frozen=True)
-class Target:
-    """The store to measure, and a folder beside it that goes afterwards."""
+@runtime_checkable
+class BareInserts(Protocol):
+    """A baseline on which one bare insert is worth a measure of its own."""
 
-    scheme: str
-    url: str
-    folder: Path
-    versions: Mapping[str, str] = field(default_factory=dict)  # of what takes part beside Python's packages
-
-    def open(self) -> EventStore:
-        """The store, at the durability that the URL says."""
-        return open_store(self.url)
-
-    def open_beside(self, name: str, durability: str) -> SqliteStore:
-        """A fresh SQLite store in the folder, with the tables of any other."""
-        return SqliteStore.open(_with_durability(f"sqlite:///{self.folder / name}.db", durability))
-
-    def read_floor(self, store: EventStore) -> Floor | None:
-        """The floor that reads what the store wrote; there is none under a store in memory."""
-        return SqliteFloor(store.path) if isinstance(store, SqliteStore) else None
-
-    def append_floor(self, durability: str) -> Floor | None:
-        """The floor that writes at this durability, where it doesn't grow the store's own tables."""
-        if self.scheme != "sqlite":
-            return None
-        with closing(self.open_beside(f"floor-{durability}", durability)) as store:
-            return SqliteFloor(store.path, durability)
-
-    def expected(self, durability: str) -> dict[str, str]:
-        """What the floor must say of itself, where a durability was asked for."""
-        if not durability:
-            return {}
-        sqlite = {"journal_mode": "wal", "synchronous": durability}
-        return sqlite if self.scheme == "sqlite" else {"commitlog_sync": durability}
+    def prepare_insert(self, commit: Commit) -> Step:
+        """Prepare an insert of the commit's row alone: no batch, no directory row."""
+        ...
 
 
-def check_settings(name: str, found: Mapping[str, str], expected: Mapping[str, str]) -> None:
-    """Refuse to compare sides that run at different durabilities."""
-    if found != expected:
-        raise EslabError(f"Expected {name} to run at {expected}, found {found}; it can't be compared.")
+def check_settings(name: str, settings: Mapping[str, str], expected: Mapping[str, str]) -> None:
+    """Refuse to compare sides that run at different durabilities: raises `EslabError`."""
+    if settings != expected:
+        raise EslabError(f"Expected {name} to run at {expected}, got {settings}; it can't be compared.")
 
 
-def durabilities(store: str) -> Sequence[str]:
-    """The durability settings to measure appends at; a node that runs already has its own."""
-    scheme, _, rest = store.partition(":")
-    return ("",) if scheme == "cassandra" and rest else DURABILITIES.get(scheme, ("",))
+def baseline_settings(baseline: Side, expected: Mapping[str, str]) -> dict[str, str]:
+    """The settings of a baseline, which must include the expected ones."""
+    settings = baseline.settings()
+    check_settings("baseline", settings, {**settings, **expected})
+    return settings
 
 
-@contextmanager
-def target(store: str, durability: str = "") -> Generator[Target, None, None]:
-    """The target that a scheme or a URL names, at a durability or as it says; what is fresh goes in the end."""
-    scheme, _, rest = store.partition(":")
-    beside = _folder_of(store) if rest and scheme == "sqlite" else None
-    with TemporaryDirectory(prefix="eslab-bench-", dir=beside, ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        if scheme == "cassandra":
-            module = import_module("eslab.bench.baseline_cassandra")  # only here, since the driver is an extra
-            with module.target(store if rest else "", folder, durability) as place:
-                yield place
-        else:
-            fresh = {"sqlite": f"sqlite:///{folder}/eslab.db", "memory": "memory:"}
-            yield Target(scheme, _with_durability(store if rest else fresh.get(scheme, store), durability), folder)
+def sqlite_settings(database: sqlite3.Connection | sqlite3.Cursor) -> dict[str, str]:
+    """The journal mode and the durability of a connection."""
+    (journal,) = database.execute("PRAGMA journal_mode").fetchone()
+    (level,) = database.execute("PRAGMA synchronous").fetchone()
+    return {"journal_mode": journal, "synchronous": SYNCHRONOUS[level]}
 
 
-class SqliteFloor:
-    """Bare sqlite3 on a store's file: what reading and writing the same rows costs at least."""
+class SqliteBaseline:
+    """Bare sqlite3 on a store's file: the least that reading and writing the same rows can cost."""
 
     def __init__(self, path: Path, durability: str = "normal") -> None:
         self._connection = sqlite3.connect(path, isolation_level=None)
@@ -129,7 +92,7 @@ class SqliteFloor:
         return count
 
     def prepare(self, commits: Sequence[Commit]) -> Step:
-        """Two rows for each commit, in one transaction."""
+        """Prepare one transaction with two rows for each commit."""
         return partial(self._append, commits)
 
     def settings(self) -> dict[str, str]:
@@ -137,31 +100,14 @@ class SqliteFloor:
         return sqlite_settings(self._connection)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the connection."""
         self._connection.close()
 
     def _append(self, commits: Sequence[Commit]) -> None:
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
-        for commit in commits:
-            key = sort_key(commit.event_time)
-            event = (CUSTOMER, commit.aggregate_id, key, commit.event_type, commit.version, commit.payload)
-            execute(APPEND, event)
-            execute(BEGAN, event[:3])
+        for aggregate_id, event_time, *columns in commits:
+            key = (CUSTOMER, aggregate_id, sort_key(event_time))
+            execute(APPEND, (*key, *columns))
+            execute(BEGAN, key)
         execute("COMMIT")
-
-
-def sqlite_settings(connection: sqlite3.Connection) -> dict[str, str]:
-    """What a connection says of its journal mode and its durability."""
-    (journal,) = connection.execute("PRAGMA journal_mode").fetchone()
-    (level,) = connection.execute("PRAGMA synchronous").fetchone()
-    return {"journal_mode": journal, "synchronous": ("off", "normal", "full", "extra")[level]}
-
-
-def _folder_of(url: str) -> Path:
-    with closing(SqliteStore.open(url)) as store:
-        return store.path.parent
-
-
-def _with_durability(url: str, durability: str) -> str:
-    return f"{url}{'&' if '?' in url else '?'}synchronous={durability}" if durability else url

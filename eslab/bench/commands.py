@@ -1,56 +1,54 @@
-"""What whole wishes cost: the download service on a workload, beside the very same statements by the bare driver.
+"""The cost of whole commands: the download service on a workload, beside the very same statements by the bare driver.
 
-    service   `DownloadService`: look-up, hydration, rules, decision, append, read tables
-    floor     what the service asked of its store for these wishes, sent again in the same order and as many waits,
-              answers dropped: bare sqlite3 at the same durability, or the bare Cassandra driver
+    service    `DownloadService`: look-up, hydration, rules, decision, append, read tables
+    baseline   the calls that the service made to its store for these commands, sent again in the same order and in as
+               many waits, answers dropped: bare sqlite3 at the same durability, or the bare Cassandra driver
 
-Customers are spread over the workers; one customer's wishes come one after the other. Each run has customers of its own
-who live the same lives, so every run finds the rows that the one before found.
+Customers are spread over the workers; the commands of one customer are sent one after the other. Each run has customers
+of its own who live the same lives, so that every run meets the same rows.
 """
 
 import gc
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
-from importlib import import_module
+from itertools import chain
 from statistics import median
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from eslab import EventStore, open_store
-from eslab.bench.baselines import Step, Target, check_settings, durabilities, target
+from eslab.bench.baselines import Step, baseline_settings
 from eslab.bench.measure import Report, Row, p99, versions_of
 from eslab.bench.play import live, states
-from eslab.bench.replay import Call, Recorder, Replay, SqliteReplay
+from eslab.bench.replay import Call, Recorder, Replay
+from eslab.bench.targets import Target, durabilities, target
 from eslab.domains.downloads import workload
 from eslab.domains.downloads.read_tables import READ_TABLES
 from eslab.errors import EslabError
 
-CUSTOMERS, DAYS, SEED, RUNS = 100, 120, 7, 3
+CUSTOMERS = 100
+DAYS = 120
+SEED = 7
+RUNS = 3
 WORKERS = (1, 8, 32)
+LAYOUTS = [table.layout for table in READ_TABLES]
 NOTE = (
     "Made-up lives on one machine whose cores store and service share: this can't show a network, replicas, real "
     "customers, or rules of your own."
 )
 Life = Sequence[workload.Step]
+Work = TypeVar("Work")
 
 
-@dataclass
-class Timed:
-    """The wishes of all runs of one side: the seconds of each wish, and wishes a second of each run."""
+class Run(NamedTuple):
+    """One run of one side: the seconds of each command, and how many commands it handled in a second."""
 
-    seconds: list[float] = field(default_factory=list)
-    rates: list[float] = field(default_factory=list)
-
-    def row(self, name: str, store: str, settings: Mapping[str, Any]) -> Row:
-        """p50, p99 and the median rate."""
-        spread = (min(self.seconds), max(self.seconds), len(self.rates))
-        extra = {"p99_s": p99(self.seconds), **settings}
-        return Row(name, store, 1, median(self.seconds), median(self.rates), *spread, extra)
+    seconds: list[float]
+    rate: float
 
 
-def measure_wishes(
+def measure_commands(
     store: str = "sqlite",
     customers: int = CUSTOMERS,
     days: int = DAYS,
@@ -58,75 +56,82 @@ def measure_wishes(
     runs: int = RUNS,
     seed: int = SEED,
 ) -> Report:
-    """Measure whole wishes with each number of workers, service and floor in turn, after one run that isn't counted.
+    """Measure whole commands with each number of workers, service and baseline in turn; a first run isn't counted.
 
-    Raises `EslabError` if the floor leaves another state than the service, or runs at another durability.
+    Raises `EslabError` if the baseline leaves another state than the service, or runs at another durability.
     """
     taste = workload.Taste(seed)
     lives: list[Life] = [workload.life_of(name, days, seed, taste) for name in workload.customers(customers)]
-    rows, versions = [], versions_of()
+    rows = []
+    versions = versions_of()
     for durability in durabilities(store):
         with target(store, durability) as place:
             versions |= place.versions
-            rows += _measure_setting(place, durability, lives, workers, runs)
+            rows += _measure_durability(place, durability, lives, workers, runs)
     return Report(rows, NOTE, versions)
 
 
-def _measure_setting(place: Target, durability: str, lives: list[Life], workers: Sequence[int], runs: int) -> list[Row]:
+def _measure_durability(
+    place: Target, durability: str, lives: list[Life], workers: Sequence[int], runs: int
+) -> list[Row]:
     rows = []
     with ExitStack() as stack:
         store = stack.enter_context(closing(place.open()))
-        store.make_read_tables([table.layout for table in READ_TABLES])
-        bare = _replay(place, durability)
-        settings = stack.enter_context(closing(bare)).settings() if bare else {}
-        if bare:
-            check_settings("floor", settings, {**settings, **place.expected(durability)})
+        store.make_read_tables(LAYOUTS)
+        replay = place.replay(durability, LAYOUTS)
+        settings = {}
+        if replay:
+            stack.enter_context(closing(replay))
+            settings = baseline_settings(replay, place.expected(durability))
         for number in workers:
-            timed = {"service": Timed(), "floor": Timed()}
-            for run in range(runs + 1):
-                if run == 1:  # what was before is not counted
-                    timed = {"service": Timed(), "floor": Timed()}
-                ours, theirs = (_renamed(lives, f"{side} {durability} {number} {run}") for side in timed)
-                _time(timed["service"], ours, number, lambda life: live(store, life).seconds)
-                if bare:
-                    _time(timed["floor"], _prepared(bare, theirs), number, _send)
-                    _check(store, ours, bare, theirs)
-            columns = {"workers": number, "wishes": sum(map(len, lives)), **settings}
-            rows += [side.row(name, place.scheme, columns) for name, side in timed.items() if side.rates]
+            sides = _run_in_turn(store, replay, lives, f"{durability} {number}", number, runs)
+            columns = {"workers": number, "commands": sum(map(len, lives)), **settings}
+            rows += [_row(name, place.scheme, timed, columns) for name, timed in sides.items()]
     return rows
 
 
-def _replay(place: Target, durability: str) -> Replay | None:
-    """The floor under a place; none in memory."""
-    if place.scheme == "cassandra":
-        return import_module("eslab.bench.baseline_cassandra").CassandraReplay(place.url)  # the driver is an extra
-    if place.scheme != "sqlite":
-        return None
-    with closing(place.open_beside(f"floor-{durability}", durability)) as store:
-        store.make_read_tables([table.layout for table in READ_TABLES])
-        return SqliteReplay(store.path, durability or "normal")
+def _run_in_turn(
+    store: EventStore, replay: Replay | None, lives: Sequence[Life], prefix: str, workers: int, runs: int
+) -> dict[str, list[Run]]:
+    """The runs of service and baseline, after one run that isn't counted."""
+    sides: dict[str, list[Run]] = {"service": []}
+    for run in range(runs + 1):
+        served = _renamed(lives, f"service {prefix} {run}")
+        sides["service"].append(_run(served, workers, lambda life: live(store, life).seconds))
+        if replay:
+            replayed = _renamed(lives, f"baseline {prefix} {run}")
+            sides.setdefault("baseline", []).append(_run(_prepared(replay, replayed), workers, _send))
+            _check_states(store, served, replay, replayed)
+    return {name: timed[1:] for name, timed in sides.items()}
 
 
-def _time(timed: Timed, lives: Sequence[Any], workers: int, work: Callable[[Any], list[float]]) -> None:
+def _row(name: str, store: str, runs: Sequence[Run], columns: Mapping[str, Any]) -> Row:
+    """p50 and p99 over the commands of all runs, and the median rate of the runs."""
+    seconds = list(chain.from_iterable(run.seconds for run in runs))
+    spread = (min(seconds), max(seconds), len(runs))
+    rate = median(run.rate for run in runs)
+    return Row(name, store, 1, median(seconds), rate, *spread, {"p99_s": p99(seconds), **columns})
+
+
+def _run(lives: Sequence[Work], workers: int, work: Callable[[Work], list[float]]) -> Run:
     gc.collect()
     with ThreadPoolExecutor(workers) as pool:
         began = perf_counter()
-        seconds = [each for life in pool.map(work, lives) for each in life]
-        timed.rates.append(len(seconds) / (perf_counter() - began))
-    timed.seconds += seconds
+        seconds = list(chain.from_iterable(pool.map(work, lives)))
+        return Run(seconds, len(seconds) / (perf_counter() - began))
 
 
-def _prepared(bare: Replay, lives: Sequence[Life]) -> list[list[Step]]:
-    """What each customer's wishes ask of a store, as bare steps."""
+def _prepared(replay: Replay, lives: Sequence[Life]) -> list[list[Step]]:
+    """The steps of each customer's commands, one for each command."""
     with closing(open_store("memory:")) as store:
-        return [[bare.prepare(calls) for calls in _recorded(store, life)] for life in lives]
+        return [[replay.prepare(calls) for calls in _recorded(store, life)] for life in lives]
 
 
 def _recorded(store: EventStore, life: Life) -> list[list[Call]]:
-    """The calls of each wish, as the service makes them on a store in memory."""
+    """The calls of each command, as the service makes them to a store in memory."""
     recorder: Any = Recorder(store)
     calls: list[list[Call]] = []
-    live(recorder, life, lambda: calls.append(recorder.taken()))
+    live(recorder, life, lambda: calls.append(recorder.take()))
     return calls
 
 
@@ -144,9 +149,9 @@ def _renamed(lives: Sequence[Life], prefix: str) -> list[Life]:
     return [[step._replace(customer=f"{prefix} {step.customer}") for step in life] for life in lives]
 
 
-def _check(store: EventStore, ours: Sequence[Life], bare: Replay, theirs: Sequence[Life]) -> None:
-    """The floor left what the service left."""
-    with closing(open_store(bare.url)) as other:
-        for mine, its in zip(ours, theirs, strict=True):
-            if mine and states(store, mine[0].customer) != states(other, its[0].customer):
-                raise EslabError(f"Expected the floor to leave the states of {mine[0].customer} too, found others.")
+def _check_states(store: EventStore, served: Sequence[Life], replay: Replay, replayed: Sequence[Life]) -> None:
+    """Refuse a baseline that left other states than the service: it did other work."""
+    with closing(open_store(replay.url)) as other:
+        for life, same_life in zip(served, replayed, strict=True):
+            if life and states(store, life[0].customer) != states(other, same_life[0].customer):
+                raise EslabError(f"Expected the baseline to leave the states of {life[0].customer} too, got others.")

@@ -1,63 +1,76 @@
-"""What encryption costs: the same events plain and encrypted, through the public interface.
+"""The cost of encryption: the same events plain and encrypted, through the public interface.
 
-lock       `CustomerCipher.lock` of commits in memory
-unlock     `CustomerCipher.unlock` of the same
-key        looking a customer's key up in a `FileKeys`, and deriving what follows from it
+encrypt    `CustomerCipher.encrypt` of commits in memory, to their payloads
+decrypt    `CustomerCipher.decrypt` of the same commits, to plain envelopes
+key        the look-up of a customer's key in a `FileKeys`, and the derivation of the keys that follow from it
 hydrate    `Repository.load` of plain events
-encrypted  the same, encrypted
+encrypted  `Repository.load` of the same events, encrypted
 """
 
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from eslab import Repository, system_clock
-from eslab.bench.baselines import target
 from eslab.bench.measure import RUNS, Measure, Report, row, time_in_turn, versions_of
 from eslab.bench.sample import BATCH, CUSTOMER, Frosting, commit, fill, request, state_after
-from eslab.payload.encryption import CustomerCipher
+from eslab.bench.targets import target
+from eslab.payload.encryption import CustomerCipher, place_of_commit
+from eslab.payload.serializer import Envelope, decode_envelope, encode_envelope
+from eslab.store import Commit
 from eslab.stores.keys import FileKeys, make_master
 
 KEY_LOOKUPS = 100
-NOTE = (
-    "One customer's small events, read again and again: this can't show large events, or keys that are kept far away."
-)
+NOTE = "One customer's small events, read again and again: this can't show large events, or keys on another machine."
 
 
 class SecretFrosting(Frosting):
-    """The same frosting, and nobody else's business."""
+    """The same frosting, stored encrypted."""
 
     stored_as: ClassVar[str] = "secret"
     encrypted: ClassVar[bool] = True
 
 
 def measure_encryption(store: str = "sqlite", events: int = 10_000, runs: int = RUNS) -> Report:
-    """Measure locking, unlocking and hydrating so many commits of one event each."""
-    with target(store) as place, TemporaryDirectory() as folder:
-        opened, keys = place.open(), _keys(Path(folder))
+    """Measure the encryption, decryption and hydration of commits of one event each."""
+    with ExitStack() as stack:
+        place = stack.enter_context(target(store))
+        opened = stack.enter_context(closing(place.open()))
+        folder = stack.enter_context(TemporaryDirectory())
+        keys = stack.enter_context(closing(_keys(Path(folder))))
         cipher = CustomerCipher(keys, CUSTOMER)
         plain = [commit("1", number, request(number))._replace(aggregate_id="secret:1") for number in range(events)]
-        locked = [cipher.encrypt(each) for each in plain]
+        encrypted = [_encrypted(cipher, commit) for commit in plain]
         fill(opened, "1", events)
         for start in range(0, events, BATCH):
-            opened.append(CUSTOMER, locked[start : start + BATCH])
-        repository, state = Repository(opened, system_clock, keys=keys), state_after(events)
-        timed = time_in_turn(
-            [
-                Measure("lock", lambda: sum(1 for each in plain if cipher.encrypt(each)), events),
-                Measure("unlock", lambda: sum(1 for each in locked if cipher.decrypt(each)), events),
-                Measure("key", lambda: len({CustomerCipher(keys, CUSTOMER).hash_key() for _ in range(KEY_LOOKUPS)}), 1),
-                Measure("hydrate", lambda: repository.load(CUSTOMER, Frosting, "1").colors, state),
-                Measure("encrypted", lambda: repository.load(CUSTOMER, SecretFrosting, "1").colors, state),
-            ],
-            runs,
-        )
-        opened.close()
-        keys.close()
+            opened.append(CUSTOMER, encrypted[start : start + BATCH])
+        repository = Repository(opened, system_clock, keys=keys)
+        measures = [*_cipher_measures(keys, plain, encrypted), *_hydration_measures(repository, events)]
+        timed = time_in_turn(measures, runs)
     rows = [
         row(name, place.scheme, KEY_LOOKUPS if name == "key" else events, seconds) for name, seconds in timed.items()
     ]
     return Report(rows, NOTE, {**versions_of("cryptography"), **place.versions})
+
+
+def _cipher_measures(keys: FileKeys, plain: Sequence[Commit], encrypted: Sequence[Commit]) -> list[Measure]:
+    cipher = CustomerCipher(keys, CUSTOMER)
+    return [
+        Measure("encrypt", lambda: sum(1 for commit in plain if _encrypted(cipher, commit)), len(plain)),
+        Measure("decrypt", lambda: sum(1 for commit in encrypted if _decrypted(cipher, commit)), len(plain)),
+        # A new cipher each time, since a cipher keeps the key that it has looked up.
+        Measure("key", lambda: len({CustomerCipher(keys, CUSTOMER).hash_key() for _ in range(KEY_LOOKUPS)}), 1),
+    ]
+
+
+def _hydration_measures(repository: Repository, events: int) -> list[Measure]:
+    state = state_after(events)
+    return [
+        Measure("hydrate", lambda: repository.load(CUSTOMER, Frosting, "1").colors, state),
+        Measure("encrypted", lambda: repository.load(CUSTOMER, SecretFrosting, "1").colors, state),
+    ]
 
 
 def _keys(folder: Path) -> FileKeys:
@@ -65,3 +78,15 @@ def _keys(folder: Path) -> FileKeys:
     keys = FileKeys(folder / "keys.db", folder / "master.key")
     keys.make(CUSTOMER)
     return keys
+
+
+def _encrypted(cipher: CustomerCipher, commit: Commit) -> Commit:
+    """The commit as a unit of work encrypts it."""
+    place = place_of_commit(commit.aggregate_id, commit.event_time)
+    envelope = cipher.encrypt(place, decode_envelope(commit.payload))
+    return commit._replace(payload=encode_envelope(envelope))
+
+
+def _decrypted(cipher: CustomerCipher, commit: Commit) -> Envelope[Any]:
+    """The envelope of the commit as a hydration decrypts it."""
+    return cipher.decrypt(place_of_commit(commit.aggregate_id, commit.event_time), decode_envelope(commit.payload))

@@ -1,6 +1,6 @@
-"""What hydration costs by length, from the bare read upwards.
+"""The cost of hydration by length, from the bare read upwards.
 
-floor       a bare one-column SELECT of the payloads, on the same tables, page by page
+baseline    a bare one-column SELECT of the payloads, on the same tables, page by page
 read        the store's `read_many`, all pages dropped
 decode      checksums and typed decode of the same pages, which are in memory already
 hydrate     `Repository.load`, through the public interface: look-up, read, decode, fold
@@ -13,13 +13,13 @@ from functools import partial
 
 from eslab import EventStore, Repository, system_clock
 from eslab.aggregate import aggregate_id, serializer_of
-from eslab.bench.baselines import Target, target
 from eslab.bench.measure import RUNS, Measure, Report, Row, row, time_in_turn, versions_of
 from eslab.bench.peers import Peer, open_peer
 from eslab.bench.sample import CUSTOMER, Frosting, fill, state_after
+from eslab.bench.targets import Target, target
 
 LENGTHS = (1_000, 10_000, 100_000)
-EVENTS_IN_A_RUN = 10_000  # at least: the caches are cold after the garbage collector, which would rule a short run
+EVENTS_IN_A_RUN = 10_000  # at least: the garbage collector leaves cold caches, which would dominate a shorter run
 NOTE = (
     "One aggregate of small events that one process reads again and again while they are in memory: this can't show "
     "a cold disk, a network, large events, or what your own apply costs."
@@ -29,9 +29,9 @@ NOTE = (
 def measure_hydration(
     store: str = "sqlite", lengths: Sequence[int] = LENGTHS, peers: Sequence[str] = (), runs: int = RUNS
 ) -> Report:
-    """Measure hydration for each length, all measures of a length in turn.
+    """Measure hydration for each length; all measures of a length take turns.
 
-    Writes each length once as an aggregate of its own; costs `runs + 1` reads of it by each measure.
+    Writes each length once as an aggregate of its own; each measure reads it `runs + 1` times.
     """
     with target(store) as place:
         rows = [row for length in lengths for row in _measure_length(place, length, peers, runs)]
@@ -49,21 +49,22 @@ def _measure_length(place: Target, events: int, peers: Sequence[str], runs: int)
 
 
 def _own_measures(stack: ExitStack, place: Target, store: EventStore, events: int) -> list[Measure]:
-    repository, id = Repository(store, system_clock), aggregate_id((Frosting, str(events)))
+    repository = Repository(store, system_clock)
+    id = aggregate_id((Frosting, str(events)))
     pages = list(_pages(store, id))
     decode = serializer_of(Frosting).page
-    calls: dict[str, Callable[[], object]] = {
+    counting: dict[str, Callable[[], object]] = {
         "read": lambda: sum(map(len, _pages(store, id))),
         "decode": lambda: sum(len(decode(page)) for page in pages),
     }
-    if floor := place.read_floor(store):
-        stack.enter_context(closing(floor))
-        calls = {"floor": partial(floor.read, id), **calls}
-    counts = [_measure(name, call, events, events) for name, call in calls.items()]
+    if baseline := place.read_baseline(store):
+        stack.enter_context(closing(baseline))
+        counting = {"baseline": partial(baseline.read, id), **counting}
 
     def load() -> dict[str, int]:
         return repository.load(CUSTOMER, Frosting, str(events)).colors
 
+    counts = [_measure(name, call, events, events) for name, call in counting.items()]
     return [*counts, _measure("hydrate", load, state_after(events), events)]
 
 

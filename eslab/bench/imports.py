@@ -1,6 +1,6 @@
-"""What `import eslab` costs in a fresh interpreter, its bytecode compiled already, as after an installation.
+"""The cost of `import eslab` in a fresh interpreter, with compiled bytecode, as after an installation.
 
-startup   an interpreter that imports nothing, from its first line to its end
+startup   an interpreter that imports nothing, from start to exit
 import    the import alone, timed inside a fresh interpreter
 """
 
@@ -19,10 +19,11 @@ NOTE = "The files are in the page cache: this can't show the first start after a
 
 
 def measure_import(runs: int = RUNS) -> Report:
-    """Measure `import eslab` in fresh interpreters, one after the other; the first isn't counted."""
+    """Measure `import eslab` in fresh interpreters, one after the other; the first one isn't counted."""
     with TemporaryDirectory(prefix="eslab-bench-", ignore_cleanup_errors=True) as folder:
-        kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        environment = {**kept, "PYTHONPYCACHEPREFIX": folder}
+        # The first import writes its bytecode to the folder, so neither the environment nor the installation matters.
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        environment = {**inherited, "PYTHONPYCACHEPREFIX": folder}
         pairs = [(_startup(environment), _import(environment)) for _ in range(runs + 1)][1:]
     startups, imports = zip(*pairs, strict=True)
     rows = [row("startup", "no store", 1, startups), row("import", "no store", 1, imports)]

@@ -1,7 +1,7 @@
-"""How the benchmarks measure: all measures in turn, round after round, so that noise hits all alike.
+"""Clock and medians: all measures take turns, round after round, so that noise affects all of them alike.
 
-Every run's answer is checked, outside the measured time. Before each run the garbage collector runs, outside
-the measured time too; during the run it stays on, as in a program. A short call is repeated within a run.
+Outside the measured time, the garbage collector runs before each run, and every answer is checked. The collector stays
+on during a run, as in a program. A short call is repeated within a run.
 """
 
 import gc
@@ -24,7 +24,7 @@ RUNS = 9
 
 @dataclass(frozen=True)
 class Measure:
-    """Something to be timed: what it is called, a call, and the answer that the call must give."""
+    """A call to time, its name, and the answer that it must give."""
 
     name: str
     call: Callable[[], object]
@@ -34,7 +34,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Row:
-    """One measure's outcome, in seconds; prints as a sentence."""
+    """The result of one measure, in seconds; prints as a sentence."""
 
     measure: str
     store: str
@@ -54,25 +54,25 @@ class Row:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """The row as a flat map, its further columns among the others."""
+        """The row as a flat mapping; further columns lie beside the others."""
         columns = asdict(self)
         return columns | columns.pop("extra")
 
 
 def this_machine() -> dict[str, Any]:
-    """What the figures were measured on, without its name."""
+    """The processor and system that the figures belong to, without the machine's name."""
     return {"cpu": _cpu(), "cores": os.cpu_count(), "system": f"{platform.system()} {platform.release()}"}
 
 
 def versions_of(*packages: str) -> dict[str, str]:
-    """Versions of all that takes part."""
-    known = {name: version(name) for name in ("eslab", "msgspec", *packages)}
-    return {**known, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+    """The versions of eslab, msgspec and these packages, of Python and of SQLite."""
+    installed = {name: version(name) for name in ("eslab", "msgspec", *packages)}
+    return {**installed, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
 
 
 @dataclass(frozen=True)
 class Report:
-    """All rows of one run of a benchmark, and the machine and versions that they belong to."""
+    """All rows of one benchmark, and the machine and versions that they belong to."""
 
     rows: Sequence[Row]
     note: str  # what the figures can't show, in one sentence
@@ -83,15 +83,15 @@ class Report:
         return "\n".join((*map(str, self.rows), self.note))
 
     def as_json(self) -> str:
-        """{"machine": ..., "versions": ..., "rows": [{"measure": ..., "store": ..., "events": ..., ...}]}"""
+        """The report as `{"machine": ..., "versions": ..., "rows": [{"measure": ..., "store": ..., ...}]}`."""
         rows = [row.as_json() for row in self.rows]
         return json.dumps({"machine": self.machine, "versions": self.versions, "rows": rows}, indent=2)
 
 
 def time_in_turn(measures: Sequence[Measure], runs: int) -> dict[str, list[float]]:
-    """Seconds of each run of each measure, after one round that isn't counted.
+    """Time each measure once in each round, after one round that isn't counted; returns seconds by name.
 
-    Raises `EslabError` if a call doesn't give the expected answer: a fast wrong answer is no figure.
+    Raises `EslabError` if a call doesn't give the expected answer: a fast wrong answer is not a result.
     """
     seconds: dict[str, list[float]] = {measure.name: [] for measure in measures}
     for _ in range(runs + 1):
@@ -107,14 +107,14 @@ def row(measure: str, store: str, events: int, seconds: Sequence[float], **extra
 
 
 def single_row(measure: str, store: str, seconds: Sequence[float], events: int = 1, **extra: Any) -> Row:
-    """The row of a measure whose every run handled so few events: p50, p99, and the rate over all of them."""
+    """The row of a measure with `events` events in a run and many runs: p50, p99, and the rate over all runs."""
     rate = events * len(seconds) / sum(seconds)
     spread = (min(seconds), max(seconds), len(seconds))
     return Row(measure, store, events, median(seconds), rate, *spread, {"p99_s": p99(seconds), **extra})
 
 
 def p99(seconds: Sequence[float]) -> float:
-    """What 99 of 100 stay below."""
+    """The 99th percentile."""
     return quantiles(seconds, n=100, method="inclusive")[98] if len(seconds) > 1 else seconds[0]
 
 
@@ -124,7 +124,7 @@ def _time(measure: Measure) -> float:
     answers = [measure.call() for _ in range(measure.repeat)]
     seconds = (perf_counter() - begin) / measure.repeat
     if any(answer != measure.expected for answer in answers):
-        raise EslabError(f"Expected {measure.name} to give {measure.expected!r}, got {answers}; no figure from this.")
+        raise EslabError(f"Expected {measure.name} to give {measure.expected!r}, got {answers}; this is not a result.")
     return seconds
 
 

@@ -1,8 +1,8 @@
 """The peer `eventsourcing`: the sample as one of its aggregates, on its own recorder.
 
-The event is a class with an `apply`, the faster of the two styles that its documentation shows. Cache and
-snapshots are off, which is its default. Its SQLite recorder uses WAL and leaves synchronous at SQLite's
-default, full; here it is set to what is measured.
+The event is a class with an `apply`, the faster of the two styles in its documentation. Cache and snapshots are off,
+which is its default. Its SQLite recorder uses WAL and leaves synchronous at SQLite's default, full; here it is set to
+the durability that is measured.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ from eslab.bench.sample import BATCH, color
 
 
 class Frosting(Aggregate):
-    """How many portions of each colour are in the bowl."""
+    """The portions of each colour in the bowl."""
 
     class ColorAdded(Aggregate.Event):
         """A portion of colour went into the bowl."""
@@ -32,6 +32,7 @@ class Frosting(Aggregate):
 
     @staticmethod
     def create_id(key: str) -> UUID:
+        """The id that follows from the key, so that an aggregate can be loaded by its key."""
         return uuid5(NAMESPACE_URL, key)
 
     def add_color(self, color: str) -> None:
@@ -46,50 +47,57 @@ class EventsourcingPeer:
 
     def __init__(self, env: dict[str, str], durability: str) -> None:
         self._application = Application[UUID](env=env)
-        self._kept: dict[str, Frosting] = {}  # aggregates that events are added to without loading
+        self._frostings: dict[str, Frosting] = {}  # at hand: events are added to them without loading
         if durability:
             self._pragma(f"PRAGMA synchronous = {durability}")
 
     def fill(self, key: str, events: int) -> None:
+        """Store the first `events` events of the sample as one aggregate."""
         frosting = Frosting(key)
         self._application.save(frosting)
         for number in range(events):
             frosting.add_color(color(number))
             if (number + 1) % BATCH == 0 or number + 1 == events:
                 self._application.save(frosting)
-        self._kept[key] = frosting
+        self._frostings[key] = frosting
 
     def load(self, key: str) -> dict[str, int]:
+        """Hydrate an aggregate from its events and return its colours."""
         return self._frosting(key).colors
 
     def prepare(self, key: str, number: int) -> Frosting:
-        frosting = self._kept[key]
+        """Make the `number`th event of an aggregate at hand; don't store it yet."""
+        frosting = self._frostings[key]
         frosting.add_color(color(number))
         return frosting
 
     def save(self, prepared: Frosting) -> None:
+        """Store the new event of an aggregate."""
         self._application.save(prepared)
 
     def send(self, key: str, number: int) -> None:
+        """Load an aggregate, add the `number`th event, and store it."""
         frosting = self._frosting(key)
         frosting.add_color(color(number))
         self._application.save(frosting)
 
     def settings(self) -> dict[str, str]:
+        """The journal mode and durability in force; none in memory."""
         factory = self._application.factory
         if not isinstance(factory, SQLiteFactory):
             return {}
-        with factory.datastore.get_connection(commit=True) as connection:
-            return sqlite_settings(connection._sqlite_conn)
+        with factory.datastore.get_connection(commit=True) as connection, connection.cursor() as cursor:
+            return sqlite_settings(cursor)
 
     def close(self) -> None:
+        """Close the application and its recorder."""
         self._application.close()
 
     def _frosting(self, key: str) -> Frosting:
         return self._application.repository.get(Frosting.create_id(key))
 
     def _pragma(self, statement: str) -> None:
-        # One thread takes the same connection from the pool each time, so this holds for all that follows.
+        # One thread gets the same connection from the pool each time, so the setting holds from here on.
         factory = self._application.factory
         assert isinstance(factory, SQLiteFactory)
         with factory.datastore.get_connection(commit=True) as connection:
@@ -97,7 +105,7 @@ class EventsourcingPeer:
 
 
 def open_peer(scheme: str, folder: Path, durability: str = "") -> EventsourcingPeer:
-    """The peer on a fresh store of its own: a file in the folder, or its memory."""
+    """Open the peer on a fresh store of its own: a file in the folder, or its memory."""
     if scheme == "memory":
         return EventsourcingPeer({"PERSISTENCE_MODULE": "eventsourcing.popo"}, "")
     file = folder / f"eventsourcing{durability}.db"

@@ -1,17 +1,18 @@
-"""Other packages that do the same work, by name; each brings the same events in the same domain's shape."""
+"""Peers: other packages that do the same work, on the same events of the same domain."""
 
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
+from eslab.bench.baselines import Side
 from eslab.errors import InvalidInput
 
 PEERS = {"eventsourcing": "eslab.bench.peer_eventsourcing"}
-RECORDERS = ("memory", "sqlite")  # stores that a peer has too
+RECORDERS = ("memory", "sqlite")  # the stores that every peer has too
 
 
-class Peer(Protocol):
-    """A peer with a fresh store of its own, of the same kind and durability as the one measured."""
+class Peer(Side, Protocol):
+    """A peer with a fresh store of its own, of the same kind and durability as the store that is measured."""
 
     name: str
 
@@ -20,34 +21,26 @@ class Peer(Protocol):
         ...
 
     def load(self, key: str) -> dict[str, int]:
-        """Hydrate that aggregate from its events, without cache or snapshot."""
+        """Hydrate an aggregate from its events, without cache or snapshot, and return its colours."""
         ...
 
     def prepare(self, key: str, number: int) -> object:
-        """Make the `number`th event of an aggregate, not stored yet."""
+        """Make the `number`th event of an aggregate that `fill` has stored; don't store it yet."""
         ...
 
     def save(self, prepared: object) -> None:
-        """Store what was prepared."""
+        """Store the prepared event."""
         ...
 
     def send(self, key: str, number: int) -> None:
-        """The whole wish: load, decide, store."""
-        ...
-
-    def settings(self) -> dict[str, str]:
-        """The journal mode and durability in force, where there are such."""
-        ...
-
-    def close(self) -> None:
-        """Let go of everything."""
+        """Handle a whole command: load, decide, store."""
         ...
 
 
 def open_peer(name: str, scheme: str, folder: Path, durability: str = "") -> Peer:
-    """The peer called `name`, with a fresh store of the kind `scheme` in the folder.
+    """Open the peer called `name`, with a fresh store of the kind `scheme` in the folder.
 
-    Raises `InvalidInput` for an unknown peer, one that isn't installed, or a store that it doesn't have.
+    Raises `InvalidInput` for an unknown peer, a peer that isn't installed, or a store that it doesn't have.
     """
     if name not in PEERS:
         raise InvalidInput(f"Expected a peer among {', '.join(PEERS)}, got {name!r}.")

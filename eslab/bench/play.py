@@ -1,7 +1,7 @@
-"""`eslab play`: a workload through the download service, by several workers, and a hash of the state that it leaves.
+"""`eslab play`: send a workload through the download service, by several workers, and hash the state that it leaves.
 
-Each customer's wishes are handled in order by one worker, on a clock that stands where the wish arrives. Customers
-share no aggregate, so the state in the end is the same for any number of workers, on any store.
+One worker handles the commands of a customer, in order, on a clock that shows the time at which each command arrives.
+Customers share no aggregate, so the final state is the same for any number of workers, on any store.
 """
 
 import hashlib
@@ -32,27 +32,29 @@ from eslab.domains.downloads.workload import BEGAN, Step, Taste, customers, life
 from eslab.payload.encoding import encode
 
 AGGREGATES: tuple[type[Aggregate], ...] = (Devices, Downloaded, License)
-TRIES = 5  # of one wish whose outcome is unknown
-AHEAD = 4  # customers that wait for each worker, so that none is idle and few lie in memory
+TRIES = 5  # of one command whose outcome is unknown
+AHEAD = 4  # customers queued for each worker, so that no worker is idle and few customers are in memory
+
+OnProgress = Callable[[int], object]
 
 
 @dataclass
 class Played:
-    """What came of a workload, or of one customer's part of it."""
+    """The outcome of a workload, or of one customer's part of it."""
 
     answers: Counter[str] = field(default_factory=Counter)  # "granted", "repeated", and each rule that rejected
-    seconds: list[float] = field(default_factory=list)  # of each wish
+    seconds: list[float] = field(default_factory=list)  # of each command
 
     def add(self, other: "Played") -> None:
-        """Take another part in."""
+        """Add the outcome of another part."""
         self.answers += other.answers
         self.seconds += other.seconds
 
     def __str__(self) -> str:
         rejected = {name: n for name, n in self.answers.most_common() if name not in ("granted", "repeated")}
         lines = [
-            f"{len(self.seconds):,} wishes: {self.answers['granted']:,} granted, {sum(rejected.values()):,} rejected, "
-            f"{self.answers['repeated']:,} retries absorbed",
+            f"{len(self.seconds):,} commands: {self.answers['granted']:,} granted, "
+            f"{sum(rejected.values()):,} rejected, {self.answers['repeated']:,} retries absorbed",
             *(f"  rejected by {name}: {n:,}" for name, n in rejected.items()),
         ]
         if self.seconds:
@@ -68,62 +70,88 @@ def play(
     days: int,
     seed: int,
     workers: int = 1,
-    say: Callable[[int], None] = lambda wishes: None,
+    on_progress: OnProgress = lambda commands: None,
 ) -> Played:
-    """Play so many customers' days; `say` is told how many wishes are done after each customer."""
-    taste, whole = Taste(seed), Played()
+    """Play the first `days` days of `count` customers.
 
-    def one(customer: str) -> Played:
+    Calls `on_progress` after each customer, with the number of the customer's commands.
+    """
+    taste = Taste(seed)
+    whole = Played()
+
+    def play_customer(customer: str) -> Played:
         return live(store, life_of(customer, days, seed, taste))
 
     with ThreadPoolExecutor(workers) as pool:
-        for part in _ahead(pool, one, customers(count), workers * AHEAD):
+        for part in _queued(pool, play_customer, customers(count), workers * AHEAD):
             whole.add(part)
-            say(len(part.seconds))
+            on_progress(len(part.seconds))
     return whole
 
 
-def state_hash(store: EventStore, count: int, say: Callable[[int], None] = lambda customers: None) -> str:
-    """A hash over the states of all aggregates of these customers, as hydration gives them."""
+def state_hash(store: EventStore, count: int, on_progress: OnProgress = lambda customers: None) -> str:
+    """A hash of the states of all aggregates of the first `count` customers, as hydration gives them.
+
+    Calls `on_progress` after each customer, with 1.
+    """
     whole = hashlib.blake2b(digest_size=16)
     for customer in customers(count):
-        for name, found in states(store, customer):
-            whole.update(encode([customer, name, found]))
-        say(1)
+        for name, aggregates in states(store, customer):
+            whole.update(encode([customer, name, aggregates]))
+        on_progress(1)
     return whole.hexdigest()
 
 
 def states(store: EventStore, customer: str) -> list[tuple[str, list[tuple[str, Aggregate]]]]:
     """The states of all aggregates of a customer, by type and key."""
     repository = Repository(store, ManualClock(BEGAN))
-    return [(each.__name__, sorted(repository.load_all(customer, each).items())) for each in AGGREGATES]
+    return [(kind.__name__, sorted(repository.load_all(customer, kind).items())) for kind in AGGREGATES]
 
 
-def live(store: EventStore, steps: Iterable[Step], after: Callable[[], object] = lambda: None) -> Played:
-    """Let a customer's wishes arrive in order; `after` is called after each."""
+def live(store: EventStore, steps: Iterable[Step], after_each: Callable[[], object] = lambda: None) -> Played:
+    """Send a customer's commands in the order in which they arrive; call `after_each` after each of them."""
     clock = ManualClock(BEGAN)
-    service, played = DownloadService(store, clock), Played()
+    service = DownloadService(store, clock)
+    played = Played()
     for step in steps:
         clock.now = step.at
         began = perf_counter()
-        played.answers[_told(service, step)] += 1
+        played.answers[_outcome(service, step)] += 1
         played.seconds.append(perf_counter() - began)
-        after()
+        after_each()
     return played
 
 
-def _told(service: DownloadService, step: Step) -> str:
-    """What the answer counts as."""
+def send(service: DownloadService, step: Step) -> Granted | Rejected:
+    """Send one command to the service, by the method that handles it."""
+    customer, command, request = step.customer, step.command, step.request
+    match command:
+        case RequestDownload(device, title, plan, country):
+            return service.request_download(customer, device, title, request, plan=plan, country=country)
+        case StartPlayback(device, title, license_id):
+            return service.start_playback(customer, device, title, license_id, request)
+        case Renew(device, title, license_id, plan, country):
+            return service.renew(customer, device, title, license_id, request, plan=plan, country=country)
+        case Release(device, title, license_id):
+            return service.release(customer, device, title, license_id, request)
+        case Revoke(device, title, license_id, reason):
+            return service.revoke(customer, device, title, license_id, request, reason)
+        case Expire(device, title, license_id):
+            return service.expire(customer, device, title, license_id, request)
+
+
+def _outcome(service: DownloadService, step: Step) -> str:
+    """The name under which the answer is counted."""
     try:
-        answer = _settled(service, step)
-    except OutOfTime:  # a late retry of a wish that was rejected, so nothing recorded it
+        answer = _answer(service, step)
+    except OutOfTime:  # a late retry of a command that was rejected, so nothing recorded it
         return "too late"
     if isinstance(answer, Rejected):
         return answer.rule
     return "repeated" if answer.repeated else "granted"
 
 
-def _settled(service: DownloadService, step: Step) -> Granted | Rejected:
+def _answer(service: DownloadService, step: Step) -> Granted | Rejected:
     """The answer; while it is unknown the same request is sent again, as any client may."""
     for _ in range(TRIES - 1):
         try:
@@ -133,29 +161,11 @@ def _settled(service: DownloadService, step: Step) -> Granted | Rejected:
     return send(service, step)
 
 
-def send(service: DownloadService, step: Step) -> Granted | Rejected:
-    """Send one wish to the service, by the method that is for it."""
-    who, command, request = step.customer, step.command, step.request
-    match command:
-        case RequestDownload(device, title, plan, country):
-            return service.request_download(who, device, title, request, plan=plan, country=country)
-        case StartPlayback(device, title, license_id):
-            return service.start_playback(who, device, title, license_id, request)
-        case Renew(device, title, license_id, plan, country):
-            return service.renew(who, device, title, license_id, request, plan=plan, country=country)
-        case Release(device, title, license_id):
-            return service.release(who, device, title, license_id, request)
-        case Revoke(device, title, license_id, reason):
-            return service.revoke(who, device, title, license_id, request, reason)
-        case Expire(device, title, license_id):
-            return service.expire(who, device, title, license_id, request)
-
-
-def _ahead(
-    pool: ThreadPoolExecutor, work: Callable[[str], Played], names: Iterator[str], number: int
+def _queued(
+    pool: ThreadPoolExecutor, work: Callable[[str], Played], names: Iterator[str], length: int
 ) -> Iterator[Played]:
-    """The parts in order, with only so many under way."""
-    waiting = [pool.submit(work, name) for name in islice(names, number)]
-    while waiting:
-        yield waiting.pop(0).result()
-        waiting.extend(pool.submit(work, name) for name in islice(names, 1))
+    """The results in order, with at most `length` of them in the queue."""
+    queue = [pool.submit(work, name) for name in islice(names, length)]
+    while queue:
+        yield queue.pop(0).result()
+        queue.extend(pool.submit(work, name) for name in islice(names, 1))

@@ -1,6 +1,6 @@
-"""What the benchmarks store: portions of colour in a bowl of frosting, the smallest domain that has a state.
+"""The domain that the benchmarks store: portions of colour in a bowl of frosting, the smallest one with a state.
 
-Request, time and colour follow from an event's number, so every run, store and peer holds the same events;
+Request, time and colour follow from an event's number, so that every run, store and peer holds the same events, and
 filling a store twice writes the same rows.
 """
 
@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 
 from eslab import Aggregate, Command, Event, EventStore, Request
 from eslab.aggregate import aggregate_id
-from eslab.event import command_hash, split_tag, tag_of
-from eslab.payload.serializer import encode_append
+from eslab.event import split_tag, tag_of
+from eslab.payload.serializer import command_hash, encode_append
 from eslab.store import Commit
 
 CUSTOMER = "bench"
 COLORS = ("red", "yellow", "blue", "white", "green")
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
-BATCH = 400  # commits in one append while a store is filled; less than 128 KB, as Cassandra likes it
+BATCH = 400  # commits in one append while a store is filled: less than 128 KB, to keep the latency low on Cassandra
 
 
 class ColorAdded(Event):
@@ -32,16 +32,17 @@ class AddColor(Command):
 
 
 class Frosting(Aggregate):
-    """How many portions of each colour are in the bowl."""
+    """The portions of each colour in the bowl."""
 
     colors: dict[str, int] = {}
 
     def apply(self, event: ColorAdded) -> None:
+        """Add the portion."""
         self.colors[event.color] = self.colors.get(event.color, 0) + 1
 
 
 def handle(frosting: Frosting, command: AddColor, request: Request) -> list[ColorAdded]:
-    """Every wish is one event: the benchmarks measure the way, not the rules."""
+    """Decide on one event for every command: the benchmarks measure the path of a request, not the rules."""
     return [ColorAdded(command.color)]
 
 
@@ -51,18 +52,19 @@ def color(number: int) -> str:
 
 
 def state_after(events: int) -> dict[str, int]:
-    """What the first `events` events add up to, counted without eslab."""
+    """The state after the first `events` events, counted without eslab."""
     return dict(Counter(map(color, range(events))))
 
 
 def request(number: int) -> Request:
-    """The request of the `number`th event, one each second."""
+    """The request of the `number`th event; there is one request each second."""
     return Request.at(BEGAN + timedelta(seconds=number), f"event {number}")
 
 
 def commit(key: str, number: int, request: Request) -> Commit:
-    """The commit that fulfils the `number`th wish, its payload sealed."""
-    id, event = aggregate_id((Frosting, key)), ColorAdded(color(number))
+    """The commit of the `number`th event, with its payload encoded."""
+    id = aggregate_id((Frosting, key))
+    event = ColorAdded(color(number))
     payload = encode_append({id: [event]}, command_hash(AddColor(event.color)))[id]
     return Commit(id, request.event_time, *split_tag(tag_of(ColorAdded)), payload)
 

@@ -1,10 +1,10 @@
-"""What reading stored events costs, by how old they are, from the bare decode upwards.
+"""The cost of reading stored events, by the version that they were stored in, from the bare decode upwards.
 
-floor        msgspec's typed decode of a page, without any checksum
+baseline     msgspec's typed decode of a page, without any checksum
 page         `VersionedSerializer.page`: checksums, then the same decode
 commit       `VersionedSerializer.events`, one commit at a time
-default      each event of an older version, whose new field takes its default
-step, steps  each event of an older version, through one upcaster, and through five
+default      all events of an older version, whose new field takes its default
+step, steps  all events of an older version, through one upcaster, and through five
 one in 1000  a page of current events in which one in a thousand takes one step
 """
 
@@ -22,14 +22,14 @@ from eslab.payload.serializer import Envelope, VersionedSerializer, encode_appen
 EVENTS = 10_000
 PAGE = 1000
 STEPS = 5
-WISH = bytes(8)
+COMMAND_HASH = bytes(8)
 NOTE = (
     "Payloads in memory, one event of four fields a commit; this can't show large events, or slow upcasters of yours."
 )
 
 
 class Priced(Event, tag=version(STEPS + 1)):
-    """The newest shape."""
+    """The current shape."""
 
     cake: str
     cents: int
@@ -46,15 +46,15 @@ class Unpriced(Event, tag="Priced:1"):
 
 
 def measure_serializer(runs: int = RUNS) -> Report:
-    """Measure reading by age of the events; needs no store and takes some seconds."""
-    current = [_sealed(Priced(f"cake {n % 9}", n, f"order {n}")) for n in range(EVENTS)]
-    older = [_sealed(Unpriced(f"cake {n % 9}", n, f"order {n}")) for n in range(EVENTS)]
+    """Measure reading by version of the events; needs no store and takes a few seconds."""
+    current = [_payload(Priced(f"cake {n % 9}", n, f"order {n}")) for n in range(EVENTS)]
+    older = [_payload(Unpriced(f"cake {n % 9}", n, f"order {n}")) for n in range(EVENTS)]
     mixed = [older[n] if n % PAGE == 0 else payload for n, payload in enumerate(current)]
     plain, one, five = (VersionedSerializer([Priced], _steps(count)) for count in (0, 1, STEPS))
     measures = [
-        _measure("floor", _bare, current),
+        _measure("baseline", _bare, current),
         _measure("page", plain.page, current),
-        _measure("commit", partial(_each, plain), current),
+        _measure("commit", partial(_one_by_one, plain), current),
         _measure("default", plain.page, older),
         _measure("step", one.page, older),
         _measure("steps", five.page, older),
@@ -65,12 +65,12 @@ def measure_serializer(runs: int = RUNS) -> Report:
     return Report(rows, NOTE, versions_of())
 
 
-def _sealed(event: Event) -> bytes:
-    return encode_append({"x:1": [event]}, WISH)["x:1"]
+def _payload(event: Event) -> bytes:
+    return encode_append({"x:1": [event]}, COMMAND_HASH)["x:1"]
 
 
 def _steps(count: int) -> dict[Any, Any]:
-    """So many steps, each from one version to the next."""
+    """A chain of `count` upcasters, each from one version to the next; the last one leads to the current version."""
 
     def step(old: dict[str, Any], to: int) -> dict[str, Any]:
         return {**old, "type": f"Priced:{to}"}
@@ -82,10 +82,11 @@ _bare_page = msgspec.msgpack.Decoder(list[Envelope[tuple[Priced, ...]]])
 
 
 def _bare(payloads: Sequence[bytes]) -> Sequence[Any]:
-    return [each.events for each in _bare_page.decode(b"\xdd" + len(payloads).to_bytes(4) + b"".join(payloads))]
+    header = b"\xdd" + len(payloads).to_bytes(4)  # of a msgpack array, so that one call decodes the whole page
+    return [envelope.body for envelope in _bare_page.decode(header + b"".join(payloads))]
 
 
-def _each(serializer: VersionedSerializer, payloads: Sequence[bytes]) -> Sequence[Any]:
+def _one_by_one(serializer: VersionedSerializer, payloads: Sequence[bytes]) -> Sequence[Any]:
     return [serializer.events(payload) for payload in payloads]
 
 

@@ -1,4 +1,4 @@
-"""How a report looks in a terminal: a table for each length or setting, the ratios, and what it can't show."""
+"""A report in the terminal: a table for each length or setting, the ratios, and what the figures can't show."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -9,14 +9,14 @@ from rich.table import Table
 
 from eslab.bench.measure import Report, Row
 
-BESIDE = {  # what each measure is compared with
-    "hydrate": ("floor", "peer:"),
-    "store": ("insert", "floor"),
-    "append": ("insert", "floor", "peer:"),
-    "wish": ("floor", "peer-wish:"),
-    "service": ("floor",),
+COMPARED_WITH = {  # by measure: the names, or how they begin, of the measures beside it
+    "hydrate": ("baseline", "peer:"),
+    "store": ("insert", "baseline"),
+    "append": ("insert", "baseline", "peer:"),
+    "command": ("baseline", "peer-command:"),
+    "service": ("baseline",),
 }
-BY_RATE = {"service"}  # compared by what is done in a second; all others by their medians
+BY_RATE = {"service"}  # compared by the work done in a second; all others by their medians
 
 
 def show(report: Report, console: Console | None = None) -> None:
@@ -27,17 +27,17 @@ def show(report: Report, console: Console | None = None) -> None:
         console.print(_table(title, group))
         for sentence in ratios(group):
             console.print(sentence)
-    console.print(f"\n{_place(report)}.")
+    console.print(f"\n{_machine_and_versions(report)}.")
     console.print(report.note)
 
 
 def ratios(rows: Sequence[Row]) -> list[str]:
-    """How the rows of one length and setting compare with floor and peer, a sentence each."""
+    """Compare the rows of one length and setting with baseline and peer, one sentence for each pair."""
     return [
         _ratio(row, other)
         for row in rows
         for other in rows
-        if row.measure in BESIDE and other.measure.startswith(BESIDE[row.measure])
+        if row.measure in COMPARED_WITH and other.measure.startswith(COMPARED_WITH[row.measure])
     ]
 
 
@@ -62,7 +62,7 @@ def _table(title: str, rows: Sequence[Row]) -> Table:
 def _title(row: Row) -> str:
     settings = [f"{name}={value}" for name, value in row.extra.items() if name != "p99_s"]
     events = [f"{row.events:,} events"] if row.events > 1 else []
-    return "\n" + ", ".join((row.store, *events, *settings, f"{row.runs:,} runs of each"))
+    return "\n" + ", ".join((row.store, *events, *settings, f"{row.runs:,} runs of each measure"))
 
 
 def _spread(row: Row) -> str:
@@ -73,7 +73,7 @@ def _time(seconds: float) -> str:
     return f"{seconds * 1e3:,.1f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:,.0f} µs"
 
 
-def _place(report: Report) -> str:
+def _machine_and_versions(report: Report) -> str:
     machine = report.machine
-    known = ", ".join(f"{name} {number}" for name, number in report.versions.items())
-    return f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}; {known}"
+    versions = ", ".join(f"{name} {number}" for name, number in report.versions.items())
+    return f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}; {versions}"

@@ -5,9 +5,28 @@
         ...
         cluster.heal()
 
-Read it in this order: `cluster` (the front door), `launch` and `running` (a cluster's life), `supervisor` and `relay`
-(the process that keeps it, the network between its nodes), `files` (what Cassandra is told), `runtime` and `jars`
-(Java, and Cassandra itself). It knows nothing of the rest of eslab but its base error.
+The room, in reading order; a module imports only modules listed below it:
+
+    cli             the commands of `eslab cluster`; `__main__` runs them without the rest of eslab
+    cluster         `Cluster`: start, find, inspect, stop, and every fault
+    launch          from a launch specification to started nodes: name, addresses, files, supervisor
+    running         join, leave, wait for and end a running cluster; clean up after a crash
+    sessions        driver sessions: wait until the nodes see each other, create the login
+    supervisor      the process that owns the nodes and obeys orders
+    relay           the network between the nodes, which can be cut and delayed
+    control         the orders that callers send to the supervisor, and its replies
+    process         one node as an operating-system process
+    config          the configuration files of a node, for Cassandra and for Java
+    certificates    keys and certificates for TLS
+    addresses       a range of loopback addresses for each cluster
+    folder          the files in a cluster's folder: plan, start commands, login, keys, logs
+    plan            regions, nodes, tokens and settings, and how they are parsed
+    jars, runtime   Cassandra's jars and a Java that runs them; `pin` rewrites the lock file of the jars
+    places          the cache folder, the clusters folder, and the lock on all clusters
+    progress        the callback that reports progress
+    errors          what can go wrong
+
+It uses nothing else of eslab except its base error.
 """
 
 from eslab.cluster.cluster import Cluster

@@ -1,4 +1,4 @@
-"""`python -m eslab.cluster`: the commands by themselves; `eslab cluster` has the same."""
+"""`python -m eslab.cluster`: the same commands as `eslab cluster`."""
 
 import sys
 

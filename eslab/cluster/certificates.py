@@ -1,4 +1,4 @@
-"""Throw-away keys for a cluster's TLS, made by the Java runtime's own keytool; good for a lab, never for more."""
+"""Throw-away keys for a cluster's TLS, made with the Java runtime's keytool; for a lab only."""
 
 import base64
 import hashlib
@@ -9,17 +9,20 @@ from pathlib import Path
 from eslab.cluster.errors import ClusterError
 from eslab.cluster.runtime import Java
 
-PASSWORD = "throwaway"  # noqa: S105  keytool insists on one; the folder's permissions protect the keys
+PASSWORD = "throwaway"  # noqa: S105  keytool requires one; the folder's permissions protect the keys
 DAYS = "3650"
+# A certificate that signs itself: it is its own authority, so no third key is needed.
 CERTIFICATE_USE = ["bc:critical=ca:true", "ku:critical=digitalSignature,keyCertSign"]
 
 
 def make_certificates(folder: Path, hosts: Sequence[str], java: Java) -> None:
-    """One certificate for all nodes, valid for their addresses, and one for a client; each vouches for itself.
+    """Make one self-signed certificate for all nodes, valid for their addresses, and one for a client.
 
-    Leaves ca.pem (what a client trusts), node.p12 and clients.p12 (what a node has and trusts), client.pem and
-    client-key.pem (what a client shows). Runs keytool five times, about 3 s; nothing if it is all there.
+    Writes ca.pem (a client trusts it), node.p12 and clients.p12 (a node's key, and the clients it trusts), client.pem
+    and client-key.pem (a client shows them). Runs keytool five times, about 3 s; does nothing if all files exist.
+    Raises ClusterError.
     """
+    # This file is written last, so a run that was interrupted starts over.
     if (folder / "client-key.pem").exists():
         return
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -49,7 +52,7 @@ def _keytool(java: Java, store: Path, *args: str | Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
     if done.returncode:
         raise ClusterError(
-            f"Expected {java.keytool} to make a certificate in {store}, found: {done.stdout}{done.stderr}".strip()
+            f"{java.keytool} could not make a certificate in {store}: {done.stdout}{done.stderr}".strip()
             + ". Start without tls, or with another Java (JAVA_HOME)."
         )
 
@@ -63,27 +66,28 @@ def _write_key(store: Path, pem: Path) -> None:
 def private_key(keystore: bytes, password: str) -> bytes:
     """The first private key of a JKS keystore, as PKCS #8. Raises ValueError if it can't be read.
 
-    keytool gives certificates away but no private keys, and Python's ssl reads keys only as PEM; JKS is the one
-    format of keytool's that plain hashes open: the key, after 20 bytes of salt and before 20 of checksum, is
-    xored with a chain of SHA-1 sums of password and salt.
+    keytool exports certificates but no private keys, and Python's ssl reads keys only as PEM. JKS is the one format
+    of keytool that needs nothing but SHA-1 to open: 20 bytes of salt, then the key XORed with a chain of hashes of
+    password and salt, then a checksum of 20 bytes.
     """
-    sealed = _sealed(keystore)
-    salt, body, check = sealed[:20], sealed[20:-20], sealed[-20:]
+    entry = _encrypted_key(keystore)
+    salt, body, checksum = entry[:20], entry[20:-20], entry[-20:]
     secret = password.encode("utf-16-be")
-    stream, link = b"", salt
+    stream = b""
+    block = salt
     while len(stream) < len(body):
-        link = hashlib.sha1(secret + link).digest()  # noqa: S324  the format's choice
-        stream += link
+        block = hashlib.sha1(secret + block).digest()  # noqa: S324  the format's choice
+        stream += block
     key = bytes(a ^ b for a, b in zip(body, stream, strict=False))
-    if hashlib.sha1(secret + key).digest() != check:  # noqa: S324
-        raise ValueError("Expected the password of the keystore, found that it doesn't open the key")
+    if hashlib.sha1(secret + key).digest() != checksum:  # noqa: S324
+        raise ValueError("The password doesn't open the key of this keystore")
     return key
 
 
-def _sealed(keystore: bytes) -> bytes:
-    """Header 12 bytes, tag 4, alias 2 + n, time 8; then the entry, 4 + n, of which 24 bytes name the algorithm."""
+def _encrypted_key(keystore: bytes) -> bytes:
+    """The first entry: after a header of 12 bytes, tag 4, alias 2 + n, time 8, size 4 and 24 for the algorithm."""
     if keystore[:4] != b"\xfe\xed\xfe\xed":
-        raise ValueError(f"Expected a JKS keystore, found one that begins with {keystore[:4].hex()}")
-    at = 18 + int.from_bytes(keystore[16:18]) + 8
-    size = int.from_bytes(keystore[at : at + 4])
-    return keystore[at + 4 + 24 : at + 4 + size]
+        raise ValueError(f"Expected a JKS keystore, got one that begins with {keystore[:4].hex()}")
+    start = 18 + int.from_bytes(keystore[16:18]) + 8
+    size = int.from_bytes(keystore[start : start + 4])
+    return keystore[start + 4 + 24 : start + 4 + size]

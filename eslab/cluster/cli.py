@@ -1,4 +1,4 @@
-"""`eslab cluster`: the commands. What they need is imported when one of them runs."""
+"""The commands of `eslab cluster`. They import what they need when they run, so that `--help` is quick."""
 
 import time
 from contextlib import suppress
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from eslab.cluster.cluster import Cluster
 
 DEFAULT_NAME = "lab"
-LOOK_EVERY = 1.0  # seconds between two looks whether somebody else stopped the cluster
+LOOK_EVERY = 1.0  # seconds between two checks whether the cluster was stopped from elsewhere
 
 app = typer.Typer(
     help="Run a real Cassandra on this machine, in one or more regions, and break it on purpose.",
@@ -18,23 +18,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Name = Annotated[str, typer.Option(help="Which cluster.")]
-Target = Annotated[str, typer.Argument(metavar="TARGET", help="A region such as asia, or a node such as us/2.")]
-Other = Annotated[str | None, typer.Argument(metavar="[TARGET]", help="The other end; if not said, all others.")]
+Name = Annotated[str, typer.Option(help="Name of the cluster.")]
+Regions = Annotated[str | None, typer.Option(help="us, us,eu,asia or us:3; default: as before, or us if new.")]
+Target = Annotated[str, typer.Argument(metavar="TARGET", help="A region, such as asia, or a node, such as us/2.")]
+Other = Annotated[str | None, typer.Argument(metavar="OTHER", help="The other end; default: all others.")]
 
 
 @app.command()
 def start(
-    regions: Annotated[str | None, typer.Option(help="us, or us,eu,asia, or us:3; if not said, as it was.")] = None,
+    regions: Regions = None,
     name: Name = DEFAULT_NAME,
-    keep: Annotated[bool, typer.Option("--keep", help="Return, and leave it running until stop.")] = False,
-    commitlog_sync: Annotated[str | None, typer.Option(help="batch, periodic or group.")] = None,
-    heap: Annotated[str | None, typer.Option(help="Java heap of each node, such as 512m.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave it running until stop.")] = False,
+    commitlog_sync: Annotated[str | None, typer.Option(help="batch (default), periodic or group.")] = None,
+    heap: Annotated[str | None, typer.Option(help="Java heap of a node, such as 512m.")] = None,
     authentication: Annotated[bool | None, typer.Option(help="Clients must log in.")] = None,
     tls: Annotated[bool | None, typer.Option(help="Clients must use TLS.")] = None,
     client_certificates: Annotated[bool | None, typer.Option(help="Clients must show a certificate.")] = None,
 ) -> None:
-    """Start a cluster, or find it running. Without --keep it ends with this command."""
+    """Start a cluster, or join a running one. Without --keep, it ends with this command."""
     from eslab.cluster.cluster import Cluster
 
     asked: dict[str, Any] = {
@@ -48,26 +49,26 @@ def start(
     began = time.monotonic()
     with (
         suppress(KeyboardInterrupt),
-        Cluster.start(regions, name, keep=keep, say=typer.echo, **options) as cluster,
+        Cluster.start(regions, name, keep=keep, on_progress=typer.echo, **options) as cluster,
     ):
         typer.echo(f"Up after {time.monotonic() - began:.0f} s\n{cluster.status()}\n\n{_ways_in(cluster)}")
         if not keep:
-            typer.echo("Ctrl-C ends it; with --keep it would run on.")
+            typer.echo("Press Ctrl-C to stop it. Use --keep to leave a cluster running.")
         while not keep and cluster.is_running:
             time.sleep(LOOK_EVERY)
 
 
 @app.command()
 def stop(name: Name = DEFAULT_NAME) -> None:
-    """End a cluster; its data stays."""
+    """Stop a cluster; its data stays."""
     cluster = _find(name)
     cluster.stop()
     typer.echo(f"Cluster {name} is stopped; its data stays in {cluster.folder}")
 
 
 @app.command()
-def status(name: Annotated[str | None, typer.Option(help="Which cluster; if not said, all.")] = None) -> None:
-    """Nodes up or down, their memory and addresses, and the links that are cut or delayed."""
+def status(name: Annotated[str | None, typer.Option(help="Name of the cluster; default: all.")] = None) -> None:
+    """Show the state, memory and address of every node, and the links that are cut or delayed."""
     from eslab.cluster.cluster import Cluster
 
     clusters = [_find(name)] if name else Cluster.find_all()
@@ -83,70 +84,70 @@ def status(name: Annotated[str | None, typer.Option(help="Which cluster; if not 
 def logs(
     target: Target,
     name: Name = DEFAULT_NAME,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of each log.")] = 50,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of lines of every log.")] = 50,
 ) -> None:
-    """The end of the logs of a region's nodes or of one node; of a stopped cluster too."""
+    """Show the last lines of the logs of a region or a node, even if the cluster is stopped."""
     typer.echo(_find(name).log(target, lines))
 
 
 @app.command()
 def destroy(name: Name = DEFAULT_NAME, yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False) -> None:
-    """End a cluster and remove its data; asks first."""
+    """Stop a cluster and remove its data; asks first."""
     cluster = _find(name)
     if not yes:
         typer.confirm(f"Remove cluster {name} and all its data in {cluster.folder}?", abort=True)
     cluster.destroy()
-    typer.echo(f"Cluster {name} is gone.")
+    typer.echo(f"Cluster {name} and its data are gone.")
 
 
 @app.command()
 def freeze(target: Target, name: Name = DEFAULT_NAME) -> None:
-    """Stop nodes in mid-step (SIGSTOP), until thaw."""
+    """Pause nodes (SIGSTOP) until thaw."""
     _find(name).freeze(target)
 
 
 @app.command()
 def thaw(target: Target, name: Name = DEFAULT_NAME) -> None:
-    """Let frozen nodes go on."""
+    """Resume frozen nodes."""
     _find(name).thaw(target)
 
 
 @app.command()
 def kill(target: Target, name: Name = DEFAULT_NAME) -> None:
-    """End nodes with no chance to tidy up (kill -9), until revive."""
+    """Kill nodes (kill -9); revive starts them again."""
     _find(name).kill(target)
 
 
 @app.command()
 def revive(target: Target, name: Name = DEFAULT_NAME) -> None:
-    """Start killed nodes again on what their disks hold."""
+    """Start killed nodes again with the data on their disks."""
     _find(name).revive(target)
 
 
 @app.command()
 def cut(target: Target, other: Other = None, name: Name = DEFAULT_NAME) -> None:
-    """Let nothing pass between two regions or nodes, until heal."""
+    """Cut the network between two regions or nodes, until heal."""
     _find(name).cut(target, other)
 
 
 @app.command()
 def heal(
-    target: Annotated[str | None, typer.Argument(metavar="[TARGET]", help="One end; if not said, all links.")] = None,
+    target: Annotated[str | None, typer.Argument(metavar="TARGET", help="One end; default: all links.")] = None,
     other: Other = None,
     name: Name = DEFAULT_NAME,
 ) -> None:
-    """Mend cut links."""
+    """Heal cut links; delays stay."""
     _find(name).heal(target, other)
 
 
 @app.command()
 def delay(
     target: Target,
-    other: Annotated[str, typer.Argument(metavar="TARGET", help="The other end.")],
-    time: Annotated[str, typer.Argument(metavar="TIME", help="Each way, such as 75ms; 0ms for none.")],
+    other: Annotated[str, typer.Argument(metavar="OTHER", help="The other end.")],
+    time: Annotated[str, typer.Argument(metavar="TIME", help="Delay each way, such as 75ms; 0ms for no delay.")],
     name: Name = DEFAULT_NAME,
 ) -> None:
-    """Let every byte between two regions or nodes take so long each way."""
+    """Delay every byte between two regions or nodes, each way."""
     _find(name).delay(target, other, time)
 
 
@@ -157,7 +158,9 @@ def _find(name: str) -> "Cluster":
 
 
 def _ways_in(cluster: "Cluster") -> str:
-    """A store URL for each region, without the password."""
+    """The store URL of every region, without the password."""
+    from eslab.cluster.folder import LOGIN
+
     urls = [f"Store: {cluster.url('lab', region, login=False)}" for region in cluster.regions]
-    note = [f"User and password: {cluster.folder / 'login.json'}"] if cluster.plan.settings.authentication else []
+    note = [f"User and password: {cluster.folder / LOGIN}"] if cluster.plan.settings.authentication else []
     return "\n".join(urls + note)

@@ -1,4 +1,4 @@
-"""How a process talks to a cluster's supervisor: one order and one reply, a JSON line each, over loopback."""
+"""The protocol between a process and a cluster's supervisor: one order, one reply, in JSON over loopback."""
 
 import os
 import secrets
@@ -7,30 +7,29 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import msgspec
-import psutil
 
 from eslab.cluster.errors import ClusterError, NotRunning
+from eslab.cluster.process import State, is_process
 
-PATIENCE = 60.0  # seconds for a reply; stopping a node cleanly takes some
+PATIENCE = 60.0  # seconds to wait for a reply; a supervisor on a busy machine is slow
 
 Do = Literal["status", "own", "release", "keep", "freeze", "thaw", "kill", "revive", "cut", "heal", "delay", "stop"]
-State = Literal["starting", "up", "frozen", "dead"]
 
 
 class Owner(msgspec.Struct, frozen=True):
-    """Somebody for whom the cluster runs: a process, and one handle in it."""
+    """A process that holds the cluster, and its handle: one process may hold it several times."""
 
     pid: int
     handle: str
 
     @classmethod
     def me(cls) -> "Owner":
-        """This process, with a handle that is new each time."""
+        """This process, with a new handle."""
         return cls(os.getpid(), secrets.token_hex(4))
 
 
 class Order(msgspec.Struct):
-    """What the supervisor is to do, and with which nodes or pairs of nodes; `token` proves who asks."""
+    """An order to the supervisor, with the nodes or pairs of nodes that it concerns; `token` authorizes it."""
 
     do: Do
     nodes: list[str] = []
@@ -41,7 +40,7 @@ class Order(msgspec.Struct):
 
 
 class NodeStatus(msgspec.Struct, frozen=True):
-    """How one node is: its state, its process, its memory in bytes, its CQL address."""
+    """The state of one node, its process, its memory in bytes, its CQL address."""
 
     name: str
     region: str
@@ -52,7 +51,7 @@ class NodeStatus(msgspec.Struct, frozen=True):
 
 
 class LinkStatus(msgspec.Struct, frozen=True):
-    """A link between two nodes that is cut, or delayed by so many seconds each way."""
+    """A link between two nodes: is it cut, and its delay in seconds each way."""
 
     a: str
     b: str
@@ -61,7 +60,7 @@ class LinkStatus(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """How a cluster is; links that are whole and undelayed are not listed."""
+    """The state of a cluster; of the links, only cut and delayed ones."""
 
     name: str
     keep: bool
@@ -71,20 +70,20 @@ class Status(msgspec.Struct, frozen=True):
     links: tuple[LinkStatus, ...]
 
     def __str__(self) -> str:
-        lines = [f"{n.name:<8} {n.state:<8} {n.cql:<20} {n.memory / 1e6:>5.0f} MB  pid {n.pid}" for n in self.nodes]
-        lines += [f"{k.a} - {k.b}: {'cut' if k.cut else f'{k.delay * 1000:.0f} ms each way'}" for k in self.links]
-        return "\n".join(lines)
+        nodes = [f"{n.name:<8} {n.state:<8} {n.cql:<20} {n.memory / 1e6:>5.0f} MB  pid {n.pid}" for n in self.nodes]
+        links = [f"{k.a} - {k.b}: {'cut' if k.cut else f'{k.delay * 1000:.0f} ms each way'}" for k in self.links]
+        return "\n".join(nodes + links)
 
 
 class Reply(msgspec.Struct):
-    """The status after the order, or why it was not carried out."""
+    """The status after the order, or the reason why it failed."""
 
     status: Status | None = None
     error: str = ""
 
 
 class Address(NamedTuple):
-    """Where a supervisor listens, who it is, and the token that orders must carry; kept in running.json."""
+    """A supervisor's process and port, and the token that orders must carry; stored in running.json."""
 
     pid: int
     port: int
@@ -92,12 +91,13 @@ class Address(NamedTuple):
 
 
 def address_file(folder: Path) -> Path:
-    """Where a running supervisor says how to reach it."""
+    """The file in which a running supervisor publishes its address."""
     return folder / "running.json"
 
 
 def write_address(folder: Path, address: Address) -> None:
-    """Publish it in one step, readable by this user alone."""
+    """Publish the address, readable by this user alone."""
+    # Written beside and renamed, so a reader never sees half a file.
     new = folder / "running.new"
     new.touch(mode=0o600)
     new.write_bytes(msgspec.json.encode(address))
@@ -105,7 +105,7 @@ def write_address(folder: Path, address: Address) -> None:
 
 
 def find_supervisor(folder: Path) -> Address | None:
-    """The supervisor of the cluster in this folder, if it lives."""
+    """The address of the cluster's supervisor if it is alive."""
     try:
         address = msgspec.json.decode(address_file(folder).read_bytes(), type=Address)
     except (FileNotFoundError, msgspec.DecodeError):
@@ -113,21 +113,12 @@ def find_supervisor(folder: Path) -> Address | None:
     return address if is_process(address.pid, str(folder)) else None
 
 
-def is_process(pid: int, word: str) -> bool:
-    """Does this process live, with this word in its command line? A pid alone may be somebody else's by now."""
-    try:
-        process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE and any(word in part for part in process.cmdline())
-    except psutil.Error:
-        return False
-
-
 def ask(folder: Path, order: Order) -> Status:
-    """Have an order carried out; returns the status after it. Raises NotRunning, or ClusterError if refused."""
+    """Send an order; returns the status after it. Raises NotRunning, or ClusterError if the order failed."""
     address = find_supervisor(folder)
     if not address:
         raise NotRunning(
-            f"Expected cluster {folder.name} to run, found no supervisor in {folder}. "
+            f"Cluster {folder.name} is not running: there is no supervisor in {folder}. "
             f"Start it: eslab cluster start --name {folder.name}"
         )
     order.token = address.token
@@ -135,8 +126,8 @@ def ask(folder: Path, order: Order) -> Status:
         reply = msgspec.json.decode(exchange(address.port, order), type=Reply)
     except (OSError, msgspec.DecodeError) as error:
         raise NotRunning(
-            f"Expected an answer of cluster {folder.name} to {order.do!r}, found its supervisor gone ({error!r}). "
-            f"See {folder / 'supervisor.log'}, then start it again."
+            f"Cluster {folder.name} did not answer the order {order.do!r} ({error!r}). "
+            f"See {folder / 'supervisor.log'}, then start the cluster again."
         ) from None
     if not reply.status:
         raise ClusterError(reply.error)
@@ -144,7 +135,8 @@ def ask(folder: Path, order: Order) -> Status:
 
 
 def exchange(port: int, order: Order) -> bytes:
-    """The reply to an order; nothing if the token is wrong. Raises OSError."""
-    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as line:
-        line.sendall(msgspec.json.encode(order) + b"\n")
-        return b"".join(iter(lambda: line.recv(65536), b""))
+    """Send an order and read the reply; an empty one if the token is wrong. Raises OSError."""
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
+        connection.sendall(msgspec.json.encode(order) + b"\n")
+        # The supervisor closes the connection after its reply.
+        return b"".join(iter(lambda: connection.recv(65536), b""))

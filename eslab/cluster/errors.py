@@ -1,31 +1,31 @@
-"""Errors of the cluster, each saying what was expected, what was found, where, and what to do next.
+"""Errors of the cluster; a message says what is wrong, with which values, where, and what to do next.
 
 EslabError
 └── ClusterError      the cluster can't do what was asked
     ├── NoJava        no Java 11 or 17 on this machine
-    ├── NoJars        Cassandra's jars are not here, and could not be fetched
-    ├── NoAddress     this machine has no loopback address left for the nodes
-    ├── NodeFailed    a node ended, or did not answer in time
-    └── NotRunning    no cluster of this name runs
+    ├── NoJars        Cassandra's jars are missing and could not be fetched
+    ├── NoAddress     no free loopback addresses for the nodes
+    ├── NodeFailed    a node ended or did not answer in time
+    └── NotRunning    the cluster is not running
 """
 
 from eslab.errors import EslabError
 
 
 class ClusterError(EslabError):
-    """The cluster can't do what was asked; the message names it and the way out."""
+    """The cluster can't do what was asked; the message names the cluster and the way out."""
 
 
 class NoJava(ClusterError):
-    """Cassandra 5 runs on Java 11 or 17, and neither was found."""
+    """There is no Java 11 or 17; Cassandra 5 runs on these two."""
 
 
 class NoJars(ClusterError):
-    """Every jar must be here with the sha256 sum that the lock file names; one could not be fetched."""
+    """A jar with the sha256 sum of the lock file could not be fetched."""
 
 
 class NoAddress(ClusterError):
-    """Each node needs loopback addresses of its own; this machine has none that are free."""
+    """There are no free loopback addresses for the nodes; every node needs its own."""
 
 
 class NodeFailed(ClusterError):
@@ -33,4 +33,4 @@ class NodeFailed(ClusterError):
 
 
 class NotRunning(ClusterError):
-    """A fault or a question needs a cluster that runs; start it first."""
+    """A fault or a query needs a running cluster; start it first."""

@@ -1,4 +1,4 @@
-"""A cluster's folder: the plan that it remembers, the commands that start its nodes, their logs."""
+"""The files in a cluster's folder: plan, start commands, login, a client's keys, and the logs of the nodes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,38 +10,67 @@ from eslab.cluster.plan import Node, Plan
 
 PLAN = "cluster.json"
 COMMANDS = "start.json"
+LOGIN = "login.json"
 KEYS = "keys"
 
 
+class Login(msgspec.Struct, frozen=True):
+    """User and password of a cluster with authentication."""
+
+    user: str
+    password: str
+
+
 def write_plan(folder: Path, plan: Plan, commands: dict[str, list[str]]) -> None:
-    """Remember the plan, and for the supervisor the command of each node."""
+    """Store the plan, and the start command of every node for the supervisor."""
+    # The plan makes the folder a cluster (see `remembered`), so it comes last.
     (folder / COMMANDS).write_bytes(msgspec.json.encode(commands))
     (folder / PLAN).write_bytes(msgspec.json.format(msgspec.json.encode(plan)))
 
 
 def read_plan(folder: Path) -> Plan:
-    """What the folder remembers. Raises ClusterError if it holds no cluster, or one that can't be read."""
+    """The plan in this folder. Raises ClusterError if there is none, or one that can't be read."""
     try:
         return msgspec.json.decode((folder / PLAN).read_bytes(), type=Plan)
     except (OSError, msgspec.DecodeError) as error:
         raise ClusterError(
-            f"Expected a cluster named {folder.name} in {folder.parent}, found none ({error}). "
-            f"Start it: eslab cluster start --name {folder.name}; or see which there are: eslab cluster status"
+            f"There is no readable cluster named {folder.name} in {folder.parent} ({error}). "
+            f"Start it: eslab cluster start --name {folder.name}, or list all clusters: eslab cluster status"
         ) from None
 
 
 def read_commands(folder: Path) -> dict[str, list[str]]:
-    """The command that starts each node."""
+    """The start command of every node, by the node's name."""
     return msgspec.json.decode((folder / COMMANDS).read_bytes(), type=dict[str, list[str]])
 
 
 def remembered(home: Path) -> Iterator[Plan]:
-    """The plans of all clusters, running or not, by name."""
+    """The plans of all clusters, running or stopped, in order of their names."""
     return (read_plan(file.parent) for file in sorted(home.glob(f"*/{PLAN}")))
 
 
+def write_login(folder: Path, login: Login) -> None:
+    """Store the login, readable by this user alone."""
+    # The mode is set while the file is still empty: the password is never readable by others.
+    (folder / LOGIN).touch(mode=0o600)
+    (folder / LOGIN).write_bytes(msgspec.json.encode(login))
+
+
+def read_login(folder: Path) -> Login:
+    """The login of the cluster's own superuser."""
+    return msgspec.json.decode((folder / LOGIN).read_bytes(), type=Login)
+
+
+def client_keys(folder: Path, plan: Plan) -> dict[str, Path]:
+    """The files that a client needs: `ca` with TLS; `cert` and `key` as well if it must show a certificate."""
+    keys = folder / KEYS
+    ca = {"ca": keys / "ca.pem"} if plan.settings.encrypted else {}
+    own = {"cert": keys / "client.pem", "key": keys / "client-key.pem"} if plan.settings.client_certificates else {}
+    return ca | own
+
+
 def read_log(folder: Path, node: Node, lines: int) -> str:
-    """The end of a node's log, and of what Java itself said."""
+    """The last lines of a node's log, then those of Java's own output."""
     logs = folder / node.folder / "logs"
     files = [file for name in ("system", "console") if (file := logs / f"{name}.log").exists()]
     return "\n".join(line for file in files for line in file.read_text(errors="replace").splitlines()[-lines:])

@@ -1,11 +1,11 @@
-"""Cassandra itself: the jars that the lock file names, fetched once per user, each proved by its sha256 sum."""
+"""Cassandra's jars: the lock file names them; fetched once per user, and checked by their sha256 sums."""
 
 import hashlib
 import shutil
 import tempfile
 import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,20 +15,19 @@ import msgspec
 
 from eslab.cluster.errors import NoJars
 from eslab.cluster.places import cache_folder
+from eslab.cluster.progress import OnProgress
 
 if TYPE_CHECKING:
     from jgo.maven import MavenContext
 
 LOCK = Path(__file__).with_name("cassandra.lock.toml")
-AT_ONCE = 4  # downloads; more don't make Maven Central any faster
-TRIES = 3
-ABANDONED_AFTER = 3600.0  # seconds; a download that nobody has touched for so long has died
-
-Say = Callable[[str], None]
+AT_ONCE = 4  # parallel downloads; more are no faster from Maven Central
+TRIES = 3  # for every jar
+ABANDONED_AFTER = 3600.0  # seconds; a download folder untouched for that long belongs to a dead process
 
 
 class Jar(msgspec.Struct, frozen=True, rename="camel"):
-    """One jar as the lock file names it; `sha256` is the proof that it is the one."""
+    """One jar of the lock file, identified by its sha256 sum."""
 
     group_id: str
     artifact_id: str
@@ -39,18 +38,18 @@ class Jar(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def coordinate(self) -> str:
-        """How Maven writes it: `group:artifact:version`, with the classifier if there is one."""
+        """Maven's name for it: `group:artifact:version`, and the classifier if there is one."""
         parts = [self.group_id, self.artifact_id, self.version, self.classifier]
         return ":".join(part for part in parts if part)
 
     @property
     def filename(self) -> str:
-        """Its name in the cache, which is its name in Maven Central."""
+        """Its file name, the same in the cache as in Maven Central."""
         return "-".join(part for part in (self.artifact_id, self.version, self.classifier) if part) + ".jar"
 
 
 class LockFile(msgspec.Struct, frozen=True):
-    """The part of jgo's lock file that is read here."""
+    """The part of jgo's lock file that this module reads."""
 
     dependencies: tuple[Jar, ...]
 
@@ -65,23 +64,23 @@ def cassandra_version() -> str:
     return locked_jars()[0].version
 
 
-def fetch_jars(say: Say = print) -> list[Path]:
-    """Every jar of the lock file, in this machine's cache, whole; what is missing or damaged is fetched.
+def fetch_jars(on_progress: OnProgress = print) -> list[Path]:
+    """Fetch the missing and damaged jars of the lock file into the cache; returns the paths of all jars.
 
-    Costs one pass over 70 MB when the cache is warm, and no network. Each jar arrives beside the cache and
-    moves in when its sum is right, so a download may be interrupted at any moment, and two may run at once.
+    With a full cache it reads 70 MB and needs no network. A jar is downloaded to a folder beside the cache and moved
+    in once its sum is right, so a download may be interrupted at any time, and two processes may download at once.
     Raises NoJars.
     """
     folder = cache_folder() / "jars" / cassandra_version()
     jars = locked_jars()
     missing = [jar for jar in jars if not is_whole(folder / jar.filename, jar)]
     if missing:
-        _fetch(missing, folder, say)
+        _fetch(missing, folder, on_progress)
     return [folder / jar.filename for jar in jars]
 
 
 def is_whole(file: Path, jar: Jar) -> bool:
-    """Is this file here, and the very jar that was locked?"""
+    """Does this file exist, with the sha256 sum of the lock file?"""
     try:
         with file.open("rb") as content:
             return hashlib.file_digest(content, "sha256").hexdigest() == jar.sha256
@@ -89,9 +88,9 @@ def is_whole(file: Path, jar: Jar) -> bool:
         return False
 
 
-def _fetch(missing: list[Jar], folder: Path, say: Say) -> None:
+def _fetch(missing: list[Jar], folder: Path, on_progress: OnProgress) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    say(f"Fetching Cassandra {cassandra_version()} once, into {folder}: {len(missing)} jars, about 70 MB in all")
+    on_progress(f"Fetching Cassandra {cassandra_version()} into {folder}: {len(missing)} jars of about 70 MB in all")
     started = time.monotonic()
     with _staging(folder.parent) as staging, ThreadPoolExecutor(AT_ONCE) as pool:
         jobs = [pool.submit(_fetch_one, jar, folder, staging / str(number)) for number, jar in enumerate(missing)]
@@ -99,17 +98,17 @@ def _fetch(missing: list[Jar], folder: Path, say: Say) -> None:
             for done, job in enumerate(as_completed(jobs), 1):
                 job.result()
                 if done % 20 == 0 or done == len(jobs):
-                    say(f"Fetched {done} of {len(jobs)} jars, {time.monotonic() - started:.0f} s")
+                    on_progress(f"Fetched {done} of {len(jobs)} jars, {time.monotonic() - started:.0f} s")
         finally:
             pool.shutdown(cancel_futures=True)
 
 
 @contextmanager
 def _staging(parent: Path) -> Iterator[Path]:
-    """A folder for what arrives; it goes when the download ends, and one that was killed goes with a later one."""
-    for left in parent.glob("incoming-*"):
-        if time.time() - left.stat().st_mtime > ABANDONED_AFTER:
-            shutil.rmtree(left, ignore_errors=True)
+    """A folder for downloads under way. Removed at the end; a killed process's is removed by a later download."""
+    for abandoned in parent.glob("incoming-*"):
+        if time.time() - abandoned.stat().st_mtime > ABANDONED_AFTER:
+            shutil.rmtree(abandoned, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix="incoming-", dir=parent, ignore_cleanup_errors=True) as name:
         yield Path(name)
 
@@ -117,8 +116,9 @@ def _staging(parent: Path) -> Iterator[Path]:
 def _fetch_one(jar: Jar, folder: Path, staging: Path) -> None:
     error: Exception | None = None
     for attempt in range(TRIES):
-        time.sleep(attempt)
+        time.sleep(attempt)  # 0, 1 and 2 s
         try:
+            # A folder for every attempt: in the same one, jgo would take the damaged file for the jar.
             arrived = _download(jar, staging / str(attempt))
         except (OSError, RuntimeError) as failure:  # requests' errors are OSErrors, jgo raises RuntimeError
             error = failure
@@ -126,11 +126,11 @@ def _fetch_one(jar: Jar, folder: Path, staging: Path) -> None:
         if is_whole(arrived, jar):
             arrived.replace(folder / jar.filename)
             return
-        error = ValueError(f"the file that arrived has another sha256 sum than {jar.sha256}")
+        error = ValueError(f"the downloaded file has another sha256 sum than {jar.sha256}")
     raise NoJars(
-        f"Expected {jar.coordinate} in {folder} or from {_sources()}, found no way to get it in {TRIES} tries: "
-        f"{error}. Connect to the network once; the jars that did arrive are kept. Behind a mirror, name it in "
-        f"~/.config/jgo.conf: a section [repositories] with a line central = URL."
+        f"Could not fetch {jar.coordinate} from {_sources()} into {folder} in {TRIES} tries: {error}. "
+        "Connect to the network and start again; the jars that arrived are kept. To use a mirror, name it in "
+        "~/.config/jgo.conf: a section [repositories] with a line central = URL."
     ) from error
 
 
@@ -145,6 +145,7 @@ def _context(repo_cache: Path) -> "MavenContext":
     from jgo.constants import MAVEN_CENTRAL_URL
     from jgo.maven import MavenContext, PythonResolver
 
+    # The user's own settings come last and win, so a mirror named `central` replaces Maven Central.
     repositories = {"central": MAVEN_CENTRAL_URL, **GlobalSettings.load().repositories}
     return MavenContext(PythonResolver(), repo_cache=repo_cache, remote_repos=repositories, timeout=60)
 

@@ -1,4 +1,4 @@
-"""Makes the lock file anew: `python -m eslab.cluster.pin` resolves the newest Cassandra 5.0 and its jars.
+"""Rewrite the lock file: `python -m eslab.cluster.pin` resolves the newest Cassandra 5.0 and its jars.
 
 Maintainers run this; users never do. The result is reviewed and committed like code.
 """
@@ -12,22 +12,25 @@ from jgo.maven import MavenContext, PythonResolver
 
 from eslab.cluster.jars import LOCK
 
-GROUP, ARTIFACT, LINE = "org.apache.cassandra", "cassandra-all", "5.0."
+GROUP = "org.apache.cassandra"
+ARTIFACT = "cassandra-all"
+LINE = "5.0."
 
 
 def newest(context: MavenContext) -> str:
-    """The newest release of the line that we follow; asks Maven Central for its list of versions."""
+    """The newest release of 5.0; asks Maven Central for the list of versions."""
     project = context.project(GROUP, ARTIFACT)
     project.update()
     return max((v for v in project.metadata.versions if _is_release(v)), key=lambda v: int(v.removeprefix(LINE)))
 
 
 def pin(version: str | None = None, lock: Path = LOCK) -> int:
-    """Resolve Cassandra and all it needs, fetch every jar, write their sha256 sums; returns how many."""
+    """Resolve Cassandra and its dependencies, fetch every jar, write their sha256 sums; returns the number of jars."""
     with tempfile.TemporaryDirectory() as folder:
         context = MavenContext(PythonResolver(), repo_cache=Path(folder), timeout=60)
         wanted = context.create_dependency(f"{GROUP}:{ARTIFACT}:{version or newest(context)}")
         inputs, others = context.resolver.resolve([wanted])
+        # Cassandra stays first, the rest in a stable order, so that a new lock file shows only real changes.
         others.sort(key=lambda jar: (jar.groupId, jar.artifactId, jar.classifier))
         LockFile.from_resolved_dependencies(inputs + others).save(lock)
     return len(inputs + others)

@@ -1,4 +1,4 @@
-"""What a cluster is to be: its regions, its nodes with their addresses, its settings."""
+"""The plan of a cluster: its regions, its nodes with addresses and tokens, its settings; and how they are parsed."""
 
 import re
 from collections import Counter
@@ -11,16 +11,16 @@ from eslab.cluster.errors import ClusterError
 CommitLogSync = Literal["batch", "periodic", "group"]
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 HEAP = re.compile(r"([1-9]\d*)([mMgG])")
-LEAST_HEAP = 256  # MB
-MOST_NODES = 9  # of all regions; each takes about 0.9 GB of memory
-TOKENS = 16  # ranges of the ring that each node owns; Cassandra's default
-RING = 2**64
+LEAST_HEAP = 256  # MB; the smallest heap that is accepted
+MOST_NODES = 9  # in all regions together; a node takes about 0.9 GB of memory
+TOKENS = 16  # ranges of the ring that a node owns; Cassandra's default
+RING = 2**64  # Murmur3Partitioner's tokens: -2**63 to 2**63 - 1
 
 
 class Node(msgspec.Struct, frozen=True):
-    """One node: where others and clients reach it (`host`), and where it really listens for nodes (`inside`).
+    """One node: the address that clients and other nodes use (`host`), and the one where it listens (`inside`).
 
-    The relay stands between the two. Where they are the same there is no relay, and no link to cut.
+    The relay forwards from `host` to `inside`. If they are equal there is no relay, and no link to cut.
     """
 
     region: str
@@ -32,24 +32,25 @@ class Node(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """How a fault names it: `us/2`."""
+        """Its name in commands and messages: `us/2`."""
         return f"{self.region}/{self.number}"
 
     @property
     def folder(self) -> str:
-        """Its folder inside the cluster's: `us-2`."""
+        """The name of its folder inside the cluster's folder: `us-2`."""
         return f"{self.region}-{self.number}"
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the nodes run; may differ from one start of a cluster to the next, its regions may not.
+    """How the nodes run. A cluster may be started again with other settings, but not with other regions.
 
-    commitlog_sync       batch: acknowledged is on disk; periodic: Cassandra's default, on disk within 10 s; group
-    heap                 each node's Java heap
+    commitlog_sync       batch: on disk before the answer; periodic: within 10 s (Cassandra's default); group: batches
+                         of 10 ms
+    heap                 Java heap of a node
     authentication       clients must log in
     tls                  clients must use TLS
-    client_certificates  clients must show a certificate; means TLS
-    config               further lines of cassandra.yaml
+    client_certificates  clients must show a certificate; implies tls
+    config               more settings of cassandra.yaml; they override all others
     """
 
     commitlog_sync: CommitLogSync = "batch"
@@ -66,7 +67,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Options(TypedDict, total=False):
-    """Those of the settings that somebody asks for."""
+    """The settings named in one call; the others keep their values."""
 
     commitlog_sync: CommitLogSync
     heap: str
@@ -77,97 +78,98 @@ class Options(TypedDict, total=False):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """A cluster as its folder remembers it."""
+    """A cluster as stored in its folder."""
 
     name: str
     nodes: tuple[Node, ...]
     settings: Settings = Settings()
-    throwaway: bool = False  # its data goes when it stops
+    throwaway: bool = False  # its data is removed when it stops
 
     @property
     def regions(self) -> dict[str, int]:
-        """Each region and how many nodes it has."""
+        """The number of nodes in every region."""
         return dict(Counter(node.region for node in self.nodes))
 
     @property
     def relayed(self) -> bool:
-        """Is there a relay between the nodes, so that links can be cut?"""
+        """Is there a relay between the nodes, so that links can be cut and delayed?"""
         return any(node.host != node.inside for node in self.nodes)
 
     def pick(self, target: str) -> list[Node]:
-        """The nodes that a word means: a region (`us`) or one node of it (`us/2`). Raises ClusterError."""
+        """The nodes that a target names: a region (`us`) or one node of it (`us/2`). Raises ClusterError."""
         nodes = [node for node in self.nodes if target in (node.region, node.name)]
         if not nodes:
             raise ClusterError(
                 f"Expected a region ({', '.join(self.regions)}) or a node "
-                f"({', '.join(node.name for node in self.nodes)}) of cluster {self.name}, found {target!r}."
+                f"({', '.join(node.name for node in self.nodes)}) of cluster {self.name}, got {target!r}."
             )
         return nodes
 
     def tokens(self, node: Node) -> list[int]:
-        """Where on the ring this node's ranges end: evenly within its region, regions one token apart.
+        """The node's tokens: evenly spaced within its region, those of two regions one apart.
 
-        Given tokens, so nodes that start together neither wait for each other nor choose the same.
+        Nodes with assigned tokens can start together: they neither wait for each other nor pick the same token.
         """
         size = self.regions[node.region]
-        shift = list(self.regions).index(node.region) + 1  # the ring's lowest token can't be owned
-        steps = RING // (size * TOKENS)
-        return [(turn * size + node.number - 1) * steps + shift - RING // 2 for turn in range(TOKENS)]
+        shift = list(self.regions).index(node.region) + 1  # from 1, since a node can't own the ring's lowest token
+        step = RING // (size * TOKENS)
+        return [(turn * size + node.number - 1) * step + shift - RING // 2 for turn in range(TOKENS)]
 
 
 def parse_regions(text: str) -> dict[str, int]:
-    """`us,eu,asia` or `us:3` or `us:2,eu`: names of regions, each with its number of nodes, 1 if not said.
+    """Parse `us,eu,asia`, `us:3` or `us:2,eu`: the number of nodes in every region, 1 by default.
 
     Raises ClusterError.
     """
+    # A name that comes twice leaves the dict shorter than the list.
     regions = dict(_parse_region(part.strip(), text) for part in text.split(","))
     if len(regions) < len(text.split(",")) or not 1 <= sum(regions.values()) <= MOST_NODES:
-        raise ClusterError(f"Expected regions with different names and 1 to {MOST_NODES} nodes in all, found {text!r}.")
+        raise ClusterError(f"Expected regions with different names and 1 to {MOST_NODES} nodes in all, got {text!r}.")
     return regions
 
 
 def regions_text(regions: dict[str, int]) -> str:
-    """The inverse of `parse_regions`: `us,eu` or `us:3`."""
+    """Format regions as `parse_regions` reads them: `us,eu` or `us:3`."""
     return ",".join(name if count == 1 else f"{name}:{count}" for name, count in regions.items())
 
 
 def check_name(name: str) -> str:
-    """The name of a cluster is the name of a folder, so only plain letters, digits, - and _. Raises ClusterError."""
+    """Check a cluster's name; it is the name of a folder too, so it must be plain. Raises ClusterError."""
     if not NAME.fullmatch(name):
         raise ClusterError(
-            f"Expected a cluster's name of up to 32 letters, digits, - and _ that begins with a letter, found {name!r}."
+            f"Expected a cluster's name of up to 32 letters, digits, - and _ that begins with a letter, got {name!r}."
         )
     return name
 
 
 def make_settings(**options: Any) -> Settings:
-    """Settings from their names; raises ClusterError for one that doesn't exist or can't be."""
+    """Make settings from options. Raises ClusterError for an unknown name or an invalid value."""
     try:
         settings = msgspec.convert(options, Settings)
     except msgspec.ValidationError as error:
         raise ClusterError(
-            f"Expected the settings {', '.join(Settings.__struct_fields__)}, found {options}: {error}. "
+            f"Expected the settings {', '.join(Settings.__struct_fields__)}, got {options}: {error}. "
             "commitlog_sync is batch, periodic or group."
         ) from None
     heap = HEAP.fullmatch(settings.heap)
     if not heap or int(heap[1]) * (1024 if heap[2] in "gG" else 1) < LEAST_HEAP:
-        raise ClusterError(f"Expected a heap of {LEAST_HEAP}m or more, such as 512m or 1g, found {settings.heap!r}.")
+        raise ClusterError(f"Expected a heap of {LEAST_HEAP}m or more, such as 512m or 1g, got {settings.heap!r}.")
     return settings
 
 
 def parse_delay(text: str) -> float:
-    """Seconds from `75ms` or `0.2s`; each way. Raises ClusterError."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s)", text.strip())
-    if not found:
-        raise ClusterError(f"Expected a delay such as 75ms or 0.2s (0ms for none), found {text!r}.")
-    return float(found[1]) / (1000 if found[2] == "ms" else 1)
+    """Parse a delay such as `75ms` or `0.2s`, in seconds. Raises ClusterError."""
+    delay = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s)", text.strip())
+    if not delay:
+        raise ClusterError(f"Expected a delay such as 75ms or 0.2s (0ms for none), got {text!r}.")
+    return float(delay[1]) / (1000 if delay[2] == "ms" else 1)
 
 
 def _parse_region(part: str, text: str) -> tuple[str, int]:
     name, colon, count = part.partition(":")
     if not NAME.fullmatch(name) or (colon and not count.isdigit()):
         raise ClusterError(
-            f"Expected regions such as us,eu,asia or us:3, found {part!r} in {text!r}. A name begins with a letter "
+            f"Expected regions such as us,eu,asia or us:3, got {part!r} in {text!r}. A name begins with a letter "
             "and has letters, digits, - and _."
         )
     return name, int(count or 1)

@@ -1,4 +1,4 @@
-"""A node as a process: started, frozen, thawed, killed, ended; and found again after its supervisor died."""
+"""A node as an operating-system process: start, freeze, thaw, kill and end it; find it after its supervisor died."""
 
 import ctypes
 import os
@@ -8,13 +8,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import psutil
 
-from eslab.cluster.control import State, is_process
 from eslab.cluster.plan import Node
 
+State = Literal["starting", "up", "frozen", "dead"]
+
 GONE = (psutil.NoSuchProcess, psutil.ZombieProcess)
+PR_SET_PDEATHSIG = 1  # from <linux/prctl.h>
 
 
 class NodeProcess:
@@ -28,7 +31,7 @@ class NodeProcess:
         self._process: psutil.Popen | None = None
 
     def start(self) -> None:
-        """Start it; what Java itself says goes to logs/console.log."""
+        """Start it; Java's own output goes to logs/console.log."""
         self.frozen = False
         with (self.folder / "logs" / "console.log").open("ab") as console:
             self._process = psutil.Popen(
@@ -38,18 +41,18 @@ class NodeProcess:
                 stdout=console,
                 stderr=console,
                 env={**os.environ, "MALLOC_ARENA_MAX": "2"},  # glibc's default costs 100 MB a node
-                preexec_fn=die_with_parent(),
+                preexec_fn=die_with_parent(),  # safe here: a supervisor has no threads
             )
         pid_file(self.folder).write_text(str(self._process.pid))
 
     @property
     def pid(self) -> int:
-        """Of the process that runs, or 0."""
+        """The id of the running process, or 0."""
         return self._process.pid if self._process and self._process.poll() is None else 0
 
     @property
     def state(self) -> State:
-        """dead, frozen, starting, or up: it answers CQL connections."""
+        """The node's state; `up` means that it takes CQL connections."""
         if not self.pid:
             return "dead"
         if self.frozen:
@@ -58,45 +61,47 @@ class NodeProcess:
 
     @property
     def memory(self) -> int:
-        """Bytes of memory in use, or 0."""
+        """Memory in use, in bytes, or 0."""
         try:
             return self._process.memory_info().rss if self._process and self.pid else 0
         except GONE:
             return 0
 
     def freeze(self) -> None:
-        """Stop it in mid-step, as a long pause would; it keeps its connections and knows nothing of it."""
+        """Pause it where it is (SIGSTOP), like a very long garbage collection; its connections stay open."""
         if self._process and self.pid:
             self._process.suspend()
             self.frozen = True
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Resume it (SIGCONT)."""
         if self._process and self.pid:
             self._process.resume()
         self.frozen = False
 
     def revive(self) -> None:
-        """Start it again, if it is dead."""
+        """Start it again if it is dead."""
         if not self.pid:
             self.start()
 
     def kill(self) -> None:
-        """End it with no chance to tidy up, and wait until it is gone."""
+        """End it at once (SIGKILL) and wait until it is gone."""
         if self._process and self.pid:
             self._process.kill()
             self._process.wait()
         self.frozen = False
 
     def end(self) -> None:
-        """Ask it to flush and leave; does not wait."""
+        """Ask it to flush and exit (SIGTERM); does not wait."""
         if self._process and self.pid:
+            # A stopped process would not handle the signal until it is resumed.
             self.thaw()
             self._process.terminate()
 
 
 def answers(node: Node, patience: float = 0.3) -> bool:
     """Does the node take CQL connections?"""
+    # A frozen node would pass this test: the kernel accepts connections for it. `state` looks at `frozen` first.
     try:
         with socket.create_connection((node.host, node.cql_port), timeout=patience):
             return True
@@ -105,12 +110,12 @@ def answers(node: Node, patience: float = 0.3) -> bool:
 
 
 def pid_file(folder: Path) -> Path:
-    """Where a node's process id is kept, so that a later process finds one that lost its supervisor."""
+    """The file with a node's process id, by which a later process finds a node that lost its supervisor."""
     return folder / "pid"
 
 
 def kill_orphans(cluster: Path) -> list[int]:
-    """End the nodes of a cluster whose supervisor died without them; returns their process ids."""
+    """Kill the nodes of a cluster that outlived their supervisor; returns their process ids."""
     orphans = [pid for file in cluster.glob("*/pid") if (pid := _orphan(file))]
     for pid in orphans:
         psutil.Process(pid).kill()
@@ -119,12 +124,22 @@ def kill_orphans(cluster: Path) -> list[int]:
 
 
 def die_with_parent() -> Callable[[], None] | None:
-    """On Linux a node dies with its supervisor, even by kill -9; elsewhere the next start finds and ends it."""
+    """On Linux a node dies with its supervisor, even by kill -9; elsewhere the next command finds and kills it."""
     if sys.platform != "linux":
         return None
+    # Load the library here: between fork and exec the child should do as little as possible.
     libc = ctypes.CDLL(None)
-    set_parent_death_signal = 1
-    return lambda: libc.prctl(set_parent_death_signal, signal.SIGKILL)
+    return lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def is_process(pid: int, word: str) -> bool:
+    """Is this process alive, with `word` in its command line?"""
+    # A pid alone proves nothing: the system may have given it to another program by now.
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and any(word in part for part in process.cmdline())
+    except psutil.Error:
+        return False
 
 
 def _orphan(file: Path) -> int | None:

@@ -1,7 +1,8 @@
-"""The network between the nodes: every byte from node to node passes here, so links can be cut and delayed.
+"""The network between the nodes: every byte from node to node passes the relay, so links can be cut and delayed.
 
-A node listens on one address and tells its peers another, which the relay owns and forwards. The first bytes of a
-connection name its sender, so the relay knows the link: a pair of nodes, in both directions.
+A node listens on one address (`inside`) and tells its peers another (`host`). The relay listens on that one and
+forwards. The first bytes of a connection name its sender, so the relay knows which link it belongs to: a pair of nodes,
+in both directions.
 """
 
 import asyncio
@@ -12,21 +13,24 @@ from ipaddress import IPv4Address
 
 from eslab.cluster.plan import Node
 
-MAGIC = bytes.fromhex("ca552dfa")  # begins each connection between nodes since Cassandra 4
+MAGIC = bytes.fromhex("ca552dfa")  # the first bytes of a connection between nodes since Cassandra 4
 HEADER = len(MAGIC) + 4 + 1  # magic, flags, length of the sender's address and port
 IPV4_AND_PORT = 6
 CHUNK = 1 << 16
-CHUNKS_ON_THE_WAY = 256  # what a delayed link holds at most before its sender must wait
-HANDSHAKE_PATIENCE = 10.0
+CHUNKS_ON_THE_WAY = 256  # the most that a delayed connection holds before its sender must wait
+HANDSHAKE_PATIENCE = 10.0  # seconds for the sender to name itself
 
 
 class UnknownSender(ConnectionError):
-    """Who connects must name itself as a node of this cluster; anyone else is turned away."""
+    """The sender of a connection did not name itself as a node of this cluster."""
 
 
 @dataclass(eq=False)
 class Connection:
-    """One connection from node to node. Once `lost`, it carries nothing for ever, even after the link heals."""
+    """One connection from node to node. Once `lost`, it never carries a byte again, even after the link heals.
+
+    A gap in the byte stream would look like a corrupt message to the receiver; a real network never makes one.
+    """
 
     task: asyncio.Task[None]
     lost: bool = False
@@ -34,7 +38,7 @@ class Connection:
 
 @dataclass
 class Link:
-    """Two nodes and the state of the line between them: cut or not, and how long a byte takes each way."""
+    """The state of the link between two nodes: is it cut, and its delay in seconds each way."""
 
     cut: bool = False
     delay: float = 0.0
@@ -42,7 +46,7 @@ class Link:
 
 
 class Relay:
-    """Forwards between nodes; a cut link swallows all bytes and closes nothing, as a broken cable would."""
+    """Forward between nodes. A cut link drops all bytes and closes no connection, like a broken cable."""
 
     def __init__(self, nodes: Iterable[Node]) -> None:
         self.nodes = {node.host: node for node in nodes}
@@ -50,12 +54,12 @@ class Relay:
         self._servers: list[asyncio.Server] = []
 
     async def open(self) -> None:
-        """Listen on every node's public address. Raises OSError if one is taken."""
+        """Listen on every node's public address. Raises OSError if an address is taken."""
         for node in self.nodes.values():
-            self._servers.append(await asyncio.start_server(self._guide(node), node.host, node.storage_port))
+            self._servers.append(await asyncio.start_server(self._accept(node), node.host, node.storage_port))
 
     def close(self) -> None:
-        """Stop listening, and end all connections."""
+        """Stop listening and close all connections."""
         for server in self._servers:
             server.close()
         for link in self.links.values():
@@ -67,14 +71,14 @@ class Relay:
         return self.links.setdefault(frozenset((a.name, b.name)), Link())
 
     def cut(self, a: Node, b: Node) -> None:
-        """From now on nothing passes between the two, and what is under way is lost."""
+        """Drop all bytes between the two nodes from now on, those under way included."""
         link = self.link(a, b)
         link.cut = True
         for connection in link.connections:
             connection.lost = True
 
     def heal(self, a: Node, b: Node) -> None:
-        """Bytes pass again. Connections that lost bytes are closed, so the nodes connect anew."""
+        """Let bytes pass again. Closes the connections that lost bytes, so that the nodes reconnect."""
         link = self.link(a, b)
         link.cut = False
         for connection in link.connections:
@@ -82,16 +86,16 @@ class Relay:
                 connection.task.cancel()
 
     def delay(self, a: Node, b: Node, seconds: float) -> None:
-        """Every byte takes this long from now on, each way."""
+        """Delay every byte by this time from now on, each way."""
         self.link(a, b).delay = seconds
 
-    def _guide(self, target: Node) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+    def _accept(self, target: Node) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with closing(writer), suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
                 async with asyncio.timeout(HANDSHAKE_PATIENCE):
                     head, sender = await read_sender(reader)
                 if sender not in self.nodes:
-                    raise UnknownSender(f"Expected one of {', '.join(self.nodes)}, found {sender}")
+                    raise UnknownSender(f"Expected a sender among {', '.join(self.nodes)}, got {sender}")
                 await self._carry(self.link(self.nodes[sender], target), target, head, reader, writer)
 
         return accept
@@ -104,11 +108,12 @@ class Relay:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
+        # A connection that begins during a cut is lost too: it must look open, and carry nothing after `heal`.
         connection = Connection(current_task(), lost=link.cut)
         link.connections.add(connection)
         try:
             if connection.lost:
-                await _swallow(reader)
+                await _drop_all(reader)
                 return
             far_reader, far_writer = await asyncio.open_connection(target.inside, target.storage_port)
             with closing(far_writer):
@@ -121,13 +126,13 @@ async def read_sender(reader: asyncio.StreamReader) -> tuple[bytes, str]:
     """The first bytes of a connection, and the address of the node that sent them. Raises UnknownSender."""
     head = await reader.readexactly(HEADER)
     if not head.startswith(MAGIC) or head[-1] != IPV4_AND_PORT:
-        raise UnknownSender(f"Expected a connection of Cassandra 4 or newer over IPv4, found {head.hex()}")
+        raise UnknownSender(f"Expected a connection of Cassandra 4 or newer over IPv4, got {head.hex()}")
     address = await reader.readexactly(IPV4_AND_PORT)
     return head + address, str(IPv4Address(address[:4]))
 
 
 def current_task() -> asyncio.Task[None]:
-    """The task that runs this; there always is one inside a coroutine."""
+    """The running task; inside a coroutine there always is one."""
     task = asyncio.current_task()
     assert task
     return task
@@ -140,6 +145,7 @@ async def _both_ways(
     back: tuple[asyncio.StreamReader, asyncio.StreamWriter],
     head: bytes,
 ) -> None:
+    # When one direction ends, end both: whoever closed the connection no longer reads the other direction.
     lanes = [
         asyncio.ensure_future(_pass_on(link, connection, *there, head)),
         asyncio.ensure_future(_pass_on(link, connection, *back)),
@@ -159,18 +165,18 @@ async def _pass_on(
     writer: asyncio.StreamWriter,
     head: bytes = b"",
 ) -> None:
-    """Carry chunks in order, each due its delay after it was read, so a delay costs time but no throughput."""
+    """Forward chunks in order, each when its delay is over; reading goes on meanwhile, so throughput stays."""
     clock = asyncio.get_running_loop().time
     on_the_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(CHUNKS_ON_THE_WAY)
 
-    async def take() -> None:
+    async def read_chunks() -> None:
         chunk = head or await reader.read(CHUNK)
         while chunk:
             await on_the_way.put((clock() + link.delay, chunk))
             chunk = await reader.read(CHUNK)
-        await on_the_way.put((clock() + link.delay, b""))
+        await on_the_way.put((clock() + link.delay, b""))  # the end of the stream is delayed like its bytes
 
-    taking = asyncio.ensure_future(take())
+    reading = asyncio.ensure_future(read_chunks())
     try:
         while True:
             due, chunk = await on_the_way.get()
@@ -178,13 +184,14 @@ async def _pass_on(
                 await asyncio.sleep(due - clock())
             if not chunk:
                 return
+            # Looked at when the chunk arrives, not when it was sent: a cut drops what is under way.
             if not connection.lost:
                 writer.write(chunk)
                 await writer.drain()
     finally:
-        taking.cancel()
+        reading.cancel()
 
 
-async def _swallow(reader: asyncio.StreamReader) -> None:
+async def _drop_all(reader: asyncio.StreamReader) -> None:
     while await reader.read(CHUNK):
         pass

@@ -1,4 +1,4 @@
-"""A cluster that runs: joining and leaving it, waiting for it, ending it, and what a crash left behind."""
+"""A running cluster: join, leave, wait for and end it; clean up after a crash."""
 
 import shutil
 import subprocess
@@ -9,21 +9,25 @@ from pathlib import Path
 
 import psutil
 
-from eslab.cluster.control import Address, Order, Owner, Status, ask, find_supervisor, is_process
+from eslab.cluster.control import Address, Order, Owner, Status, ask, find_supervisor
 from eslab.cluster.errors import NodeFailed
 from eslab.cluster.folder import read_log, remembered
-from eslab.cluster.plan import Node, Plan
-from eslab.cluster.process import kill_orphans
+from eslab.cluster.plan import Plan
+from eslab.cluster.process import is_process, kill_orphans
 
-PATIENCE = 240.0  # seconds for all nodes; one takes 6 to 10, on a machine that is busy far longer
-END_PATIENCE = 60.0
-PAUSE = 0.2
+PATIENCE = 240.0  # seconds for all nodes to start; one takes 6 to 10, and far longer on a busy machine
+END_PATIENCE = 60.0  # seconds for a supervisor to end; it gives its nodes 30
+PAUSE = 0.2  # seconds between two looks
 
-children: list[subprocess.Popen[bytes]] = []  # supervisors that this process started; when they end, it must reap them
+# Supervisors that this process started. It must reap them (`poll`), or they stay zombies after their end.
+children: list[subprocess.Popen[bytes]] = []
 
 
 def join(folder: Path, owner: Owner | None) -> bool:
-    """Does it run, and from now on for this owner too (or for good, without one)? Waits for one that is ending."""
+    """Join a running cluster: it runs for this owner too from now on, or until `stop` if there is no owner.
+
+    Returns False if it isn't running; waits for its end if it is stopping.
+    """
     supervisor = find_supervisor(folder)
     if not supervisor:
         return False
@@ -34,7 +38,7 @@ def join(folder: Path, owner: Owner | None) -> bool:
 
 
 def leave(folder: Path, owner: Owner) -> None:
-    """No longer run for this owner. If it was the last one, the cluster ends, and this waits for it."""
+    """Give up this owner's hold. If it was the last one, the cluster ends; waits for that."""
     if supervisor := find_supervisor(folder):
         status = ask(folder, Order("release", owner=owner))
         if not status.keep and not status.owners:
@@ -42,7 +46,7 @@ def leave(folder: Path, owner: Owner) -> None:
 
 
 def end(folder: Path) -> None:
-    """Stop a cluster for everybody, and whatever of it runs without a supervisor."""
+    """Stop a cluster for every owner, and kill nodes that run without a supervisor."""
     if supervisor := find_supervisor(folder):
         ask(folder, Order("stop"))
         wait_until_ended(folder, supervisor)
@@ -50,8 +54,8 @@ def end(folder: Path) -> None:
 
 
 def wait_until_ended(folder: Path, supervisor: Address) -> None:
-    """Until the supervisor is gone and its nodes with it; what takes too long is killed."""
-    if not _wait(lambda: not is_process(supervisor.pid, str(folder)), END_PATIENCE):
+    """Wait until supervisor and nodes have ended; kill them if they take too long."""
+    if not wait_until(lambda: not is_process(supervisor.pid, str(folder)), END_PATIENCE):
         with suppress(psutil.NoSuchProcess):
             psutil.Process(supervisor.pid).kill()
     for child in children:
@@ -60,22 +64,22 @@ def wait_until_ended(folder: Path, supervisor: Address) -> None:
 
 
 def wait_until_up(plan: Plan, folder: Path, patience: float = PATIENCE) -> Status:
-    """Until no node is starting any more. Raises NodeFailed, with the end of its log, if one is late."""
-    if _wait(lambda: not _starting(folder), patience):
+    """Wait until no node is starting any more. Raises NodeFailed, with the end of its log, if one is late."""
+    if wait_until(lambda: not _starting(folder), patience):
         return ask(folder, Order("status"))
-    raise _failure(plan, folder, _starting(folder)[0], f"it still starting after {patience:.0f} s")
+    raise _failure(plan, folder, _starting(folder)[0], f"is still starting after {patience:.0f} s")
 
 
 def check_alive(plan: Plan, folder: Path, status: Status, target: str | None = None) -> None:
-    """Raises NodeFailed, with the end of its log, for a node (of the target) that has ended."""
+    """Check that all nodes, or those of the target, are alive. Raises NodeFailed with the end of a dead node's log."""
     names = [node.name for node in (plan.pick(target) if target else plan.nodes)]
     for node in status.nodes:
         if node.state == "dead" and node.name in names:
-            raise _failure(plan, folder, node.name, "it ended")
+            raise _failure(plan, folder, node.name, "has ended")
 
 
 def sweep(home: Path) -> None:
-    """Remove what throw-away clusters left whose supervisor was killed before it could."""
+    """Remove the nodes and folders of throw-away clusters whose supervisor was killed."""
     for plan in remembered(home):
         folder = home / plan.name
         if plan.throwaway and not find_supervisor(folder):
@@ -83,22 +87,23 @@ def sweep(home: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _starting(folder: Path) -> list[str]:
-    return [node.name for node in ask(folder, Order("status")).nodes if node.state == "starting"]
-
-
-def _wait(happened: Callable[[], bool], patience: float) -> bool:
+def wait_until(happened: Callable[[], bool], patience: float, pause: float = PAUSE) -> bool:
+    """Wait until it happened, for at most `patience` seconds; returns whether it did."""
     deadline = time.monotonic() + patience
     while not happened():
         if time.monotonic() > deadline:
             return False
-        time.sleep(PAUSE)
+        time.sleep(pause)
     return True
 
 
-def _failure(plan: Plan, folder: Path, name: str, found: str) -> NodeFailed:
-    node: Node = plan.pick(name)[0]
+def _starting(folder: Path) -> list[str]:
+    return [node.name for node in ask(folder, Order("status")).nodes if node.state == "starting"]
+
+
+def _failure(plan: Plan, folder: Path, name: str, state: str) -> NodeFailed:
+    node = plan.pick(name)[0]
     return NodeFailed(
-        f"Expected node {name} of cluster {plan.name} to answer CQL at {node.host}:{node.cql_port}, found {found}. "
+        f"Node {name} of cluster {plan.name} {state} and doesn't answer CQL at {node.host}:{node.cql_port}. "
         f"The end of its log, in {folder / node.folder / 'logs'}:\n{read_log(folder, node, 15)}"
     )

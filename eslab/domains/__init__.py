@@ -1,1 +1,1 @@
-"""The domains: each is one file, top to bottom: ids, events, commands, aggregate, handler, service."""
+"""The domains; each reads from top to bottom: ids, events, commands, aggregate, handler, service."""

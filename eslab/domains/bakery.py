@@ -1,13 +1,14 @@
-"""The bakery: frosting starts cream, colours go in and never come out.
+"""The bakery: frosting starts as cream, and colours go in but never come out.
 
-`AddColor("red")` is one event. `MakeColor("purple")` is a goal: it becomes the events that are still needed, on
-cream two, on red one, on purple none; on green it is rejected, because colour can't be extracted.
+A command is a wish. `AddColor("red")` becomes one event. `MakeColor("purple")` names a goal and becomes the events
+that are still needed: two on cream, one on red, none on purple. On green it is rejected, because colour can't be
+extracted.
 
     ids        frosting:KEY, within a customer
     events     ColorAdded
     commands   AddColor, MakeColor
     aggregate  Frosting
-    handler    handle, a pure function
+    handler    handle, a pure function; still_needed
     service    AggregateService(store, Frosting, handle, clock)
 """
 
@@ -15,12 +16,12 @@ from eslab import Aggregate, AggregateService, Clock, Command, Event, EventStore
 from eslab.domains import pigment
 from eslab.errors import InvalidInput
 
-BOWL = 12  # portions of colour that a bowl of cream holds
+BOWL = 12  # the portions of colour that a bowl of cream holds
 
 
 # The names of events and fields are stored; rename a class only with tag= holding the old name.
 class ColorAdded(Event):
-    """One portion of a colour went into the bowl."""
+    """One portion of a colour was added to the bowl."""
 
     color: str
 
@@ -32,14 +33,15 @@ class AddColor(Command):
 
 
 class MakeColor(Command):
-    """Make the frosting a colour, whatever that still takes."""
+    """Make the frosting this colour, by adding whatever is still needed."""
 
     color: str
 
 
 class Frosting(Aggregate):
-    """A bowl of frosting: how many portions of each colour are in the cream."""
+    """A bowl of frosting: the portions of each colour in the cream."""
 
+    # A sum for each colour, so that `apply` commutes: the same events in any order make the same frosting.
     portions: dict[str, int] = {}
 
     def apply(self, event: ColorAdded) -> None:
@@ -47,12 +49,12 @@ class Frosting(Aggregate):
 
     @property
     def hex(self) -> str:
-        """What the eye sees, as #rrggbb."""
+        """The colour that the eye sees, as #rrggbb."""
         return self._mixture.hex
 
     @property
     def name(self) -> str:
-        """What the baker calls it."""
+        """The baker's name for the colour."""
         return pigment.name_of(self._mixture)
 
     @property
@@ -61,7 +63,7 @@ class Frosting(Aggregate):
 
 
 def handle(frosting: Frosting, command: AddColor | MakeColor, request: Request) -> list[ColorAdded]:
-    """Which events fulfil the wish, given the frosting; raises `Rejected`."""
+    """Decide which events fulfil the command, given the frosting; raises `Rejected` if a rule forbids it."""
     match command:
         case AddColor(color):
             needed = [color]
@@ -79,7 +81,10 @@ def handle(frosting: Frosting, command: AddColor | MakeColor, request: Request) 
 
 
 def still_needed(frosting: Frosting, goal: str) -> list[str]:
-    """The colours that turn the frosting into the goal: none if it is there, rejected if it can't get there."""
+    """The colours that turn the frosting into the goal; none if it is reached already.
+
+    Raises `Rejected` if no colours can do that.
+    """
     if frosting.name == goal:
         return []
     if goal not in pigment.RECIPES:
@@ -87,10 +92,11 @@ def still_needed(frosting: Frosting, goal: str) -> list[str]:
     recipe = pigment.RECIPES[goal]
     if extra := sorted(frosting.portions.keys() - recipe.keys()):
         raise Rejected("mixing", f"{goal} has no {' or '.join(extra)} in it, and colour can't be extracted")
+    # The smallest multiple of the recipe that uses up what is in the bowl; -(-a // b) divides and rounds up.
     times = max((-(-n // recipe[color]) for color, n in frosting.portions.items()), default=1)
     return [color for color, n in recipe.items() for _ in range(n * times - frosting.portions.get(color, 0))]
 
 
 def open_bakery(store: EventStore, clock: Clock) -> AggregateService[Frosting]:
-    """The bakery's service on a store."""
+    """Open the bakery's service on a store."""
     return AggregateService(store, Frosting, handle, clock)

@@ -1,20 +1,20 @@
-"""How the colours of frosting mix: like pigment, which takes light away, and not like light.
+"""Mixes the colours of frosting as pigments, which absorb light, and not as lights, which add up.
 
 Each pigment has a reflectance R in 16 bands of the visible spectrum. Absorption over scattering, K/S, follows
 from R and adds up in a mixture, weighted by concentration (Kubelka and Munk 1931, in the single-constant form
 reviewed by Berns and Mohammadi, Color Res. Appl. 2007). The mixture's R, seen in daylight, gives its sRGB.
 
 The reflectances are the smoothest that have the given sRGB (the third method in Burns, "Numerical methods for
-smoothest reflectance reconstruction", Color Res. Appl. 2020): `scripts/make_pigments.py` computes them. Names
-are told apart in OKLab (Ottosson 2020), by what people call so (xkcd colour survey 2010).
+smoothest reflectance reconstruction", Color Res. Appl. 2020): `scripts/make_pigments.py` computes them. A colour
+gets the name that is nearest in OKLab (Ottosson 2020), among the names that people use (xkcd colour survey 2010).
 
 Limits: these pigments are invented, not measured; their strengths were chosen by eye, so that equal portions
-balance. Thin layers, gloss and fluorescence are left out. Only proportions count, never the amount.
+balance. The model leaves out thin layers, gloss and fluorescence. Only proportions count, never the amount.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from math import cbrt, isfinite, sqrt
+from math import cbrt, dist, isfinite, sqrt
 from operator import mul
 from types import MappingProxyType
 from typing import NamedTuple
@@ -28,7 +28,7 @@ def _row(figures: str) -> tuple[float, ...]:
     return tuple(map(float, figures.split()))
 
 
-# Rows of 16 figures stand for 400, 420 .. 700 nm. These are the CIE's: the 2° observer of 1931, and daylight D65.
+# A row of 16 figures is for 400, 420 .. 700 nm. These are the CIE's: the 2° observer of 1931, and daylight D65.
 _OBSERVER = (
     _row(".0143 .1344 .3483 .2908 .0956 .0049 .0633 .2904 .5945 .9163 1.0622 .8545 .4479 .1649 .0468 .0114"),
     _row(".0004 .0040 .0230 .0600 .1390 .3230 .7100 .9540 .9950 .8700 .6310 .3810 .1750 .0610 .0170 .0041"),
@@ -41,7 +41,7 @@ _LMS_TO_LAB = (_row(".21045 .79362 -.00407"), _row("1.97800 -2.42859 .45059"), _
 
 
 class Colour(msgspec.Struct, frozen=True):
-    """What the eye sees, as sRGB `#rrggbb`."""
+    """A colour that the eye sees, as sRGB `#rrggbb`."""
 
     hex: str
 
@@ -51,7 +51,7 @@ class Colour(msgspec.Struct, frozen=True):
 
 
 class Pigment(NamedTuple):
-    """A food colour: how it looks pure, how strongly one portion tints, and its reflectance in each band."""
+    """A food colour: its pure look, the strength of one portion, and its reflectance in each band."""
 
     colour: Colour
     strength: float
@@ -71,10 +71,10 @@ PIGMENTS: Mapping[str, Pigment] = MappingProxyType({
     "blue": _pigment("#2a62f0", .8, "880 879 867 810 644 385 200 120 89 77 73 72 72 72 72 72"),
     "white": _pigment("#fcfcfa", 4, "954 954 955 958 963 968 971 973 974 974 973 973 972 972 972 972"),
 })
-BASE = "cream"  # what an untouched bowl holds
+BASE = "cream"  # the content of an untouched bowl
 SHELF: Mapping[str, Pigment] = MappingProxyType({name: PIGMENTS[name] for name in PIGMENTS if name != BASE})
 
-# The survey's cream is nearly yellow, so ours stands for itself; frosting is pale, so its brown is "cinnamon".
+# The survey's cream is nearly yellow, so this one is our own; frosting is pale, so its brown is "cinnamon".
 NAMES: Mapping[str, Colour] = MappingProxyType({name: Colour(look) for name, look in {
     "cream": "#fff4dc", "white": "#ffffff", "red": "#e50000", "pink": "#ff81c0", "orange": "#f97306",
     "yellow": "#ffff14", "green": "#15b01a", "blue": "#0343df", "sky blue": "#75bbfd", "purple": "#7e1e9c",
@@ -91,10 +91,10 @@ RECIPES: Mapping[str, Mapping[str, int]] = MappingProxyType({
 
 
 def mix(portions: Mapping[str, int | float]) -> Colour:
-    """The colour of frosting with these portions stirred in; with none of them it is cream.
+    """The colour of frosting with these portions stirred in; cream if there are none.
 
-    Their order does not matter, nor does multiplying all of them. Raises `InvalidInput` for a colour that is not
-    among `PIGMENTS`, and for a portion below zero or without end.
+    The order of portions does not matter, nor does multiplying all of them. Raises `InvalidInput` for a colour that
+    is not among `PIGMENTS`, and for a portion that is negative or infinite.
     """
     shares = weights(portions)
     total = sum(shares.values())
@@ -103,9 +103,10 @@ def mix(portions: Mapping[str, int | float]) -> Colour:
 
 
 def weights(portions: Mapping[str, int | float]) -> dict[str, float]:
-    """How much each pigment counts in a mixture: its share of the portions, times its strength.
+    """The weight of each pigment in a mixture: its share of the portions, times its strength.
 
-    Always in the order of `PIGMENTS` and from shares, so that equal bowls are equal to the last bit. Raises as `mix`.
+    Weights are in the order of `PIGMENTS` and computed from shares, so that equal bowls are equal to the last bit.
+    Raises the same errors as `mix`.
     """
     if unknown := portions.keys() - PIGMENTS.keys():
         raise InvalidInput(f"Expected colours among {', '.join(PIGMENTS)}, got {', '.join(sorted(unknown))}.")
@@ -115,19 +116,21 @@ def weights(portions: Mapping[str, int | float]) -> dict[str, float]:
     total = sum(portions[name] for name in PIGMENTS if name in portions)
     if not total:
         return {BASE: 1.0}
-    return {name: portions[name] / total * it.strength for name, it in PIGMENTS.items() if portions.get(name)}
+    return {name: portions[name] / total * pigment.strength for name, pigment in PIGMENTS.items() if portions.get(name)}
 
 
 def seen(reflectance: Sequence[float]) -> Colour:
     """The colour of a surface with this reflectance in each band, seen in daylight; white light is sRGB white."""
     linear = [_dot(eye, reflectance) for eye in EYES]
-    return Colour("#" + "".join(f"{round(255 * _encoded(min(max(c, 0.0), 1.0))):02x}" for c in linear))
+    # A mixture may lie outside of sRGB, so its channels are clipped.
+    clipped = [min(max(light, 0.0), 1.0) for light in linear]
+    return Colour("#" + "".join(f"{round(255 * _encoded(light)):02x}" for light in clipped))
 
 
 def name_of(colour: Colour) -> str:
-    """What the baker calls the colour: the nearest of `NAMES`, by plain distance in OKLab."""
+    """The baker's name for the colour: the nearest of `NAMES`, by Euclidean distance in OKLab."""
     place = _oklab(colour)
-    return min(NAMES, key=lambda name: sum((a - b) ** 2 for a, b in zip(place, _oklab(NAMES[name]), strict=True)))
+    return min(NAMES, key=lambda name: dist(place, _oklab(NAMES[name])))
 
 
 def linear_rgb(colour: Colour) -> list[float]:
@@ -161,7 +164,7 @@ def _oklab(colour: Colour) -> list[float]:
 
 
 def _eyes() -> list[list[float]]:
-    """What each sRGB channel takes from each band, scaled so that a perfect white is 1 in all three."""
+    """The share of each band in each sRGB channel, scaled so that a perfect white is 1 in all three."""
     lit = [list(map(mul, curve, _DAYLIGHT)) for curve in _OBSERVER]
     rows = [[_dot(channel, band) for band in zip(*lit, strict=True)] for channel in _XYZ_TO_RGB]
     return [[weight / sum(row) for weight in row] for row in rows]

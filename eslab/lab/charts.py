@@ -1,8 +1,8 @@
 """Altair charts that need no network: in JupyterLab, after reopening a notebook, and in HTML reports.
 
 Altair's own renderers load Vega from a CDN, or rely on a JupyterLab extension that no longer draws. Here
-`enable()` puts Vega into the notebook once, and each chart is a picture that a script turns into the live chart.
-Where no script may run (a notebook that isn't trusted, another viewer) the picture stays.
+`enable()` puts Vega into the notebook once, and a script turns the picture of a chart into the live chart. Where no
+script may run (in a notebook that isn't trusted, or in another viewer), the picture remains.
 
     from eslab.lab import charts
     charts.enable()                                        # in the first code cell
@@ -29,7 +29,7 @@ from eslab.errors import InvalidInput
 # Okabe-Ito without black, which vanishes on a dark page, and yellow, which vanishes on a white one.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
-INK = "currentColor"  # the page's own text colour, so a chart follows a change of theme without being drawn anew
+INK = "currentColor"  # the page's own text colour, so a chart follows a change of theme without being redrawn
 PAPER_INK = "#24292f"  # the same in the picture, which has a white ground
 SIZE = {"continuousWidth": 480, "continuousHeight": 260, "discreteWidth": 480, "discreteHeight": {"step": 28}}
 TABLE_ROWS = 50
@@ -39,24 +39,29 @@ Spec = dict[str, Any]
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart as a notebook shows it: live, as a picture, in words, and as a table of its numbers."""
+    """A chart in four forms: live, as a picture, in words, and as a table of its numbers."""
 
     alt: str
     spec: Spec = field(repr=False)
     table: pd.DataFrame = field(repr=False)
 
+    def picture(self) -> str:
+        """The chart as HTML that needs no script: the picture, and its numbers to unfold. For an `ipywidgets.HTML`."""
+        return self._drawn_as(png(self.spec))
+
+    def _drawn_as(self, picture: str) -> str:
+        return _asset("picture.html").format(alt=escape(self.alt), png=picture, table=_table(self.table))
+
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         picture = png(self.spec)
-        html = _asset("figure.html").format(
-            alt=escape(self.alt), png=picture, table=_table(self.table), spec=_in_script(self.spec)
-        )
+        html = _asset("figure.html").format(picture=self._drawn_as(picture), spec=_in_script(self.spec))
         return {"text/html": html, "image/png": picture, "text/plain": self.alt}
 
 
 def enable() -> None:
-    """Put Vega into this notebook's outputs, about 0.9 MB, once; from here on Altair charts are drawn by it.
+    """Put Vega into this notebook's outputs once (about 0.9 MB), and let it draw all Altair charts from here on.
 
-    Give it a cell of its own, or the first one: a saved notebook draws its charts as long as it holds this output.
+    Call it in the first cell, or in a cell of its own: a saved notebook draws its charts while it holds this output.
     """
     alt.renderers.enable("eslab")
     alt.theme.enable("eslab")
@@ -65,10 +70,10 @@ def enable() -> None:
 
 
 def show(chart: ChartType, *, alt: str, table: pd.DataFrame | None = None) -> Figure:
-    """The chart, with `alt` telling those who can't see it what it shows, and its numbers in a table to unfold.
+    """A figure of the chart, with `alt` for readers who can't see it, and its numbers in a table to unfold.
 
-    The table is the chart's own data unless another is given; its first 50 rows are shown. Takes about 0.1 s
-    for the picture. Raises `InvalidInput` if the words are missing.
+    The table shows the first 50 rows of the chart's own data, or of `table`. Drawing takes about 0.1 s.
+    Raises `InvalidInput` if `alt` is empty.
     """
     if not alt.strip():
         raise InvalidInput("Expected alt, one sentence that says what the chart shows, got an empty text. Write one.")
@@ -77,11 +82,11 @@ def show(chart: ChartType, *, alt: str, table: pd.DataFrame | None = None) -> Fi
 
 
 def by(column: Any, title: str | None = None) -> dict[str, Any]:
-    """Encodings that tell the values of a column (a pandas Series) apart by colour and by shape, in one legend.
+    """Encodings that distinguish the values of a column (a pandas Series) by colour and by shape, in one legend.
 
     `alt.Chart(df).mark_line(point=True).encode(x="events", y="seconds", **charts.by(df["store"]))`
     """
-    # Named outright: Vega-Lite merges two legends only if it can see that their domains are equal.
+    # The domain is explicit: Vega-Lite merges two legends only if it can see that their domains are equal.
     scale = alt.Scale(domain=list(column.unique()))
     common: dict[str, Any] = {"type": "nominal", "title": title or str(column.name), "scale": scale}
     return {"color": alt.Color(str(column.name), **common), "shape": alt.Shape(str(column.name), **common)}
@@ -118,7 +123,7 @@ def theme() -> alt.theme.ThemeConfig:
 
 
 def _render(spec: Spec, **_: object) -> dict[str, str]:
-    """What Altair calls for a chart that stands alone in a cell; its description or title are the words."""
+    """Altair's renderer for a chart that is the value of a cell; its description or title serves as `alt`."""
     words = spec.get("description") or spec.get("title") or "A chart"
     return Figure(words if isinstance(words, str) else str(words.get("text")), spec, _data(spec))._repr_mimebundle_()
 

@@ -1,13 +1,13 @@
-"""`%%cql`: ask the lesson's Cassandra in its own language, and see the real rows.
+"""`%%cql`: query the lesson's Cassandra in CQL, and see the real rows.
 
 from eslab.lab.cql import enable_cql
 enable_cql(lab.store)
 
-%%cql                       reads only
+%%cql                       only reads
 SELECT * FROM events LIMIT 5
 
-%%cql --trace               shows what each replica did, too
-%%cql --write               lets the statement change rows
+%%cql --trace               also shows what each replica did
+%%cql --write               allows the statement to change rows
 """
 
 from typing import TYPE_CHECKING, Any, cast
@@ -28,10 +28,10 @@ FLAGS = {"--write", "--trace"}
 
 
 def enable_cql(store: EventStore) -> None:
-    """Bind `%%cql` in this notebook to a store on Cassandra; with another store it says so when it is used."""
+    """Bind `%%cql` in this notebook to a store on Cassandra; with another store `%%cql` raises `InvalidInput`."""
     shell = get_ipython()
     if shell is None:
-        raise InvalidInput("Expected a notebook, found none: %%cql works in Jupyter and IPython only.")
+        raise InvalidInput("Expected to run in a notebook: %%cql works only in Jupyter and IPython.")
 
     def cql(line: str, cell: str) -> "pandas.DataFrame":
         return run(store, cell, *line.split())
@@ -40,7 +40,7 @@ def enable_cql(store: EventStore) -> None:
 
 
 def run(store: EventStore, statement: str, *flags: str) -> "pandas.DataFrame":
-    """The rows that a statement gives; one that could change rows is refused unless `--write` is said."""
+    """Run a statement and return its rows; one that could change rows is refused without `--write`."""
     import pandas
     from cassandra.query import SimpleStatement
 
@@ -51,18 +51,18 @@ def run(store: EventStore, statement: str, *flags: str) -> "pandas.DataFrame":
     cassandra = _cassandra(store)
     statement = statement.strip().rstrip(";")
     if "--write" not in flags and not statement.lower().startswith(READING):
-        raise InvalidInput(f"Expected a SELECT, got {statement[:40]!r}; say %%cql --write if it is to change rows.")
+        raise InvalidInput(f"Expected a SELECT, got {statement[:40]!r}; use %%cql --write to change rows.")
     with translate_errors(cassandra.options):
         result = cassandra.session.execute(SimpleStatement(statement), trace="--trace" in flags)
     rows = pandas.DataFrame(list(result), columns=result.column_names)
     if "--trace" in flags:
-        with pandas.option_context("display.max_colwidth", None):  # the end of a line says how many rows were read
+        with pandas.option_context("display.max_colwidth", None):  # the end of a line tells the number of rows read
             display(trace(result))
     return rows
 
 
 def trace(result: Any) -> "pandas.DataFrame":
-    """What each replica did for a query, and how many microseconds after it began."""
+    """The steps of each replica for a query, with the microseconds since its start."""
     import pandas
 
     events = result.get_query_trace(max_wait_sec=10).events

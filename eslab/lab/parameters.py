@@ -1,4 +1,4 @@
-"""The parameters of notebooks, checked before anything runs: where papermill warns, this refuses."""
+"""The parameters of notebooks, checked before anything runs. Papermill only warns; this module refuses."""
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -14,11 +14,11 @@ from eslab.errors import InvalidInput
 KERNEL = "python3"
 TYPES: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
 
-Declared = dict[str, dict[str, Any]]  # by name: what papermill found in the cell tagged `parameters`
+Declared = dict[str, dict[str, Any]]  # by name: papermill's reading of the cell tagged `parameters`
 
 
 def resolve(notebooks: Sequence[Path], given: Mapping[str, object], everywhere: Mapping[str, object]) -> list[dict]:
-    """What each notebook gets: all of `everywhere`, and of `given` those that it declares, in their declared types.
+    """The parameters of each notebook: all of `everywhere`, and those of `given` that it declares, in their types.
 
     Raises `InvalidInput` if a notebook doesn't declare all of `everywhere`, if no notebook declares a name of
     `given`, if a name is in both, or if a value isn't of the declared type.
@@ -36,7 +36,9 @@ def _declared(notebook: Path) -> Declared:
     try:
         node = nbformat.read(notebook, as_version=4)
     except (ValueError, nbformat.ValidationError) as error:
-        raise InvalidInput(f"Expected a notebook at {notebook}, found what is none: {error}. Mend the file.") from error
+        raise InvalidInput(
+            f"Expected a notebook at {notebook}, but the file can't be read as one: {error}. Fix the file."
+        ) from error
     node.metadata.setdefault("kernelspec", {"name": KERNEL, "language": "python", "display_name": "Python 3"})
     return inspect_notebook(node)
 

@@ -1,8 +1,7 @@
-"""The progress of a run on a terminal: a bar that moves; plain lines where nothing can move, such as a CI log."""
+"""The progress of a run: moving bars on a terminal, plain lines elsewhere, such as in a CI log."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from time import monotonic
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,11 +10,9 @@ from rich.table import Table
 
 from eslab.lab.runner import Run, Watcher
 
-QUIET_SECONDS = 10.0  # a log gets a line for a cell at most this often
-
 
 class Bars:
-    """A bar for each notebook, with the first line of the cell that runs."""
+    """One bar per notebook, with the first line of the current cell."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
@@ -30,37 +27,35 @@ class Bars:
         self.progress.update(self.tasks[notebook], completed=number - 1, line=escape(line[:60]))
 
     def ended(self, run: Run) -> None:
-        """Fill the bar, or leave it where the notebook failed."""
-        task, done = self.tasks[run.name], run.cells - (run.failure is not None)
-        line = "[red]failed[/red]" if run.failure else "[green]ok[/green]"
-        self.progress.update(task, completed=done, line=line)
+        """Fill the bar, or leave it where the notebook ended early."""
+        task = self.tasks[run.name]
+        done = run.cells - 1 if run.failure else run.cells
+        color = "red" if run.failure else "green"
+        self.progress.update(task, completed=max(0, done), line=f"[{color}]{run.result}[/{color}]")
         self.progress.stop_task(task)
 
 
 class Lines:
-    """A line when a notebook begins and ends, and now and then one for a cell."""
+    """A line whenever a notebook or a cell starts: the last line of a log says what is being executed."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.said = monotonic()
         self.cells = 0
 
     def started(self, notebook: str, cells: int) -> None:
-        """Say that a notebook begins."""
+        """Say that a notebook starts."""
         self.cells = cells
         self._say(f"{notebook}: {cells} cells")
 
     def cell(self, notebook: str, number: int, line: str) -> None:
-        """Say which cell runs, if nothing was said for a while."""
-        if monotonic() - self.said >= QUIET_SECONDS:
-            self._say(f"{notebook}: cell {number} of {self.cells}: {line}")
+        """Say which cell starts."""
+        self._say(f"{notebook}: cell {number} of {self.cells}: {line}")
 
     def ended(self, run: Run) -> None:
         """Say how a notebook ended."""
-        self._say(f"{run.name}: {result(run)} after {run.seconds:.1f} s")
+        self._say(f"{run.name}: {run.result} after {run.seconds:.1f} s")
 
     def _say(self, line: str) -> None:
-        self.said = monotonic()
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -76,11 +71,6 @@ def watcher(console: Console) -> Iterator[Watcher]:
         yield Bars(progress)
 
 
-def result(run: Run) -> str:
-    """How a run ended, in two words."""
-    return f"failed in cell {run.failure.cell}" if run.failure else "ok"
-
-
 def table(runs: Sequence[Run]) -> Table:
     """The closing table: notebook, seconds, cells, result."""
     table = Table("notebook")
@@ -89,5 +79,5 @@ def table(runs: Sequence[Run]) -> Table:
     table.add_column("result")
     for run in runs:
         style = "red" if run.failure else None
-        table.add_row(run.name, f"{run.seconds:.1f}", str(run.cells), result(run), style=style)
+        table.add_row(run.name, f"{run.seconds:.1f}", str(run.cells), run.result, style=style)
     return table

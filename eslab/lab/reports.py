@@ -1,9 +1,9 @@
-"""Offline HTML reports: one for each notebook that ran, and an index page; they load nothing from anywhere."""
+"""Offline HTML reports: one per executed notebook, and an index page. They load nothing from the network."""
 
 import os
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -19,7 +19,8 @@ from nbconvert.filters import markdown2html
 from nbformat import NotebookNode
 from papermill.execute import remove_error_markers
 
-from eslab.lab.runner import INJECTED, Run, fresh_store
+from eslab.lab.execution import INJECTED
+from eslab.lab.runner import Run, fresh_store
 from eslab.lab.stills import still
 
 PACKAGES = ("eslab", "msgspec", "cassandra-driver", "altair", "jupyterlab")
@@ -28,7 +29,7 @@ NOTEBOOK_LINK = re.compile(r"(\]\((?!\w+:)[^)\s]*)\.ipynb(?=[)#])")
 
 @dataclass(frozen=True)
 class Report:
-    """A written report, and what the index page says of it."""
+    """A written report, with its entry in the index page."""
 
     run: Run
     page: Path
@@ -36,16 +37,36 @@ class Report:
     summary: str
 
 
-def write(runs: Sequence[Run], out: Path) -> Path:
-    """Write a report for each run and the index page over them; the path of the index page.
+class Reports:
+    """The reports in a folder and the index page over them, which is up to date after every `add`.
 
-    A report takes about a second, and one with charts 1.5 MB, since it carries all it needs.
+    A report takes about a second to write, and one with charts has 1.5 MB, since it carries all it needs.
     """
-    reports = [write_report(run, out) for run in runs]
-    index = out / "index.html"
-    page = _index_template().render(reports=reports, facts=_facts(runs, out), seconds=sum(run.seconds for run in runs))
-    index.write_text(page, encoding="utf-8")
-    return index
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.index = out / "index.html"
+        self.written: list[Report] = []
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs that have a report."""
+        return [report.run for report in self.written]
+
+    def add(self, run: Run) -> None:
+        """Write the report of a run, then the index page."""
+        self.written.append(write_report(run, self.out))
+        seconds = sum(run.seconds for run in self.runs)
+        page = _index_template().render(reports=self.written, facts=_facts(self.runs, self.out), seconds=seconds)
+        _replace(self.index, page)
+
+
+def write(runs: Iterable[Run], out: Path) -> Path:
+    """Write a report for each run and the index page over them, and return the path of the index page."""
+    reports = Reports(out)
+    for run in runs:
+        reports.add(run)
+    return reports.index
 
 
 def write_report(run: Run, out: Path) -> Report:
@@ -54,12 +75,19 @@ def write_report(run: Run, out: Path) -> Report:
     title, summary = heading(notebook, run.name)
     html = _html(_as_read(notebook), run, title)
     page = out / f"{run.name}.html"
-    page.write_text(html, encoding="utf-8")
+    _replace(page, html)
     return Report(run, page, title, summary)
 
 
+def _replace(page: Path, html: str) -> None:
+    """Write a page so that there is always a whole one, even if the process is killed now."""
+    unfinished = page.with_suffix(".part")
+    unfinished.write_text(html, encoding="utf-8")
+    unfinished.replace(page)
+
+
 def heading(notebook: NotebookNode, name: str) -> tuple[str, str]:
-    """The title of a notebook and the first sentence after it, as plain text; both stand in its first text cell."""
+    """The title of a notebook and the first sentence after it, as plain text, from its first text cell."""
     text = next((cell.source for cell in notebook.cells if cell.cell_type == "markdown"), "")
     page = BeautifulSoup(markdown2html(text), "html.parser")
     for anchor in page.select("a.anchor-link"):
@@ -70,7 +98,7 @@ def heading(notebook: NotebookNode, name: str) -> tuple[str, str]:
 
 
 def _as_read(notebook: NotebookNode) -> NotebookNode:
-    """The notebook as a reader knows it: numbered as in JupyterLab, links lead to reports, widgets are still."""
+    """The notebook as its reader sees it: cells numbered as in JupyterLab, links to reports, widgets drawn as HTML."""
     notebook = still(notebook)
     number = 0
     for cell in notebook.cells:
@@ -98,7 +126,7 @@ def _html(notebook: NotebookNode, run: Run, title: str) -> str:
         resources = {
             "metadata": {"name": run.name, "path": str(run.notebook.parent)},
             "failure": escape(str(run.failure)) if run.failure else "",
-            "facts": _told(run.parameters),
+            "facts": _in_words(run.parameters),
         }
         return exporter.from_notebook_node(notebook, resources)[0]
 
@@ -116,16 +144,16 @@ def _facts(runs: Sequence[Run], out: Path) -> dict[str, str]:
 
 
 def _versions() -> str:
-    found = [f"Python {platform.python_version()}"]
+    versions = [f"Python {platform.python_version()}"]
     for package in PACKAGES:
         try:
-            found.append(f"{package} {version(package)}")
+            versions.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             continue
-    return ", ".join(found)
+    return ", ".join(versions)
 
 
-def _told(parameters: Mapping[str, object]) -> str:
+def _in_words(parameters: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in parameters.items())
 
 

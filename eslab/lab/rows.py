@@ -1,8 +1,8 @@
-"""The rows as they are stored, for people: what each commit says about itself."""
+"""The stored rows as a table: what each commit says about itself."""
 
 from typing import TYPE_CHECKING
 
-from eslab.operations.inspection import inspect_commits
+from eslab.operations.inspection import Inspector
 from eslab.store import EventStore
 
 if TYPE_CHECKING:
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def rows(store: EventStore, customer: str, prefix: str = "") -> "pandas.DataFrame":
-    """Every commit of the customer's aggregates of a type, or of all, in the store's order; needs no domain code."""
+    """Every commit of the customer's aggregates whose id has the prefix, in the store's order; needs no domain code."""
     import pandas
 
     return pandas.DataFrame(
@@ -24,5 +24,5 @@ def rows(store: EventStore, customer: str, prefix: str = "") -> "pandas.DataFram
             "bytes": commit.bytes,
         }
         for id in store.heads_of_type(customer, prefix)
-        for commit in inspect_commits(store, customer, id)
+        for commit in Inspector(store, customer).commits(id)
     )

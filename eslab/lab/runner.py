@@ -1,41 +1,48 @@
-"""Execute notebooks from top to bottom, each on its own fresh store, and report on every one of them.
+"""Execute notebooks from top to bottom, each with a fresh store and under time limits.
 
-A notebook that fails doesn't stop the others: its report holds everything up to the failure, and the failure
-itself is told by notebook, cell, first line of the cell and error.
+A notebook that fails doesn't stop the others: its report holds everything up to the failure, and the failure names
+notebook, cell, first line of the cell and error. SIGINT and SIGTERM end the notebook and the run.
 """
 
-import signal
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from os.path import relpath
 from pathlib import Path
+from signal import Signals as Signal
 from time import perf_counter
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-import papermill
+import nbformat
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from papermill.iorw import load_notebook_node
 
-from eslab.errors import InvalidInput
+from eslab.errors import EslabError, InvalidInput
 from eslab.lab import parameters as checked
-
-INJECTED = "injected-parameters"
+from eslab.lab.execution import Execution, Limits
+from eslab.lab.outputs import refuse_overwriting
+from eslab.lab.signals import Signals
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Where a notebook stopped and why; the cell's number is the one JupyterLab shows when run from the top."""
+    """Where a notebook ended early and why. Cells are numbered as JupyterLab does when it runs all; 0 is none yet."""
 
     notebook: str
     cell: int
     line: str
     error: str
+    stopped: bool = False  # from outside, by a signal
+
+    @property
+    def place(self) -> str:
+        """The cell, in words."""
+        return f"in cell {self.cell}" if self.cell else "before the first cell"
 
     def __str__(self) -> str:
+        if not self.cell:
+            return f"{self.notebook}, {self.place}\n    {self.error}"
         return f"{self.notebook}, cell {self.cell}: {self.line}\n    {self.error}"
 
 
@@ -55,33 +62,51 @@ class Run:
         """The notebook's name without its suffix; report and store are named after it."""
         return self.notebook.stem
 
+    @property
+    def result(self) -> str:
+        """How the run ended, in a few words."""
+        if not self.failure:
+            return "ok"
+        return f"{'stopped' if self.failure.stopped else 'failed'} {self.failure.place}"
+
+
+class Stopped(EslabError):
+    """Raised when a signal stops a run; the notebooks that ended before are kept, and so are their reports."""
+
+    def __init__(self, signal: Signal, interrupted: Failure | None, not_started: Sequence[str]) -> None:
+        self.signal = signal
+        self.exit_code = 128 + signal
+        where = f" in {interrupted.notebook} {interrupted.place}: {interrupted.line}" if interrupted else ""
+        missing = f" Not started: {', '.join(not_started)}." if not_started else ""
+        super().__init__(f"Stopped by {signal.name}{where}\nThe reports up to here are written.{missing}")
+
 
 class Watcher(Protocol):
-    """Whoever wants to see the progress of a run."""
+    """An observer of a run's progress. A cell is announced from another thread than a notebook."""
 
     def started(self, notebook: str, cells: int) -> None:
-        """A notebook with so many code cells begins."""
+        """A notebook with this number of code cells starts."""
 
     def cell(self, notebook: str, number: int, line: str) -> None:
-        """A code cell begins; `line` is its first."""
+        """A code cell starts; `line` is its first line."""
 
     def ended(self, run: Run) -> None:
         """A notebook ran to its end, or to its failure."""
 
 
 def find(places: Sequence[Path]) -> list[Path]:
-    """The notebooks among files and folders, folders in order of name; a folder's own, not its subfolders'.
+    """The notebooks among files and folders, a folder's own in order of name, without those in subfolders.
 
-    Raises `InvalidInput` if a place doesn't exist, holds no notebook, or two notebooks have one name.
+    Raises `InvalidInput` if a place doesn't exist or holds no notebook, or if two notebooks share a name.
     """
-    found = [notebook for place in places for notebook in _at(place)]
-    names = [notebook.stem for notebook in found]
+    notebooks = [notebook for place in places for notebook in _at(place)]
+    names = [notebook.stem for notebook in notebooks]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise InvalidInput(
             f"Expected notebooks of different names, since reports are named after them, "
             f"got {', '.join(twice)} twice. Run them apart, with another --out."
         )
-    return found
+    return notebooks
 
 
 def run_notebooks(
@@ -92,85 +117,93 @@ def run_notebooks(
     store: str | None = None,
     seed: int = 7,
     parameters: Mapping[str, object] | None = None,
+    limits: Limits | None = None,
+    on_end: Callable[[Run], None] = lambda run: None,
 ) -> list[Run]:
-    """Run notebooks one after the other; what each of them became is saved in `out` as NAME.ipynb.
+    """Run notebooks one after the other, and save each with its outputs as `out`/NAME.ipynb.
 
-    Without `store` each notebook gets an empty SQLite file of its own, `out`/stores/NAME.db, which stays for a
-    look. In a given URL `{notebook}` stands for the notebook's name; on Cassandra the keyspace `lab` becomes
-    `lab_NAME` for each.
-    Raises `InvalidInput` before anything runs if a parameter is misspelt or has the wrong type.
+    Without `store` each notebook gets an empty SQLite file of its own, `out`/stores/NAME.db, which is kept. In a
+    given URL `{notebook}` stands for the notebook's name; on Cassandra the keyspace `lab` becomes `lab_NAME`.
+    `on_end` is called as soon as a notebook has ended, to write its report; a signal doesn't interrupt it.
+
+    Raises `InvalidInput` before anything runs if a parameter is misspelt or has the wrong type, or if an output would
+    replace a notebook that isn't one; `Stopped` if a signal ends the run early.
     """
     everywhere = {"store": store or "", "seed": seed}
     chosen = checked.resolve(notebooks, parameters or {}, everywhere)
+    refuse_overwriting(notebooks, out)
     out.mkdir(parents=True, exist_ok=True)
-    with _unwind_when_terminated():
-        return [
-            run(notebook, out, {**values, "store": _store(notebook, out, store)}, watcher)
-            for notebook, values in zip(notebooks, chosen, strict=True)
-        ]
-
-
-def run(notebook: Path, out: Path, parameters: Mapping[str, object], watcher: Watcher) -> Run:
-    """Run one notebook in a kernel of its own, which has ended when this returns."""
-    executed = out / notebook.name
-    watcher.started(notebook.stem, len(_code_cells(load_notebook_node(str(notebook)))))
-    follow = _Follower(notebook.stem, watcher)
-    begin = perf_counter()
-    failure = None
-    try:
-        _execute(notebook, executed, parameters, follow)
-    except PapermillExecutionError as error:
-        failure = Failure(notebook.stem, follow.number, follow.line, _sentence(error.ename, error.evalue))
-    except Exception as error:  # a dead kernel, a broken file: it ends this notebook, not the others
-        failure = Failure(notebook.stem, follow.number, follow.line, _sentence(type(error).__name__, str(error)))
-    done = Run(notebook, executed, parameters, perf_counter() - begin, follow.number, failure)
-    watcher.ended(done)
-    return done
+    signals = Signals()
+    runs: list[Run] = []
+    with signals.caught():
+        for notebook, values in zip(notebooks, chosen, strict=True):
+            run = _run(notebook, out, {**values, "store": _store(notebook, out, store)}, watcher, limits, signals)
+            runs.append(run)
+            on_end(run)
+            if signals.received:
+                raise Stopped(signals.received, run.failure, [left.stem for left in notebooks[len(runs) :]])
+    return runs
 
 
 def fresh_store(notebook: Path, out: Path) -> str:
-    """The URL of a notebook's own SQLite file, relative to where its kernel runs: reports name no folder of yours."""
+    """The URL of a notebook's own SQLite file, relative to its kernel's folder: reports name no folder of yours."""
     return f"sqlite:///{relpath(out / 'stores' / notebook.stem, notebook.parent)}.db"
 
 
-@dataclass
-class _Follower:
-    """The code cell that runs now; nbclient calls it when a cell begins."""
+def _run(
+    notebook: Path,
+    out: Path,
+    parameters: Mapping[str, object],
+    watcher: Watcher,
+    limits: Limits | None,
+    signals: Signals,
+) -> Run:
+    """Run one notebook in a kernel of its own, which has ended when this returns."""
+    executed = out / notebook.name
+    source = load_notebook_node(str(notebook))
+    nbformat.write(source, executed)  # in place of an earlier run's, should this one fail before its first cell
+    watcher.started(notebook.stem, len(_code_cells(source)))
+    begin = perf_counter()
+    execution = Execution(notebook, executed, parameters, lambda *cell: watcher.cell(notebook.stem, *cell))
+    failure = _failure(execution, limits or Limits(), signals)
+    run = Run(notebook, executed, parameters, perf_counter() - begin, execution.cell.number, failure)
+    watcher.ended(run)
+    return run
 
-    notebook: str
-    watcher: Watcher
-    number: int = field(default=0, init=False)
-    line: str = field(default="", init=False)
 
-    def __call__(self, cell: NotebookNode, cell_index: int) -> None:
-        if INJECTED in cell.metadata.get("tags", []):
-            return
-        self.number += 1
-        self.line = next((line for line in cell.source.splitlines() if line.strip()), "").strip()
-        self.watcher.cell(self.notebook, self.number, self.line)
+def _failure(execution: Execution, limits: Limits, signals: Signals) -> Failure | None:
+    """Why the execution ended before the notebook's end; None if it didn't."""
+    reason = ""
+    stopped = False
+    try:
+        with signals.interrupting():
+            execution.start()
+            reason = execution.wait(limits)
+    except KeyboardInterrupt:
+        reason = f"Stopped by {signals.name}."
+        stopped = True
+    finally:
+        execution.end()
+    reason = reason or _told(execution.error)
+    cell = execution.cell
+    return Failure(execution.notebook.stem, cell.number, cell.line, reason, stopped) if reason else None
 
 
-def _execute(notebook: Path, executed: Path, parameters: Mapping[str, object], follow: Callable[..., None]) -> None:
-    papermill.execute_notebook(
-        notebook,
-        executed,
-        parameters=dict(parameters),
-        kernel_name=checked.KERNEL,
-        language="python",
-        cwd=notebook.parent,
-        progress_bar=False,
-        on_cell_execute=follow,
-        extra_arguments=["--log-level=ERROR"],
-    )
+def _told(error: Exception | None) -> str:
+    if error is None:
+        return ""
+    if isinstance(error, PapermillExecutionError):
+        return _sentence(error.ename, error.evalue)
+    return _sentence(type(error).__name__, str(error))  # a dead kernel, a broken file
 
 
 def _at(place: Path) -> list[Path]:
     if place.suffix == ".ipynb" and place.is_file():
         return [place]
-    found = sorted(place.glob("*.ipynb")) if place.is_dir() else []
-    if not found:
+    notebooks = sorted(place.glob("*.ipynb")) if place.is_dir() else []
+    if not notebooks:
         raise InvalidInput(f"Expected a notebook or a folder with notebooks at {place}, found none. Check the path.")
-    return found
+    return notebooks
 
 
 def _store(notebook: Path, out: Path, url: str | None) -> str:
@@ -184,7 +217,7 @@ def _store(notebook: Path, out: Path, url: str | None) -> str:
 
 
 def _apart(url: str) -> str:
-    """A Cassandra URL with a keyspace for each notebook, since a lesson begins empty."""
+    """A Cassandra URL with a keyspace per notebook, since a lesson starts empty."""
     parts = urlsplit(url)
     if parts.scheme != "cassandra" or "{notebook}" in url:
         return url
@@ -197,13 +230,3 @@ def _code_cells(notebook: NotebookNode) -> list[Any]:
 
 def _sentence(name: str, message: str) -> str:
     return f"{name}: {message.strip()}" if message.strip() else name
-
-
-@contextmanager
-def _unwind_when_terminated() -> Iterator[None]:
-    """On SIGTERM leave through the `finally` blocks, so that no kernel stays behind."""
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -1,4 +1,4 @@
-"""Is everything here that a lesson or a Cassandra needs? One line for each thing, and what mends it."""
+"""Checks that a lesson or a Cassandra can run here: one line per check, and how to fix what fails."""
 
 import sys
 from collections.abc import Callable, Iterable
@@ -17,24 +17,24 @@ Check = Callable[[], tuple[bool, str]]
 
 @dataclass(frozen=True, repr=False)
 class SelfCheck(Verdict):
-    """What was looked at; `passed` if it can be run."""
+    """The result of the checks."""
 
-    title: ClassVar[str] = "Everything is here."
-    advice: ClassVar[str] = "Something is missing: do what the lines marked ✗ say."
+    title: ClassVar[str] = "Everything is installed."
+    advice: ClassVar[str] = "Something is missing: follow the lines marked ✗."
 
 
 def selfcheck() -> SelfCheck:
-    """What the lessons need on SQLite; takes a tenth of a second and leaves nothing behind."""
-    return _look([_python, *(_package(name, "lab") for name in LESSONS), _sqlite])
+    """Check what the lessons need on SQLite; takes a tenth of a second and leaves nothing behind."""
+    return _run([_python, *(_package(name, "lab") for name in LESSONS), _sqlite])
 
 
 def doctor() -> SelfCheck:
-    """What the lessons need, and what a Cassandra on this machine needs."""
+    """Check what the lessons and a Cassandra on this machine need."""
     cassandra = [*(_package(name, "cassandra") for name in CASSANDRA), _java, _jars, _memory, _addresses]
-    return SelfCheck([*selfcheck().lines, *_look(cassandra).lines])
+    return SelfCheck([*selfcheck().lines, *_run(cassandra).lines])
 
 
-def _look(checks: Iterable[Check]) -> SelfCheck:
+def _run(checks: Iterable[Check]) -> SelfCheck:
     return SelfCheck([_outcome(check) for check in checks])
 
 
@@ -46,9 +46,9 @@ def _outcome(check: Check) -> tuple[bool, str]:
 
 
 def _python() -> tuple[bool, str]:
-    found = ".".join(map(str, sys.version_info[:3]))
-    fine = sys.version_info >= (3, 11)
-    return fine, f"Python {found}" + ("" if fine else ": install 3.11 or newer, then make venv")
+    running = ".".join(map(str, sys.version_info[:3]))
+    is_new = sys.version_info >= (3, 11)
+    return is_new, f"Python {running}" + ("" if is_new else ": install 3.11 or newer, then run make venv")
 
 
 def _package(name: str, extra: str) -> Check:
@@ -56,7 +56,7 @@ def _package(name: str, extra: str) -> Check:
         try:
             return True, f"{name} {version(name)}"
         except ImportError:
-            return False, f"{name} is missing: pip install 'eslab[{extra}]'"
+            return False, f"{name} is missing: run make venv, or pip install -e '.[{extra}]' in the clone"
 
     return check
 
@@ -79,8 +79,8 @@ def _jars() -> tuple[bool, str]:
     jars = locked_jars()
     missing = [jar for jar in jars if not any(is_whole(file, jar) for file in cache_folder().rglob(jar.filename))]
     if missing:
-        return True, f"{len(missing)} of {len(jars)} jars are still to be fetched, by `eslab cluster start`"
-    return True, f"Cassandra {cassandra_version()}, all {len(jars)} jars with the sums of the lock"
+        return True, f"{len(missing)} of {len(jars)} jars are still to be downloaded, by `eslab cluster start`"
+    return True, f"Cassandra {cassandra_version()}, all {len(jars)} jars match the lock"
 
 
 def _memory() -> tuple[bool, str]:
@@ -89,7 +89,7 @@ def _memory() -> tuple[bool, str]:
     free = psutil.virtual_memory().available / 1e9
     nodes = int(free / NODE_MEMORY)
     line = f"{free:.1f} GB of memory free, enough for {nodes} node{'' if nodes == 1 else 's'}"
-    return nodes >= 1, line if nodes else f"{line}: close something, a node takes {NODE_MEMORY:.1f} GB"
+    return nodes >= 1, line if nodes else f"{line}: close other programs, a node takes {NODE_MEMORY:.1f} GB"
 
 
 def _addresses() -> tuple[bool, str]:

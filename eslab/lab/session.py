@@ -1,4 +1,4 @@
-"""What every lesson begins with: a store, a clock that moves when told to, and requests repeatable from a seed."""
+"""The start of every lesson: a store, a clock that only moves when told to, and requests repeatable from a seed."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -34,8 +34,8 @@ class Lab:
 def open_lab(store: str, seed: int) -> Lab:
     """Open the store of a lesson; the same seed makes the same requests on every run and store.
 
-    A lesson begins empty. A Cassandra keyspace whose name begins with `lab_` is emptied for it, since such keyspaces
-    are made for lessons; another one that holds rows is refused with `InvalidInput`.
+    A lesson starts with an empty store. A Cassandra keyspace whose name begins with `lab_` belongs to lessons and is
+    emptied; any other keyspace that holds rows is refused with `InvalidInput`.
     """
     opened = open_store(store)
     try:
@@ -48,7 +48,7 @@ def open_lab(store: str, seed: int) -> Lab:
 
 def _make_empty(store: Any) -> None:
     if not hasattr(store, "session"):
-        return  # a file or a dictionary, which a lesson gets anew
+        return  # a new file or dictionary, so it is empty
     from eslab.stores.cassandra.schema import TABLES
 
     any_row = "SELECT customer_id FROM {} LIMIT 1"
@@ -57,7 +57,7 @@ def _make_empty(store: Any) -> None:
     if filled and not keyspace.startswith("lab_"):
         raise InvalidInput(
             f"Expected an empty keyspace for a lesson, found rows in {', '.join(filled)} of {keyspace}. Name one that "
-            "begins with lab_, such as lab_lesson: it is made if it is missing, and emptied when a lesson opens it."
+            "begins with lab_, such as lab_lesson: it is created if missing, and emptied when a lesson opens it."
         )
     for table in filled:
         store.session.execute(f"TRUNCATE {table}")
@@ -65,7 +65,7 @@ def _make_empty(store: Any) -> None:
 
 @dataclass
 class Expected:
-    """The error that a step was meant to raise, shown as a result instead of a traceback."""
+    """The error that a step must raise, shown as a result instead of a traceback."""
 
     error: BaseException | None = None
 
@@ -77,7 +77,7 @@ class Expected:
 
 @contextmanager
 def expect(error_type: type[BaseException]) -> Generator[Expected, Any, None]:
-    """Run a step that must fail with this error and show what it says; an `AssertionError` if it does not fail."""
+    """Run a step that must fail with this error, and show its message; raise `AssertionError` if it doesn't fail."""
     expected = Expected()
     try:
         yield expected

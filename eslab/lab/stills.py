@@ -1,4 +1,4 @@
-"""Widgets as they stood when the notebook ended: a report has no kernel, and the script that draws them is on a CDN."""
+"""Widgets in their last state: a report has no kernel, and the script that draws widgets is on a CDN."""
 
 from collections.abc import Mapping
 from html import escape
@@ -9,13 +9,13 @@ from nbformat.v4 import new_output
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
-NOTE = "<small>Standing still here; it moves in the lab: <code>make lab</code>.</small>"
+NOTE = "<small>A picture of its last state. To use it, open the lab: <code>make lab</code>.</small>"
 
 States = Mapping[str, Mapping[str, Any]]
 
 
 def still(notebook: NotebookNode) -> NotebookNode:
-    """Replace every widget of an executed notebook by plain HTML of its last state."""
+    """Replace the widgets of an executed notebook by plain HTML of their last state."""
     states = _states(notebook)
     for cell in notebook.cells:
         cell.outputs = [_still(output, states) for output in cell.outputs] if "outputs" in cell else []

@@ -1,4 +1,4 @@
-"""A verdict: a line for each thing that was looked at, and what to do if one of them is wrong."""
+"""A verdict: one line per case that was checked, and what to do if one fails."""
 
 from dataclasses import dataclass
 from html import escape
@@ -7,11 +7,11 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check found: one line for each case."""
+    """The result of a check: one line per case, and whether it passed."""
 
     lines: list[tuple[bool, str]]
     title: ClassVar[str] = "All cases pass."
-    advice: ClassVar[str] = "Not yet: mend the lines marked ✗ and run the cell again."
+    advice: ClassVar[str] = "Not yet: fix the lines marked ✗ and run the cell again."
 
     @property
     def passed(self) -> bool:

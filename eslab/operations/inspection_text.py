@@ -1,4 +1,4 @@
-"""How `eslab inspect` shows what is stored: tables on a terminal, tab-separated lines elsewhere."""
+"""Prints inspected rows: tables on a terminal, tab-separated lines elsewhere."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -16,14 +16,15 @@ NUMBERS = {"bytes", "commits", "format", "fold"}
 Cells = tuple[str, ...]
 
 
-def show(customer_id: str, found: Iterable[InspectedAggregate], console: Console) -> int:
-    """Print what was found, as it is read; returns how many rows are broken."""
-    broken, empty = 0, True
-    for aggregate in found:
+def show(customer_id: str, aggregates: Iterable[InspectedAggregate], console: Console) -> int:
+    """Print the aggregates as they are read; returns the number of broken rows."""
+    broken = 0
+    empty = True
+    for aggregate in aggregates:
         empty = False
         console.print(_title(aggregate), markup=False, soft_wrap=True, style="bold")
-        _print(console, SNAPSHOTS, [_snapshot(each) for each in aggregate.snapshots])
-        _print(console, COMMITS, [_commit(each) for each in aggregate.commits])
+        _print(console, SNAPSHOTS, [_snapshot(snapshot) for snapshot in aggregate.snapshots])
+        _print(console, COMMITS, [_commit(commit) for commit in aggregate.commits])
         broken += aggregate.broken
     if empty:
         console.print(f"Nothing is stored there for customer {customer_id!r}.", markup=False, soft_wrap=True)
@@ -38,13 +39,13 @@ def _title(aggregate: InspectedAggregate) -> str:
         f"floor {aggregate.floor or 'none'}",
         _many(len(aggregate.snapshots), "snapshot"),
         _many(len(aggregate.commits), "commit"),
-        f"{sum(each.bytes for each in aggregate.commits):,} bytes",
+        f"{sum(commit.bytes for commit in aggregate.commits):,} bytes",
     ]
     return f"{_text(aggregate.id)}: {', '.join(parts)}"
 
 
 def _print(console: Console, header: Cells, rows: list[Cells]) -> None:
-    """A table on a terminal; elsewhere a line for each row with tabs, for other programs."""
+    """A table on a terminal; elsewhere tab-separated lines, for other programs."""
     if not rows:
         return
     if not console.is_terminal:
@@ -102,7 +103,7 @@ def _notes(notes: list[str], row: InspectedCommit | InspectedSnapshot) -> str:
 
 
 def _text(text: str) -> str:
-    """Text from the store as a terminal may show it: control characters can't move its cursor."""
+    """Text from the store that is safe on a terminal: without control characters."""
     return text if text.isprintable() else repr(text)
 
 

@@ -1,151 +1,133 @@
-"""Writes read tables from events: `rebuild` makes them anew, `catch_up` closes the gap that a crash left.
+"""Writes read tables from events: `rebuild` writes them from scratch, `catch_up` adds the rows that a crash left out.
 
-Both go from customer to customer, keep a checkpoint in the store, and go on from there when they are called again, so
-they may be killed at any moment; and both may run while services write, since a row written twice is the same row.
+Both walk over all customers and resume after a crash (operations/walk.py). Both may run while services write, since a
+row that is written twice is the same row.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 from uuid import UUID
 
-import msgspec
-
-from eslab.aggregate import Aggregate, type_name
+from eslab.aggregate import type_name
 from eslab.errors import Forgotten
-from eslab.payload.encryption import CustomerCipher
+from eslab.hydration import Hydrator, cipher_of_types
+from eslab.operations.walk import Checkpoint, OnProgress, load_checkpoint, save_checkpoint, silent, walk
+from eslab.payload.encryption import NO_CIPHER
+from eslab.read_table import rows_in
 from eslab.repository import Repository
 from eslab.request import latest_at
 from eslab.store import Consistency, ReadRow
 
-ROWS = 1000  # written together, about
-CUSTOMERS = 50  # from one checkpoint to the next
-Say = Callable[[int], None]  # is told after each customer how many rows were written for them
-
-
-class Checkpoint(msgspec.Struct):
-    """How far a piece of work has come: since when it runs, and behind which customer."""
-
-    complete: datetime | None = None  # what was acknowledged before this moment is in the tables
-    began: datetime | None = None  # of the run under way
-    after: str = ""  # the customer who was done last in it
+ROWS_PER_WRITE = 1000
 
 
 class Done(NamedTuple):
-    """What one call wrote, and in which tables; its run is over."""
+    """The result of one call that reached the end of its walk."""
 
     customers: int
     rows: int
     tables: tuple[str, ...]
 
 
-def rebuild(repository: Repository, say: Say = lambda rows: None) -> Done:
-    """Empty the repository's read tables and write them anew, from all commits of all customers.
+def rebuild(repository: Repository, on_progress: OnProgress = silent) -> Done:
+    """Empty the repository's read tables and write them from all commits of all customers.
 
-    Until it is over a query finds what is written so far. Called again after a crash, it goes on where it was.
+    Until it is done, a query finds the rows that are written so far. Called again after a crash, it resumes.
     """
     name = _name("rebuild", repository)
-    mark = _checkpoint(repository, name)
-    if mark.began is None:
+    checkpoint = load_checkpoint(repository.store, name)
+    if checkpoint.began is None:
         for table in repository.read_tables:
             repository.store.empty_read_table(table.layout)
-        mark = Checkpoint(began=repository.clock())
-    done = _walk(repository, name, mark, None, say)
+        checkpoint = Checkpoint(began=repository.clock())
+    done = _write_all(repository, name, checkpoint, None, on_progress)
     elsewhere = _elsewhere(repository)
-    _keep(elsewhere, _name("catch-up", elsewhere), Checkpoint(complete=mark.began))
-    _keep(repository, name, Checkpoint())
+    save_checkpoint(repository.store, _name("catch-up", elsewhere), Checkpoint(complete=checkpoint.began))
+    save_checkpoint(repository.store, name, Checkpoint())
     return done
 
 
-def catch_up(repository: Repository, say: Say = lambda rows: None) -> Done:
-    """Write the rows that a crash left out, of tables whose rows stand outside the customers' partitions.
+def catch_up(repository: Repository, on_progress: OnProgress = silent) -> Done:
+    """Write the rows that a crash left out of the tables outside the customers' partitions.
 
-    Reads the commits of all customers since the last run that came to its end (at first all), so run it as often as
-    you can bear to miss such a row. Reads EVERYWHERE: while a region can't be reached it raises `StoreUnavailable`.
+    Reads the commits of all customers since the last complete run, in the first run all of them. Run it at least as
+    often as the staleness you can tolerate. Reads EVERYWHERE: while a region can't be reached, it raises
+    `StoreUnavailable`.
     """
     repository = _elsewhere(repository)
     name = _name("catch-up", repository)
-    mark = _checkpoint(repository, name)
-    if mark.began is None:
-        mark = Checkpoint(mark.complete, repository.clock())
-    # A commit that came after the last run began may belong to a request so much older.
-    since = latest_at(mark.complete - repository.bounds.fold_after) if mark.complete else None
-    done = _walk(repository, name, mark, since, say)
-    _keep(repository, name, Checkpoint(complete=mark.began))
+    checkpoint = load_checkpoint(repository.store, name)
+    if checkpoint.began is None:
+        checkpoint = Checkpoint(checkpoint.complete, repository.clock())
+    # A commit that arrived after the last run began may belong to a request that is older by so much.
+    since = latest_at(checkpoint.complete - repository.bounds.fold_after) if checkpoint.complete else None
+    done = _write_all(repository, name, checkpoint, since, on_progress)
+    save_checkpoint(repository.store, name, Checkpoint(complete=checkpoint.began))
     return done
 
 
 def caught_up(repository: Repository) -> datetime | None:
-    """What was acknowledged before this moment is in the read tables for sure; None if nobody has caught up yet.
+    """The moment up to which the rows of acknowledged requests are certainly in the tables; None before any run.
 
-    Later rows are there too, but for those of a service that died between an append and its read rows.
+    Later rows are there too, except those of a service that died between an append and its read rows.
     """
-    return _checkpoint(repository, _name("catch-up", _elsewhere(repository))).complete
+    elsewhere = _elsewhere(repository)
+    return load_checkpoint(elsewhere.store, _name("catch-up", elsewhere)).complete
 
 
-def _walk(repository: Repository, name: str, mark: Checkpoint, since: UUID | None, say: Say) -> Done:
-    """Write the rows of each customer's commits later than `since`; a checkpoint now and then."""
-    customers = total = 0
-    _keep(repository, name, mark)
-    for customer in repository.store.customers(mark.after, Consistency.EVERYWHERE):
-        rows = _write(repository, customer, since)
-        mark.after, customers, total = customer, customers + 1, total + rows
-        say(rows)
-        if customers % CUSTOMERS == 0:
-            _keep(repository, name, mark)
-    return Done(customers, total, _tables(repository))
+def _write_all(
+    repository: Repository, name: str, checkpoint: Checkpoint, since: UUID | None, on_progress: OnProgress
+) -> Done:
+    """Write the rows of all commits later than `since`."""
+    walked = walk(repository.store, name, checkpoint, partial(_write, repository, since), on_progress)
+    return Done(*walked, _tables(repository))
 
 
-def _write(repository: Repository, customer: str, since: UUID | None) -> int:
-    rows, written = _rows(repository, customer, since), 0
-    while some := list(islice(rows, ROWS)):
-        repository.store.put_read_rows(some)
-        written += len(some)
+def _write(repository: Repository, since: UUID | None, customer: str) -> int:
+    rows = _rows(repository, since, customer)
+    written = 0
+    while batch := list(islice(rows, ROWS_PER_WRITE)):
+        repository.store.put_read_rows(batch)
+        written += len(batch)
     return written
 
 
-def _rows(repository: Repository, customer: str, since: UUID | None) -> Iterator[ReadRow]:
-    """The read rows of a customer's commits; what nobody can read any more has none."""
-    wanted = {type_name(each): each for table in repository.read_tables for each in table.keys}
-    ciphers = dict(_ciphers(repository, customer, wanted.values()))
-    heads = repository.store.heads_of_type(customer, "", Consistency.EVERYWHERE)
-    types = {id: each for id in heads if (each := wanted.get(id.partition(":")[0])) in ciphers}
-    with closing(
-        repository.store.rows_many(customer, dict.fromkeys(types, since), consistency=Consistency.EVERYWHERE)
-    ) as pages:
+def _rows(repository: Repository, since: UUID | None, customer: str) -> Iterator[ReadRow]:
+    """The read rows of a customer's commits, a page at a time."""
+    hydrator = _hydrator(repository, customer)
+    after = dict.fromkeys(hydrator.types, since)
+    with closing(repository.store.rows_many(customer, after, consistency=Consistency.EVERYWHERE)) as pages:
         for id, commits in pages:
             for commit in commits:
-                events = repository.events_of(customer, types[id], commit, ciphers[types[id]])
-                yield from repository.read_rows_of(customer, types, [commit], {id: events})
+                events = {id: hydrator.events_of(commit)}
+                yield from rows_in(repository.read_tables, customer, hydrator.types, [commit], events)
 
 
-def _ciphers(
-    repository: Repository, customer: str, types: Iterable[type[Aggregate]]
-) -> Iterator[tuple[type[Aggregate], CustomerCipher | None]]:
-    for each in types:
-        with suppress(Forgotten):
-            yield each, repository.cipher(customer, [each])
+def _hydrator(repository: Repository, customer: str) -> Hydrator:
+    """A hydrator of the customer's aggregates that have read rows; encrypted types of a forgotten one have none."""
+    types = {type_name(it): it for table in repository.read_tables for it in table.keys}
+    try:
+        cipher = cipher_of_types(repository.keys, customer, types.values())
+    except Forgotten:
+        types = {name: it for name, it in types.items() if not it.encrypted}
+        cipher = NO_CIPHER
+    heads = repository.store.heads_of_type(customer, "", Consistency.EVERYWHERE)
+    by_id = {id: types[name] for id in heads if (name := id.partition(":")[0]) in types}
+    return Hydrator(repository.store, customer, by_id, cipher)
 
 
 def _elsewhere(repository: Repository) -> Repository:
-    """The same with only those read tables whose rows are no part of an append."""
+    """The same repository with only the read tables whose rows are not part of an append."""
     tables = [table for table in repository.read_tables if not table.layout.with_customer]
     return Repository(repository.store, repository.clock, repository.bounds, repository.keys, tables)
 
 
-def _checkpoint(repository: Repository, name: str) -> Checkpoint:
-    text = repository.store.checkpoint(name)
-    return msgspec.json.decode(text, type=Checkpoint) if text else Checkpoint()
-
-
-def _keep(repository: Repository, name: str, mark: Checkpoint) -> None:
-    repository.store.set_checkpoint(name, msgspec.json.encode(mark).decode())
-
-
-def _name(work: str, repository: Repository) -> str:
-    return " ".join([work, *_tables(repository)])
+def _name(operation: str, repository: Repository) -> str:
+    return " ".join([operation, *_tables(repository)])
 
 
 def _tables(repository: Repository) -> tuple[str, ...]:

@@ -1,13 +1,14 @@
 """The schema lock: the shape of every stored type and version, in a file that is committed.
 
-Who changes a shape without a new version, a default or an upcaster is told so by a test, before the old rows tell it.
+A test that compares the lock with the code catches an incompatible change before old rows do. In the file, an event is
+named by its tag ("LicenseIssued:1") and a snapshot by type and fold ("license fold 1"); each maps its fields to their
+types, and a type with " =" after it has a default.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -15,108 +16,172 @@ from eslab.aggregate import Aggregate, event_types, type_name
 from eslab.errors import InvalidInput
 from eslab.event import oldest_reader, split_tag, tag_of
 
-Shape = dict[str, str]  # each field's type, with " = " behind it if it has a default
-Shapes = dict[str, Shape]  # by "LicenseIssued:1" for an event, "license fold 1" for a snapshot
 LOCK = Path("schema.lock.json")
-OPTIONAL = " ="
+DEFAULT_MARK = " ="  # in the file, after the type of a field that has a default
+FOLD_MARK = " fold "  # in the file, between the type and the fold of a snapshot
 HINT = "If it was never stored anywhere, delete its entry from the lock."
 
 
-def aggregates_in(modules: Iterable[str]) -> list[type[Aggregate]]:
-    """All aggregate types of these modules and of the modules inside them, which are imported for it."""
-    names = {name for module in modules for name in (module, *_inside(module))}
-    for name in sorted(names):
-        _import(name)
-    return sorted((each for each in _subclasses(Aggregate) if each.__module__ in names), key=type_name)
+class Field(NamedTuple):
+    """The type of a field in words, and whether it has a default."""
+
+    type: str
+    has_default: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.type} with a default" if self.has_default else self.type
+
+
+Fields = Mapping[str, Field]
+
+
+class EventShape(NamedTuple):
+    """One version of an event."""
+
+    tag: str
+    fields: Fields
+
+    @property
+    def name(self) -> str:
+        """Its name in the lock."""
+        return self.tag
+
+
+class SnapshotShape(NamedTuple):
+    """The state of an aggregate type, as one fold of the code saves it."""
+
+    type: str
+    fold: int
+    fields: Fields
+
+    @property
+    def name(self) -> str:
+        """Its name in the lock."""
+        return f"{self.type}{FOLD_MARK}{self.fold}"
+
+
+Shape = EventShape | SnapshotShape
+Shapes = dict[str, Shape]  # by name
 
 
 def shapes(aggregates: Iterable[type[Aggregate]]) -> Shapes:
-    """The shape of every event and snapshot that these aggregates store now."""
-    found: Shapes = {}
+    """The shape of every event and snapshot that these aggregates store now, in order of their names."""
+    known: list[Shape] = []
     for aggregate in aggregates:
-        tags = {tag_of(event): _shape(event) for event in event_types(aggregate)}
-        # What older code may leave out is missing in its snapshots, so a fold that knows it is another one.
-        left_out = {f"event {tag}": "as it may be left out" for tag in tags if oldest_reader(tag) is not None}
-        found[f"{type_name(aggregate)} fold {aggregate.fold_version}"] = _shape(aggregate) | left_out
-        found |= tags
-    return dict(sorted(found.items()))
+        events = [EventShape(tag_of(event), _fields(event)) for event in event_types(aggregate)]
+        # Older code may leave such an event out of its snapshots, so a fold that knows it is another fold.
+        skippable = {f"event {event.tag}": Field("as it may be left out") for event in events if _is_skippable(event)}
+        fields = {**_fields(aggregate), **skippable}
+        known += [*events, SnapshotShape(type_name(aggregate), aggregate.fold_version, fields)]
+    return {shape.name: shape for shape in sorted(known, key=lambda shape: shape.name)}
 
 
-def problems(locked: Mapping[str, Shape], aggregates: Iterable[type[Aggregate]]) -> list[str]:
-    """What stored rows would stumble over: one sentence each, with what mends it; empty if all old rows load."""
+def problems(locked: Shapes, aggregates: Iterable[type[Aggregate]]) -> list[str]:
+    """The changes that old rows would fail on: one sentence each, with the fix; empty if all old rows load."""
     chosen = list(aggregates)
     now = shapes(chosen)
     upcast = {tag for each in chosen for key in each.upcasters for tag in ((key,) if isinstance(key, str) else key)}
-    found = []
+    sentences: list[str] = []
     for name, old in locked.items():
         if name in now:
-            found += [f"{name}: {what} {HINT}" for what in _changes(name, old, now[name])]
-        elif " fold " not in name and name not in upcast:
-            found += _of_older_version(name, old, now)
-    return found
+            sentences += [f"{name}: {change} {HINT}" for change in _changes(old, now[name])]
+        elif isinstance(old, EventShape) and name not in upcast:
+            sentences += _problems_of_older_version(old, now)
+    return sentences
 
 
 def read_lock(file: Path) -> Shapes:
-    """The shapes of a lock; none if there is no file yet."""
+    """The shapes in a lock; none if there is no file yet."""
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Shapes) if file.exists() else {}
+        stored = msgspec.json.decode(file.read_bytes(), type=dict[str, dict[str, str]]) if file.exists() else {}
     except msgspec.MsgspecError as error:
-        raise InvalidInput(f"Expected a schema lock at {file}, found what is none: {error}. Restore it.") from None
+        raise InvalidInput(f"Expected a schema lock at {file}, found something else: {error}. Restore it.") from None
+    return {name: _parsed(name, fields) for name, fields in stored.items()}
 
 
 def check(file: Path, aggregates: Iterable[type[Aggregate]]) -> None:
-    """Raise `InvalidInput` if old rows would stumble over the code as it is, or if the lock isn't up to date."""
-    chosen, locked = list(aggregates), read_lock(file)
-    if found := problems(locked, chosen):
-        raise InvalidInput("\n".join([f"Expected shapes that old rows still fit, as {file} has them. Found:", *found]))
+    """Raise `InvalidInput` if old rows would fail on the code as it is, or if the lock isn't up to date."""
+    chosen = list(aggregates)
+    locked = read_lock(file)
+    _refuse_problems(file, locked, chosen)
     if new := [name for name, shape in shapes(chosen).items() if locked.get(name) != shape]:
         raise InvalidInput(f"Expected {', '.join(new)} in {file} as in the code; run: eslab schema-lock")
 
 
 def write_lock(file: Path, aggregates: Iterable[type[Aggregate]]) -> None:
-    """Add what is new to the lock; older versions stay for ever. Refuses what `problems` finds, and writes nothing."""
-    chosen, locked = list(aggregates), read_lock(file)
-    if found := problems(locked, chosen):
-        raise InvalidInput("\n".join([f"Expected shapes that old rows still fit, as {file} has them. Found:", *found]))
-    text = json.dumps(dict(sorted((locked | shapes(chosen)).items())), indent=2)
+    """Add new shapes to the lock; older versions stay for ever. Writes nothing if there are `problems`."""
+    chosen = list(aggregates)
+    locked = read_lock(file)
+    _refuse_problems(file, locked, chosen)
+    merged = {name: _formatted(shape) for name, shape in sorted((locked | shapes(chosen)).items())}
     beside = file.with_name(f"{file.name}.new")
-    beside.write_text(f"{text}\n", encoding="utf-8")
+    beside.write_text(f"{json.dumps(merged, indent=2)}\n", encoding="utf-8")
     beside.replace(file)
 
 
-def _changes(name: str, old: Shape, new: Shape) -> Iterator[str]:
-    """What changed under the same version or fold, where that can't be."""
-    is_snapshot = " fold " in name
-    mend = "raise fold_version" if is_snapshot else f"make it {_next(name)} with tag=version(...), with an upcaster"
-    for field in sorted(old.keys() | new.keys()):
-        was, now = old.get(field), new.get(field)
-        if was == now or (was is None and now and now.endswith(OPTIONAL) and not is_snapshot):
+def _refuse_problems(file: Path, locked: Shapes, aggregates: list[type[Aggregate]]) -> None:
+    if sentences := problems(locked, aggregates):
+        first = f"Expected shapes that old rows still fit, as {file} has them. Found:"
+        raise InvalidInput("\n".join([first, *sentences]))
+
+
+def _parsed(name: str, fields: Mapping[str, str]) -> Shape:
+    """A shape as it stands in the file."""
+    typed = {key: Field(text.removesuffix(DEFAULT_MARK), text.endswith(DEFAULT_MARK)) for key, text in fields.items()}
+    type, fold_mark, fold = name.rpartition(FOLD_MARK)
+    return SnapshotShape(type, int(fold), typed) if fold_mark else EventShape(name, typed)
+
+
+def _formatted(shape: Shape) -> dict[str, str]:
+    """The fields of a shape as they stand in the file."""
+    return {key: f"{field.type}{DEFAULT_MARK if field.has_default else ''}" for key, field in shape.fields.items()}
+
+
+def _is_skippable(event: EventShape) -> bool:
+    """May older code leave the event, or a part of it, out of its state?"""
+    return oldest_reader(event.tag) is not None
+
+
+def _changes(old: Shape, new: Shape) -> Iterator[str]:
+    """The changes under the same version or fold that old rows or old code can't bear."""
+    is_snapshot = isinstance(new, SnapshotShape)
+    fix = "raise fold_version" if is_snapshot else f"make it {_next(new.tag)} with tag=version(...), with an upcaster"
+    for key in sorted(old.fields.keys() | new.fields.keys()):
+        was = old.fields.get(key)
+        now = new.fields.get(key)
+        if was == now or (was is None and now and now.has_default and not is_snapshot):
             continue
         if was is None:
-            way_out = mend if is_snapshot else f"give it a default, or {mend}"
-            yield f"field {field!r} was added{'' if is_snapshot else ' without a default'}; {way_out}."
+            way_out = fix if is_snapshot else f"give it a default, or {fix}"
+            yield f"field {key!r} was added{'' if is_snapshot else ' without a default'}; {way_out}."
         elif now is None:
-            yield f"field {field!r} was removed, which code of before would miss; {mend}."
+            yield f"field {key!r} was removed, which older code would miss; {fix}."
         else:
-            yield f"field {field!r} was {_text(was)} and is {_text(now)}; {mend}."
+            yield f"field {key!r} was {was} and is {now}; {fix}."
 
 
-def _of_older_version(name: str, old: Shape, now: Shapes) -> Iterator[str]:
-    """What a version that has no upcaster lacks to be read as the current one."""
-    type_of_name, _ = split_tag(name)
-    current = next((tag for tag in now if " fold " not in tag and split_tag(tag)[0] == type_of_name), None)
+def _problems_of_older_version(old: EventShape, now: Shapes) -> Iterator[str]:
+    """The fields that keep a version without an upcaster from being read as the current one."""
+    current = _current_version(old, now)
     if current is None:
-        yield f"{name}: no class and no upcaster reads it any more; keep one of them. {HINT}"
+        yield f"{old.name}: no class and no upcaster reads it any more; keep one of them. {HINT}"
         return
-    for field, type_now in now[current].items():
-        was = old.get(field)
-        if was is None and not type_now.endswith(OPTIONAL):
-            yield f'{name}: {current} needs {field!r}, which it has not; give a default, or an upcaster for "{name}".'
-        if was is not None and was.removesuffix(OPTIONAL) != type_now.removesuffix(OPTIONAL):
+    for key, field in current.fields.items():
+        was = old.fields.get(key)
+        if was is None and not field.has_default:
             yield (
-                f"{name}: {field!r} was {_text(was)} and is {_text(type_now)} in {current}; "
-                f'write an upcaster for "{name}".'
+                f"{old.tag}: {current.tag} needs {key!r}, which it lacks; give a default, or an upcaster for "
+                f'"{old.tag}".'
             )
+        if was is not None and was.type != field.type:
+            yield (f'{old.tag}: {key!r} was {was} and is {field} in {current.tag}; write an upcaster for "{old.tag}".')
+
+
+def _current_version(old: EventShape, now: Shapes) -> EventShape | None:
+    """The version of the same event that the code has now."""
+    type, _ = split_tag(old.tag)
+    events = (shape for shape in now.values() if isinstance(shape, EventShape))
+    return next((event for event in events if split_tag(event.tag)[0] == type), None)
 
 
 def _next(tag: str) -> str:
@@ -124,13 +189,9 @@ def _next(tag: str) -> str:
     return f"{name}:{number + 1}"
 
 
-def _text(field: str) -> str:
-    return field.removesuffix(OPTIONAL) + (" with a default" if field.endswith(OPTIONAL) else "")
-
-
-def _shape(struct: type[msgspec.Struct]) -> Shape:
+def _fields(struct: type[msgspec.Struct]) -> Fields:
     info: Any = msgspec.inspect.type_info(struct)
-    return {each.encode_name: _type(each.type, {struct}) + ("" if each.required else OPTIONAL) for each in info.fields}
+    return {field.encode_name: Field(_type(field.type, {struct}), not field.required) for field in info.fields}
 
 
 def _type(node: Any, seen: set[type]) -> str:
@@ -153,25 +214,3 @@ def _type(node: Any, seen: set[type]) -> str:
             return f"tuple[{', '.join(_type(each, seen) for each in types)}]"
     name = type(node).__name__.removesuffix("Type").lower()
     return f"{name}[{_type(node.item_type, seen)}]" if hasattr(node, "item_type") else name
-
-
-def _subclasses(base: type) -> Iterator[type[Any]]:
-    for each in base.__subclasses__():
-        yield each
-        yield from _subclasses(each)
-
-
-def _inside(module: str) -> Iterator[str]:
-    for folder in map(Path, getattr(_import(module), "__path__", ())):
-        for file in folder.rglob("*.py"):
-            parts = file.relative_to(folder).with_suffix("").parts
-            yield ".".join((module, *(part for part in parts if part != "__init__")))
-
-
-def _import(module: str) -> Any:
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        raise InvalidInput(
-            f"Expected a module {module!r}, found none: {error}. Check its name, or its packages."
-        ) from None

@@ -1,4 +1,4 @@
-"""AES-GCM-SIV, a cipher that bears a nonce used twice; `cryptography` is imported only where something is encrypted."""
+"""AES-GCM-SIV, a cipher that tolerates a repeated nonce; `cryptography` is imported only when it is needed."""
 
 import hashlib
 from importlib import import_module
@@ -11,10 +11,11 @@ NONCE_BYTES = 12
 
 
 class Cipher:
-    """Encrypts under one key, and binds the ciphertext to what is said beside it; shows nothing of the key."""
+    """Encrypts under one key and binds the ciphertext to the `bound` bytes; its repr reveals nothing of the key."""
 
     def __init__(self, key: bytes) -> None:
-        aead, exceptions = _cryptography("hazmat.primitives.ciphers.aead"), _cryptography("exceptions")
+        aead = _cryptography("hazmat.primitives.ciphers.aead")
+        exceptions = _cryptography("exceptions")
         self._broken = (exceptions.InvalidTag, ValueError)  # ValueError: shorter than a tag
         try:
             self._cipher = aead.AESGCMSIV(key)
@@ -39,13 +40,14 @@ class Cipher:
 
 
 def nonce_of(place: bytes, key: bytes = b"") -> bytes:
-    """A nonce that follows from the place of what is encrypted."""
+    """The nonce for a place: a hash, so that the same place always has the same nonce."""
     return hashlib.blake2b(place, digest_size=NONCE_BYTES, key=key).digest()
 
 
 def derived(key: bytes, number: int) -> list[bytes]:
-    """So many keys that follow from one, by HKDF; none says anything about another."""
-    kdf, hashes = _cryptography("hazmat.primitives.kdf.hkdf"), _cryptography("hazmat.primitives.hashes")
+    """Derive `number` independent keys from one, by HKDF."""
+    kdf = _cryptography("hazmat.primitives.kdf.hkdf")
+    hashes = _cryptography("hazmat.primitives.hashes")
     made = kdf.HKDF(hashes.SHA256(), number * KEY_BYTES, salt=None, info=b"eslab 1").derive(key)
     return [made[start : start + KEY_BYTES] for start in range(0, len(made), KEY_BYTES)]
 

@@ -1,7 +1,7 @@
-"""Zstandard for large commits, optional: an aggregate type with `compress_over = 10_000` stores larger ones smaller.
+"""Zstandard for large commits, optional: `compress_over = 10_000` in an aggregate type compresses larger ones.
 
-The digest is over the plain events, so whether and how a decision was compressed doesn't change which one wins (G1).
-`zstandard` is imported only where something is compressed.
+The digest is over the plain events, so compression doesn't change which of two decisions wins (G1). `zstandard` is
+imported only when it is needed.
 """
 
 from importlib import import_module
@@ -9,16 +9,16 @@ from typing import Any
 
 from eslab.errors import InvalidInput, Unreadable
 
-MAX_PLAIN = 16 << 20  # bytes that a compressed commit may become: more than any append may have
+MAX_PLAIN = 16 << 20  # bytes after decompression: more than any append may have
 
 
 def compressed(plain: bytes) -> bytes:
-    """One Zstandard frame that says its content's size and has a checksum of its own."""
+    """One Zstandard frame with its content's size and a checksum of its own."""
     return _zstandard().ZstdCompressor(level=3, write_checksum=True).compress(plain)
 
 
 def decompressed(frame: bytes) -> bytes:
-    """The content of a frame; `Unreadable` for what is none, is cut, or would become larger than 16 MiB."""
+    """The content of a frame; `Unreadable` if it is no whole frame, or would become larger than 16 MiB."""
     zstandard = _zstandard()
     try:
         size = zstandard.get_frame_parameters(frame).content_size

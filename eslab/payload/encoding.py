@@ -1,4 +1,4 @@
-"""One value, one sequence of bytes: equal sets and maps are written alike, whatever order they were filled in (G1)."""
+"""Equal values give equal bytes: sets and maps are encoded in one order, whatever order they were filled in (G1)."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -14,7 +14,7 @@ _as_it_is = msgspec.msgpack.Encoder().encode
 
 
 def encode(value: Any) -> bytes:
-    """The msgpack bytes of a value; `InvalidInput` for what msgpack can't hold."""
+    """The msgpack bytes of a value; `InvalidInput` if msgpack can't hold it."""
     try:
         try:
             return _in_order(value)
@@ -27,7 +27,7 @@ def encode(value: Any) -> bytes:
 
 
 def _ordered(value: Any) -> Any:
-    """The same with maps and sets in the order of their encoded keys; sets and lists become tuples."""
+    """The same value with maps and sets in the order of their encoded keys; sets and lists become tuples."""
     if isinstance(value, msgspec.Struct):
         return _ordered_struct(value)
     if isinstance(value, Mapping):

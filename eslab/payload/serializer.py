@@ -1,21 +1,24 @@
-"""Bytes of commits and snapshots, versioned and checked.
+"""The bytes of commits and snapshots, versioned and checked.
 
 The payload of a commit is one msgpack array; one cell of the store carries everything (docs/architecture.md):
 
-    [digest, format, commits, wish, events, crc32]
+    [digest, format, commits, command, events, crc32]
 
     digest   16 bytes, first: a hash over the plain commits of the whole append, in order of aggregate id.
              Two decisions of one request differ here first, so the bytewise greater payload is the same
              decision's in every aggregate that both touched (G1).
-    format   1: events in plain msgpack; 2: the same compressed (eslab.payload.compression);
-             3 and 4: 1 and 2 encrypted (eslab.payload.encryption)
-    commits  how many commits the append wrote
-    wish     8 bytes: a hash over the command's type and fields
+    format   1: events in plain msgpack; 2: the same compressed (compression.py);
+             3 and 4: 1 and 2 encrypted (encryption.py)
+    commits  the number of commits in the append
+    command  8 bytes: a hash over the command's type and fields
     events   the events in order, each a map with its type and version: {"type": "ColorAdded:1", "color": "red"}
     crc32    4 bytes, last: over all bytes before, little-endian
 
-Missing fields take their defaults, fields that are gone are ignored, and upcasters do the rest (G9). What can't be
-trusted or understood is an `Unreadable`, never a state (G8).
+A payload is built once: `append_envelopes` makes the envelopes, compression and encryption replace the body of an
+envelope, and `encode_envelope` turns it into bytes. Reading goes the same way back.
+
+Missing fields take their defaults, removed fields are ignored, and upcasters do the rest (G9). Bytes that can't be
+trusted or understood are `Unreadable`, never a state (G8).
 """
 
 import hashlib
@@ -29,7 +32,7 @@ from zlib import crc32
 import msgspec
 
 from eslab.errors import InvalidInput, Unreadable
-from eslab.event import Event, oldest_reader, split_tag, tag_of
+from eslab.event import Command, Event, oldest_reader, split_tag, tag_of
 from eslab.payload.compression import compressed, decompressed
 from eslab.payload.encoding import encode
 from eslab.payload.upcast import FoldStep, Steps, Upcaster, checked_tag, run_step
@@ -40,6 +43,7 @@ ENCRYPTED = {FORMAT: 3, COMPRESSED: 4}  # by the format of what is encrypted
 RESIDUE = 0x2144DF1C  # the CRC-32 of any message followed by its own CRC-32 in little-endian order
 BRIDGE = b"\x81\xd5\x9d\x4c"  # leads the CRC-32 from where a whole payload leaves it back to where it begins
 PLACEHOLDER = b"\0\0\0\0"
+ENVELOPE_BYTES = 37  # of a payload around its body, as long as an append has fewer than 128 commits
 UNPARSABLE = (msgspec.MsgspecError, ValueError, RecursionError)  # a string that is no UTF-8 is a ValueError
 NIL = msgspec.Raw(b"\xc0")
 ANYTHING = msgspec.msgpack.Decoder()
@@ -48,22 +52,23 @@ PLAIN_EVENTS = msgspec.msgpack.Decoder(list[dict[str, Any]])
 RAW_EVENTS = msgspec.msgpack.Decoder(list[dict[str, msgspec.Raw]])
 Body = TypeVar("Body")
 Struct = TypeVar("Struct", bound=msgspec.Struct)
+Stored = TypeVar("Stored", Event, Command)
 log = logging.getLogger(__name__)
 
 
 class Envelope(msgspec.Struct, Generic[Body], frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
-    """The payload of one commit; the body is `msgspec.Raw` or a list of events."""
+    """The payload of one commit, parsed; its body holds the events, raw or decoded."""
 
     digest: bytes
     format: int
     commits: int
     command: bytes
-    events: Body
+    body: Body
     crc32: bytes = PLACEHOLDER
 
 
-class _Known(Envelope[Body], Generic[Body], frozen=True):
-    """An envelope of this format only, for reading a page without looking at each."""
+class _PlainEnvelope(Envelope[Body], Generic[Body], frozen=True):
+    """An envelope of the plain format only, so that a page decodes without a check of every format in Python."""
 
     format: Literal[1]  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues]
 
@@ -76,10 +81,10 @@ class _Untyped(msgspec.Struct, tag_field="type", tag=""):
 
 
 class VersionedSerializer:
-    """Reads the events of one aggregate type, whatever version they were stored in.
+    """Decodes the events of one aggregate type, whatever version they were stored in.
 
-    Reading takes the fast path a page at a time: all checksums, then one typed decode in C. Only a page that fails
-    it is read commit by commit, and only a commit that holds older versions is read as plain maps and upcast.
+    The fast path takes a page at a time: one checksum over the page, then one typed decode in C. Only a page that
+    fails it is decoded commit by commit, and only a commit with older versions is decoded as plain maps and upcast.
     """
 
     def __init__(
@@ -90,34 +95,41 @@ class VersionedSerializer:
             raise InvalidInput(f"Expected event types with different names, got {[tag_of(t) for t in event_types]}.")
         self._steps = Steps(upcasters or {}, {tag_of(t) for t in event_types})
         union: Any = reduce(or_, event_types, _Untyped)
-        self._page = msgspec.msgpack.Decoder(list[_Known[tuple[union, ...]]])
+        self._page = msgspec.msgpack.Decoder(list[_PlainEnvelope[tuple[union, ...]]])
         self._commit = msgspec.msgpack.Decoder(list[union])
 
     def page(self, payloads: Sequence[bytes]) -> Sequence[Sequence[Event]]:
-        """The events of many commits, in order; `Unreadable` says which payload failed, not where it stood."""
-        # One checksum over all: damage to a payload moves the CRC for good, whatever whole payloads follow.
+        """The events of many commits, in order.
+
+        Raises `Unreadable` with the reason but without the row, which only the caller knows.
+        """
+        # One checksum over the page: damage to a payload changes the CRC for good, whatever intact payloads follow.
         if crc32(BRIDGE.join(payloads)) == RESIDUE:
             try:
                 envelopes = self._page.decode(b"".join((_array_header(len(payloads)), *payloads)))
-                return [envelope.events for envelope in envelopes]
+                return [envelope.body for envelope in envelopes]
             except UNPARSABLE:
-                pass
+                pass  # an older version, another format or a broken envelope: commit by commit tells which
         return [self.events(payload) for payload in payloads]
 
     def events(self, payload: bytes) -> list[Event]:
         """The events of one commit, older versions included."""
-        stored = _plain_events(payload)
+        return self.events_of(decode_envelope(payload))
+
+    def events_of(self, envelope: Envelope[msgspec.Raw]) -> list[Event]:
+        """The events of a parsed commit; raises `Unreadable` if its body is encrypted."""
+        stored = _plain_body(envelope)
         try:
             return self._commit.decode(stored)
         except UNPARSABLE:
-            # Values stay raw until a step asks for them: a field that is gone may hold what Python can't.
+            # Values stay raw until a step asks for them: a removed field may hold a value that Python can't.
             raws = _decode(stored, RAW_EVENTS)
             typed = [{**raw, "type": _decode(raw.get("type", NIL), ANYTHING)} for raw in raws]
             upcast = self._steps.upcast(typed)
             return [event for raw in upcast if (event := self._event(raw)) is not None]
 
     def _event(self, raw: dict[str, Any]) -> Event | None:
-        """The event of a plain map; None for one that its writer allowed every reader to pass over."""
+        """The event of a plain map, or None if its writer declared that any reader may skip it."""
         tag = checked_tag(raw)
         (name, version), since = split_tag(tag), oldest_reader(tag)
         event_type = self.current.get(name)
@@ -144,82 +156,108 @@ class VersionedSerializer:
             ) from None
 
 
-def encode_append(appended: Mapping[str, Sequence[Event]], command: bytes, key: bytes = b"") -> dict[str, bytes]:
-    """The payloads of one append, by aggregate id: the same events and wish give the same bytes everywhere.
+def command_hash(command: Command, key: bytes = b"") -> bytes:
+    """Eight bytes that tell commands apart: a hash of type and fields, under `key` if one is given."""
+    return hashlib.blake2b(encode(as_stored(command)), digest_size=8, key=key).digest()
 
-    The digest is under `key` if one is given: then it says nothing to who doesn't have it.
+
+def as_stored(thing: Stored) -> Stored:
+    """The event or command as a later reader will decode it.
+
+    Raises `InvalidInput` if its fields don't have their declared types.
     """
-    plain = {id: encode(appended[id]) for id in sorted(appended)}
-    whole = encode([[id, msgspec.Raw(events)] for id, events in plain.items()])
-    digest = hashlib.blake2b(whole, digest_size=16, key=key).digest()
-    return {
-        id: encode_envelope(Envelope(digest, FORMAT, len(plain), command, msgspec.Raw(events)))
-        for id, events in plain.items()
-    }
+    try:
+        return msgspec.msgpack.decode(encode(thing), type=type(thing))
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise InvalidInput(
+            f"Expected fields of the declared types in {thing!r}: {error}. Nothing was written."
+        ) from None
+
+
+def append_envelopes(
+    appended: Mapping[str, Sequence[Event]], command: bytes, key: bytes = b""
+) -> dict[str, Envelope[msgspec.Raw]]:
+    """The plain envelopes of one append, by aggregate id: same events and command, same envelopes everywhere (G1).
+
+    With a `key` the digest is keyed, so that it reveals nothing to a reader without the key.
+    """
+    # In order of aggregate id, so that the digest doesn't depend on the order of decisions.
+    plain = {id: msgspec.Raw(encode(appended[id])) for id in sorted(appended)}
+    digest = hashlib.blake2b(encode([*plain.items()]), digest_size=16, key=key).digest()
+    return {id: Envelope(digest, FORMAT, len(plain), command, body) for id, body in plain.items()}
+
+
+def encode_append(appended: Mapping[str, Sequence[Event]], command: bytes) -> dict[str, bytes]:
+    """The payloads of one append, neither compressed nor encrypted, by aggregate id."""
+    return {id: encode_envelope(envelope) for id, envelope in append_envelopes(appended, command).items()}
+
+
+def compress(envelope: Envelope[msgspec.Raw]) -> Envelope[msgspec.Raw]:
+    """The envelope with its body compressed, or as it is if that would not be smaller."""
+    body = encode(compressed(bytes(envelope.body)))
+    if len(body) >= len(memoryview(envelope.body)):
+        return envelope
+    return msgspec.structs.replace(envelope, format=COMPRESSED, body=msgspec.Raw(body))
+
+
+def encoded_size(envelope: Envelope[msgspec.Raw]) -> int:
+    """The bytes of the payload that this envelope becomes."""
+    return len(memoryview(envelope.body)) + ENVELOPE_BYTES
 
 
 def decode_envelope(payload: bytes) -> Envelope[msgspec.Raw]:
-    """The envelope of a commit, its checksum proved and its format known; its events may be encrypted."""
+    """The envelope of a commit, its checksum proved and its format known; its body may be encrypted."""
     envelope = decode_any(payload, Envelope[msgspec.Raw])
     if envelope.format not in (FORMAT, COMPRESSED, *ENCRYPTED.values()):
         raise Unreadable(f"found payload format {envelope.format}, expected {FORMAT}; run the newer code")
     return envelope
 
 
-def _plain_events(payload: bytes) -> msgspec.Raw:
-    envelope = decode_envelope(payload)
+def raw_events(envelope: Envelope[msgspec.Raw]) -> list[dict[str, Any]]:
+    """The events of one commit as plain maps, without a domain's types."""
+    return _decode(_plain_body(envelope), PLAIN_EVENTS)
+
+
+def _plain_body(envelope: Envelope[msgspec.Raw]) -> msgspec.Raw:
     if envelope.format in ENCRYPTED.values():
         raise Unreadable("its events are encrypted; declare `encrypted = True` in the aggregate type to read them")
     if envelope.format == COMPRESSED:
-        return msgspec.Raw(decompressed(_decode(envelope.events, BYTES)))
-    return envelope.events
-
-
-def compress(payload: bytes) -> bytes:
-    """The payload of a commit with its events compressed, if that makes it smaller; all else as it was."""
-    envelope = decode_envelope(payload)
-    body = msgspec.Raw(encode(compressed(bytes(envelope.events))))
-    return min(payload, encode_envelope(msgspec.structs.replace(envelope, format=COMPRESSED, events=body)), key=len)
-
-
-def raw_events(payload: bytes) -> list[dict[str, Any]]:
-    """The events of one commit as plain maps, whatever their types: for people, and for older versions."""
-    return _decode(_plain_events(payload), PLAIN_EVENTS)
+        return msgspec.Raw(decompressed(_decode(envelope.body, BYTES)))
+    return envelope.body
 
 
 class SnapshotEnvelope(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
-    """The payload of one snapshot: the state of a type, and how many commits it adds up."""
+    """The payload of one snapshot, parsed: the state of a type, and the number of commits that it adds up."""
 
     format: int
     type: str
     commits: int
-    state: msgspec.Raw
+    body: msgspec.Raw
     crc32: bytes = PLACEHOLDER
 
 
-def encode_snapshot(type: str, commits: int, state: msgspec.Struct) -> bytes:
-    """The payload of a snapshot; sets and maps are written in one order, so equal states give equal bytes."""
-    return encode_envelope(SnapshotEnvelope(FORMAT, type, commits, msgspec.Raw(encode(state))))
+def snapshot_envelope(type: str, commits: int, state: msgspec.Struct) -> SnapshotEnvelope:
+    """The plain envelope of a snapshot; equal states give equal bytes, since sets and maps are encoded in order."""
+    return SnapshotEnvelope(FORMAT, type, commits, msgspec.Raw(encode(state)))
 
 
-def decode_snapshot(
-    payload: bytes, type: str, state_type: type[Struct], steps: Iterable[FoldStep] = ()
-) -> tuple[Struct, int]:
-    """The state and the number of commits of a snapshot of `type`, upcast by `steps` from the fold that saved it."""
-    envelope = decode_any(payload, SnapshotEnvelope)
+def decode_state(
+    envelope: SnapshotEnvelope, type: str, state_type: type[Struct], steps: Iterable[FoldStep] = ()
+) -> Struct:
+    """The state in a snapshot of `type`, upcast by `steps` from the fold that saved it."""
     if (envelope.format, envelope.type) != (FORMAT, type):
         raise Unreadable(f"expected a snapshot of {type}, format {FORMAT}; found {envelope.type}, {envelope.format}")
     try:
-        state = bytes(envelope.state)
+        state = bytes(envelope.body)
         for step in steps:
             state = encode(run_step(step, msgspec.msgpack.decode(state)))
-        return msgspec.msgpack.decode(state, type=state_type), envelope.commits
+        return msgspec.msgpack.decode(state, type=state_type)
     except UNPARSABLE as error:
         raise Unreadable(f"the state can't be parsed: {error}") from None
 
 
 def decode_any(payload: bytes, envelope_type: type[Struct]) -> Struct:
-    """The envelope of a commit or a snapshot, its checksum proved, whatever its format."""
+    """The envelope of a commit or a snapshot in any format; raises `Unreadable` if the checksum is wrong."""
     if crc32(payload) != RESIDUE:
         raise Unreadable(f"the checksum of {len(payload)} bytes does not match: a bit flipped or bytes were cut")
     try:
@@ -241,7 +279,7 @@ def _decode(events: msgspec.Raw, decoder: msgspec.msgpack.Decoder[Any]) -> Any:
 
 
 def encode_envelope(envelope: Envelope[Any] | SnapshotEnvelope) -> bytes:
-    """The payload of a commit or a snapshot, with its checksum."""
+    """The payload of a commit or a snapshot: its bytes with the checksum, built once."""
     body = encode(envelope)[:-4]
     return body + crc32(body).to_bytes(4, "little")
 

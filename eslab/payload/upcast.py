@@ -10,7 +10,7 @@
             ("Opened:1", "Named:1"): opened_with_name,     # neighbours in one commit become one
         }
 
-Steps are chained until no upcaster fits. What then still is of an older version takes its defaults.
+Steps are chained until no upcaster fits. An event that is still of an older version then takes its defaults.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ from eslab.event import is_tag, split_tag
 RawEvent = dict[str, Any]
 Upcaster = Callable[..., RawEvent | list[RawEvent]]
 FoldStep = Callable[[dict[str, Any]], dict[str, Any]]
-MAX_STEPS = 100  # for each event of a commit; who takes more goes in a circle
+MAX_STEPS = 100  # per event of a commit; more means a circle
 
 
 class Steps:
@@ -37,8 +37,10 @@ class Steps:
         self._longest = max(map(len, self._steps), default=1)
 
     def upcast(self, stored: Sequence[RawEvent]) -> list[RawEvent]:
-        """The events of one commit after all steps that fit; raises `Unreadable` where a step fails or goes back."""
-        todo, done, taken = list(reversed(stored)), [], 0  # the next one stands last, where it is cheap to take
+        """The events of one commit after all steps that fit; raises `Unreadable` if a step fails or goes back."""
+        todo = list(reversed(stored))  # the next event is last, where it is cheap to take
+        done: list[RawEvent] = []
+        taken = 0
         while todo:
             tags = tuple(map(checked_tag, reversed(todo[-self._longest :])))
             fitting = next((tags[:n] for n in range(len(tags), 0, -1) if tags[:n] in self._steps), None)
@@ -62,12 +64,12 @@ def checked_tag(raw: RawEvent) -> str:
 
 
 def run_step(step: Callable[..., Any], *old: dict[str, Any]) -> Any:
-    """What a step gives for copies of what is stored; whatever it raises is an `Unreadable` that names it."""
+    """The result of a step on copies of stored maps; any exception becomes an `Unreadable` that names the step."""
     try:
         return step(*map(_plain, old))
     except Exception as error:  # the domain's own code, on bytes of years ago
         name = getattr(step, "__name__", str(step))
-        raise Unreadable(f"the upcaster {name} failed with {type(error).__name__}: {error}; mend it") from error
+        raise Unreadable(f"the upcaster {name} failed with {type(error).__name__}: {error}; fix it") from error
 
 
 def _plain(raw: dict[str, Any]) -> dict[str, Any]:
@@ -75,15 +77,15 @@ def _plain(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run(step: Upcaster, tags: tuple[str, ...], old: Sequence[RawEvent]) -> list[RawEvent]:
-    found = run_step(step, *old)
-    made = found if isinstance(found, list) else [found]
+    result = run_step(step, *old)
+    made = result if isinstance(result, list) else [result]
     if not all(isinstance(raw, dict) for raw in made):
-        raise Unreadable(f"expected a map or a list of maps from the upcaster of {', '.join(tags)}, found {found!r}")
+        raise Unreadable(f"expected a map or a list of maps from the upcaster of {', '.join(tags)}, found {result!r}")
     return made
 
 
 def _forward(tags: tuple[str, ...], made: list[RawEvent]) -> list[RawEvent]:
-    """A step leads to another name, or to a later version of its own; never back."""
+    """Refuse a step back: it must lead to another name, or to a later version of its own."""
     for name, number in (split_tag(checked_tag(raw)) for raw in made):
         if any(name == old and number <= version for old, version in map(split_tag, tags)):
             raise Unreadable(

@@ -11,9 +11,9 @@ SCHEMES = {"memory": "MemoryStore", "sqlite": "SqliteStore", "cassandra": "Cassa
 
 
 def open_store(url: str) -> EventStore:
-    """Open the store that a URL names; its module, and what that needs, is imported only now.
+    """Open the store that a URL names; only now its module is imported, and the driver that it needs.
 
-    Raises `InvalidInput` for an unknown scheme or option, `StoreUnavailable` if it can't be opened.
+    Raises `InvalidInput` for an unknown scheme or option, `StoreUnavailable` if the store can't be opened.
     """
     scheme = url.partition(":")[0]
     if scheme not in SCHEMES:
@@ -25,13 +25,13 @@ def open_store(url: str) -> EventStore:
 
 
 def existing(store: str) -> str:
-    """The URL of a store that is there: who looks at a file whose name is mistyped makes none."""
+    """The URL that opens a store only if it exists, so that a mistyped name of a file doesn't make a new one."""
     new_file = store.startswith("sqlite:/") and "mode=" not in store
     return f"{store}{'&' if '?' in store else '?'}mode=rw" if new_file else store
 
 
 def url_options(url: str, allowed: Mapping[str, str]) -> dict[str, str]:
-    """The options behind the `?` of a store URL over their defaults; an unknown one is refused."""
+    """The options after the `?` of a store URL, or their defaults. Raises `InvalidInput` for an unknown one."""
     try:
         given = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
     except ValueError as error:
@@ -42,6 +42,6 @@ def url_options(url: str, allowed: Mapping[str, str]) -> dict[str, str]:
 
 
 def shown(url: object) -> str:
-    """A URL as a message may show it: without what stands before an @, which may be a password."""
+    """A URL as a message may show it: without the part before an @, which may hold a password."""
     scheme, _, rest = str(url).partition("://")
     return f"{scheme}://...@{rest.rpartition('@')[2]}" if "@" in rest else str(url)

@@ -1,11 +1,11 @@
-"""Where customers' keys are kept: in memory for tests and first steps, or in one file under a master key.
+"""The keys of customers: in memory for tests and first steps, or in one file under a master key.
 
-    make_master("master.key")                          # once: 32 random bytes, readable by their owner only
+    make_master("master.key")                          # once: 32 random bytes that only their owner may read
     keys = FileKeys("keys.db", "master.key")
 
 The file is an SQLite database, so that several processes may use it at once and kill -9 leaves every key whole. Each
 customer's key is wrapped: encrypted under the master key and bound to the customer. A destroyed key leaves a
-tombstone. To change the master key, name the new one first and the old ones behind it, and rotate:
+tombstone. To change the master key, name the new one first and the old ones after it, and rotate:
 
     FileKeys("keys.db", "new.key", "master.key").rotate()
 """
@@ -26,7 +26,7 @@ from eslab.payload.encryption import forgotten
 from eslab.stores.sqlite.errors import translate_errors
 
 Chance = Callable[[int], bytes]
-CHANCE: Chance = os.urandom  # a key is the one thing that must not be repeatable
+CHANCE: Chance = os.urandom  # unlike all else here, a key must not be repeatable from a seed
 TIMEOUT = 30  # seconds to wait for another process, which may be rotating
 SCHEMA = "CREATE TABLE IF NOT EXISTS keys (customer_id TEXT PRIMARY KEY, master BLOB, wrapped BLOB) WITHOUT ROWID"
 MASTER = re.compile(rb"\s*[0-9a-fA-F]{64}\s*")
@@ -36,7 +36,7 @@ PUT = "INSERT OR REPLACE INTO keys VALUES (?, ?, ?)"
 
 
 def make_master(path: str | Path, chance: Chance = CHANCE) -> None:
-    """Write a new master key, 64 hexadecimal digits that only the owner may read; a file that exists is refused."""
+    """Write a new master key: 64 hexadecimal digits that only the owner may read. Refuses a file that exists."""
     try:
         with open(path, "x", opener=_private) as file:
             file.write(chance(KEY_BYTES).hex() + "\n")
@@ -47,10 +47,12 @@ def make_master(path: str | Path, chance: Chance = CHANCE) -> None:
 
 
 class MemoryKeys:
-    """A `KeyProvider` in a dictionary; all is forgotten when it goes."""
+    """A `KeyProvider` in a dictionary; all keys are lost when the process ends."""
 
     def __init__(self, chance: Chance = CHANCE) -> None:
-        self._chance, self._keys, self._lock = chance, dict[str, bytes | None](), threading.Lock()
+        self._chance = chance
+        self._keys: dict[str, bytes | None] = {}  # None is the tombstone of a destroyed key
+        self._lock = threading.Lock()
 
     def key(self, customer_id: str) -> bytes | None:
         if customer_id in self._keys and self._keys[customer_id] is None:
@@ -59,10 +61,10 @@ class MemoryKeys:
 
     def make(self, customer_id: str) -> bytes:
         with self._lock:
-            found = self.key(customer_id)
-            if found is None:
-                found = self._keys[customer_id] = self._chance(KEY_BYTES)
-            return found
+            key = self.key(customer_id)
+            if key is None:
+                key = self._keys[customer_id] = self._chance(KEY_BYTES)
+            return key
 
     def destroy(self, customer_id: str) -> None:
         with self._lock:
@@ -70,10 +72,11 @@ class MemoryKeys:
 
 
 class FileKeys:
-    """A `KeyProvider` in one file; the first master key wraps, the older ones behind it may still unwrap."""
+    """A `KeyProvider` in one file. The first master key wraps and unwraps; the older ones after it only unwrap."""
 
     def __init__(self, path: str | Path, master: str | Path, *older: str | Path, chance: Chance = CHANCE) -> None:
-        self.path, self._chance = Path(path), chance
+        self.path = Path(path)
+        self._chance = chance
         self._masters = {_id(key): Cipher(key) for key in map(_master, (master, *older))}
         self._newest = next(iter(self._masters))
         self._lock = threading.RLock()
@@ -91,12 +94,13 @@ class FileKeys:
         return self._unwrapped(customer_id, *row) if row else None
 
     def make(self, customer_id: str) -> bytes:
+        # Look and put in one transaction, so that of two processes one makes the key and the other takes it.
         with self._write() as database:
-            found = self.key(customer_id)
-            if found is None:
-                found = self._chance(KEY_BYTES)
-                self._put(database, customer_id, found)
-            return found
+            key = self.key(customer_id)
+            if key is None:
+                key = self._chance(KEY_BYTES)
+                self._put(database, customer_id, key)
+            return key
 
     def destroy(self, customer_id: str) -> None:
         check_id("customer id", customer_id)
@@ -104,10 +108,10 @@ class FileKeys:
             database.execute(PUT, (customer_id, None, None))
 
     def rotate(self) -> int:
-        """Wrap every key by the first master key, all or none; how many were wrapped by another before.
+        """Wrap every key under the first master key, all or none; returns how many were under another one before.
 
-        The data stays as it is. When all processes name the new master key, destroy the old one: then what an old
-        backup or a freed block of the disk still holds is of no use to anybody.
+        The customers' keys, and so the data, stay as they are. When all processes name the new master key, destroy the
+        old one: then no old backup and no freed block of the disk reveals a key.
         """
         with self._write() as database:
             rows = database.execute(ALL_BUT, (self._newest,)).fetchall()
@@ -116,7 +120,7 @@ class FileKeys:
             return len(rows)
 
     def close(self) -> None:
-        """Let go of the file; closing twice is fine."""
+        """Close the file; closing twice is fine."""
         with self._lock:
             self._closed = True
             self._database.close()
@@ -132,26 +136,28 @@ class FileKeys:
         if master not in self._masters:
             raise InvalidInput(
                 f"Expected the master key {master.hex()} for customer {customer_id!r} in {self.path}, got only "
-                f"{', '.join(each.hex() for each in self._masters)}; name its file too. Nothing was read or written."
+                f"{', '.join(known.hex() for known in self._masters)}; name its file too. Nothing was read or written.",
+                customer_id=customer_id,
             )
         place = customer_id.encode()
         try:
             return self._masters[master].decrypt(nonce_of(place), wrapped, place)
         except Unreadable as error:
             raise Unreadable(
-                f"Unreadable key of customer {customer_id!r} in {self.path}: {error}. Restore the file from a backup."
+                f"Unreadable key of customer {customer_id!r} in {self.path}: {error}. Restore the file from a backup.",
+                customer_id=customer_id,
             ) from None
 
     @contextmanager
     def _using(self) -> Generator[sqlite3.Connection, None, None]:
         with self._lock, translate_errors(self.path):
             if self._closed:
-                raise StoreClosed(f"Expected open keys, but {self.path} was closed; open it anew.")
+                raise StoreClosed(f"The keys are closed: {self.path}. Open them again.")
             yield self._database
 
     @contextmanager
     def _write(self) -> Generator[sqlite3.Connection, None, None]:
-        """One transaction, which waits for those of other processes."""
+        """One transaction, all or nothing; it waits for those of other processes."""
         with self._using() as database:
             database.execute("BEGIN IMMEDIATE")
             try:
@@ -169,14 +175,14 @@ def _opened(path: Path) -> sqlite3.Connection:
     except OSError as error:
         raise InvalidInput(f"Expected a file for the keys of customers, got {str(path)!r}: {error.strerror}.") from None
     database = sqlite3.connect(path, timeout=TIMEOUT, isolation_level=None, check_same_thread=False)
-    # No write-ahead log, which would keep a destroyed key for a while, and zeros over what is deleted.
+    # A deleted key is overwritten with zeros, and there is no write-ahead log to keep a copy of it for a while.
     for pragma in ("secure_delete = ON", "journal_mode = DELETE", "synchronous = EXTRA"):
         database.execute(f"PRAGMA {pragma}")
     tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if others := tables - {"keys"}:
         raise InvalidInput(
             f"Expected a file of keys, or none yet, at {str(path)!r}, found tables {sorted(others)}; keep the keys "
-            "apart from what they unlock."
+            "apart from the data that they decrypt."
         )
     database.execute(SCHEMA)
     return database
@@ -197,7 +203,7 @@ def _master(path: str | Path) -> bytes:
 
 
 def _id(master: bytes) -> bytes:
-    """Tells master keys apart, and says nothing about them."""
+    """A name for a master key, which tells it from others and reveals nothing about it."""
     return hashlib.blake2b(master, digest_size=8, person=b"eslab master").digest()
 
 

@@ -1,4 +1,4 @@
-"""The store that keeps everything in memory: for unit tests and first steps; what was acknowledged dies with it."""
+"""The store in memory, for unit tests and first steps: everything is lost when the process ends."""
 
 from bisect import bisect_right, insort
 from collections.abc import Generator, Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from threading import RLock
 from uuid import UUID
 
-from eslab.errors import InvalidInput, StoreClosed
+from eslab.errors import InvalidInput
 from eslab.layout import Layout, check_prefix
 from eslab.request import sort_key
 from eslab.store import (
@@ -19,16 +19,18 @@ from eslab.store import (
     check_append,
     check_floor,
     check_read_rows,
+    closed,
     no_read_table,
-    place,
 )
 
 PAGE = 1000  # commits in a page
+# A read table: its rows by partition, and there by the bytes of the whole key, which sort as Cassandra does.
+Table = dict[tuple[str, ...], dict[tuple[bytes, ...], ReadRow]]
 
 
 @dataclass
 class _Log:
-    """One aggregate: its commits by sort key, the keys in order, its snapshots, its directory entry."""
+    """One aggregate: its commits by sort key, these keys in order, its snapshots and its directory entry."""
 
     commits: dict[bytes, Commit] = field(default_factory=dict)
     keys: list[bytes] = field(default_factory=list)
@@ -58,20 +60,23 @@ class _Log:
 
 
 class MemoryStore(EventStore):
-    """An `EventStore` in dictionaries, behind one lock."""
+    """An `EventStore` in dictionaries, behind one lock.
+
+    Readers are given lists made under the lock, so a reader that pauses holds up nobody.
+    """
 
     def __init__(self) -> None:
         self._logs: dict[str, dict[str, _Log]] = {}  # by customer and aggregate
-        self._tables: dict[str, dict[tuple[str, ...], dict[tuple[bytes, ...], ReadRow]]] = {}  # by partition and key
+        self._tables: dict[str, Table] = {}  # by name
         self._checkpoints: dict[str, str] = {}
         self._lock = RLock()
         self._closed = False
 
     @classmethod
     def open(cls, url: str) -> "MemoryStore":
-        """A new empty store; each `memory:` is its own."""
+        """Make a new, empty store; two stores share nothing."""
         if url != "memory:":
-            raise InvalidInput(f"Expected memory: with nothing behind it, got {url!r}.")
+            raise InvalidInput(f"Expected memory: and nothing after it, got {url!r}.")
         return cls()
 
     def append(
@@ -84,10 +89,10 @@ class MemoryStore(EventStore):
         check_append(customer_id, commits, read_rows)
         with self._open():
             for row in read_rows:
-                self._table(row.layout)  # says so if it isn't there, before anything is written
+                self._table(row.layout)  # raises if it doesn't exist, before anything is written
             for commit in commits:
                 self._log(customer_id, commit.aggregate_id).put(commit)
-            self.put_read_rows(read_rows)
+            self._put(read_rows)
 
     def heads(
         self,
@@ -106,6 +111,7 @@ class MemoryStore(EventStore):
         with self._open():
             known = [id for id in self._logs.get(customer_id, {}) if id.startswith(prefix)]
             heads = self.heads(customer_id, sorted(known, key=str.encode))
+            # A log that has only snapshots has no entry in the directory.
             return {id: head for id, head in heads.items() if head.first or head.floor}
 
     def read_many(
@@ -145,7 +151,7 @@ class MemoryStore(EventStore):
     ) -> None:
         with self._open():
             log = self._log(customer_id, aggregate_id)
-            log.snapshots = {key: s for key, s in log.snapshots.items() if key[0] < sort_key(since)}
+            log.snapshots = {key: kept for key, kept in log.snapshots.items() if key[0] < sort_key(since)}
 
     def raise_floor(self, customer_id: str, aggregate_id: str, floor: UUID) -> None:
         with self._open():
@@ -155,7 +161,7 @@ class MemoryStore(EventStore):
     def delete_events(self, customer_id: str, aggregate_id: str, up_to: UUID) -> None:
         with self._open():
             log = self._log(customer_id, aggregate_id)
-            check_floor(log.floor, up_to, place(customer_id, aggregate_id))
+            check_floor(log.floor, up_to, customer_id, aggregate_id)
             stop = bisect_right(log.keys, sort_key(up_to))
             for key in log.keys[:stop]:
                 del log.commits[key]
@@ -169,11 +175,7 @@ class MemoryStore(EventStore):
     def put_read_rows(self, rows: Sequence[ReadRow], consistency: Consistency = Consistency.LOCAL) -> None:
         check_read_rows(rows)
         with self._open():
-            for row in rows:
-                partition = self._table(row.layout).setdefault(row.key[: len(row.layout.partition)], {})
-                key = *map(str.encode, (*row.place, row.commit.aggregate_id)), sort_key(row.commit.event_time)
-                if key not in partition or row.commit.payload > partition[key].commit.payload:
-                    partition[key] = row
+            self._put(rows)
 
     def read_rows(
         self, layout: Layout, keys: Sequence[tuple[str, ...]], consistency: Consistency = Consistency.LOCAL
@@ -183,7 +185,7 @@ class MemoryStore(EventStore):
             with self._open():
                 partition = self._table(layout).get(key[: len(layout.partition)], {})
                 begin = tuple(map(str.encode, key))
-                rows = [partition[place] for place in sorted(partition) if place[: len(key)] == begin]
+                rows = [partition[whole] for whole in sorted(partition) if whole[: len(key)] == begin]
             for start in range(0, len(rows), PAGE):
                 yield rows[start : start + PAGE]
 
@@ -193,8 +195,8 @@ class MemoryStore(EventStore):
 
     def customers(self, after: str = "", consistency: Consistency = Consistency.LOCAL) -> Generator[str, None, None]:
         with self._open():
-            behind = [customer for customer in self._logs if customer.encode() > after.encode()]
-        yield from sorted(behind, key=str.encode)
+            later = [customer for customer in self._logs if customer.encode() > after.encode()]
+        yield from sorted(later, key=str.encode)
 
     def checkpoint(self, name: str) -> str:
         with self._open():
@@ -210,12 +212,19 @@ class MemoryStore(EventStore):
     def _log(self, customer_id: str, aggregate_id: str) -> _Log:
         return self._logs.setdefault(customer_id, {}).setdefault(aggregate_id, _Log())
 
-    def _table(self, layout: Layout) -> dict[tuple[str, ...], dict[tuple[bytes, ...], ReadRow]]:
+    def _put(self, rows: Sequence[ReadRow]) -> None:
+        for row in rows:
+            partition = self._table(row.layout).setdefault(row.partition, {})
+            key = *map(str.encode, (*row.key, row.commit.aggregate_id)), sort_key(row.commit.event_time)
+            if key not in partition or row.commit.payload > partition[key].commit.payload:
+                partition[key] = row
+
+    def _table(self, layout: Layout) -> Table:
         if layout.name not in self._tables:
             raise no_read_table(layout, "memory:")
         return self._tables[layout.name]
 
     def _open(self) -> RLock:
         if self._closed:
-            raise StoreClosed("Expected an open store, but memory: was closed; open it anew.")
+            raise closed("memory:")
         return self._lock

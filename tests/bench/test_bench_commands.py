@@ -1,4 +1,4 @@
-"""`eslab bench` accepts what its documentation shows, and writes what scripts read; never how fast it was."""
+"""`eslab bench` accepts the command lines of its documentation and writes JSON for scripts; no test asserts a speed."""
 
 import json
 import subprocess
@@ -34,7 +34,7 @@ def rows(file: Path) -> list[dict[str, Any]]:
     ],
 )
 def test_several_values_behind_one_option(given: str, meant: str) -> None:
-    """`--events 1 2` means `--events 1 --events 2`; what follows another option is that one's."""
+    """`--events 1 2` means `--events 1 --events 2`; a value behind another option belongs to that option."""
     assert [*repeat_option("--events", given.split())] == meant.split()
 
 
@@ -43,7 +43,7 @@ def test_hydrate_writes_a_row_for_each_measure_and_length(tmp_path: Path) -> Non
     file = tmp_path / "hydrate.json"
     args = f"hydrate --store sqlite --events 10 20 --peer eventsourcing --json {file} --runs 1"
     output, code = run(*args.split())
-    names = ["floor", "read", "decode", "hydrate", "peer:eventsourcing"]
+    names = ["baseline", "read", "decode", "hydrate", "peer:eventsourcing"]
     assert code == 0
     assert [(row["events"], row["measure"]) for row in rows(file)] == [(n, name) for n in (10, 20) for name in names]
     assert all(row["per_second"] > 0 and row["store"] == "sqlite" for row in rows(file))
@@ -51,17 +51,17 @@ def test_hydrate_writes_a_row_for_each_measure_and_length(tmp_path: Path) -> Non
     assert "can't show" in output
 
 
-def test_memory_has_no_floor(tmp_path: Path) -> None:
-    """Nothing stands under the store in memory, so its rows begin with the read."""
+def test_memory_has_no_baseline(tmp_path: Path) -> None:
+    """There is no driver below the store in memory, so its rows begin with the read."""
     run("hydrate", "--store", "memory", "--events", "5", "--runs", "1", "--json", str(tmp_path / "j"))
     assert [row["measure"] for row in rows(tmp_path / "j")] == ["read", "decode", "hydrate"]
 
 
 def test_append_measures_both_durabilities(tmp_path: Path) -> None:
-    """Each side appends at normal and at full, and every row says at which."""
+    """All sides append at normal and at full, and every row names its durability."""
     file = tmp_path / "append.json"
     _, code = run("append", "--peer", "eventsourcing", "--appends", "60", "--json", str(file))
-    names = ["floor", "store", "append", "wish", "peer:eventsourcing", "peer-wish:eventsourcing"]
+    names = ["baseline", "store", "append", "command", "peer:eventsourcing", "peer-command:eventsourcing"]
     assert code == 0
     assert [(row["synchronous"], row["measure"]) for row in rows(file)] == [
         (setting, name) for setting in ("normal", "full") for name in names
@@ -69,18 +69,18 @@ def test_append_measures_both_durabilities(tmp_path: Path) -> None:
     assert all(row["runs"] == 60 and row["p99_s"] >= row["median_s"] for row in rows(file))
 
 
-def test_append_twice_to_a_file_of_ones_own(tmp_path: Path) -> None:
-    """A second run makes new wishes: none is answered from the first run's record."""
+def test_append_twice_to_a_named_file(tmp_path: Path) -> None:
+    """A second run makes new requests: none is answered from the commits of the first run."""
     for _ in range(2):
         _, code = run("append", "--store", f"sqlite:///{tmp_path}/own.db", "--appends", "10")
         assert code == 0
 
 
 def test_encryption_is_measured_beside_plain_events(tmp_path: Path) -> None:
-    """On a fresh store, and with a key file of its own."""
+    """One row for each measure, on a fresh store with a fresh key file."""
     _, code = run("encryption", "--events", "20", "--runs", "1", "--json", str(tmp_path / "j"))
     assert code == 0
-    assert [row["measure"] for row in rows(tmp_path / "j")] == ["lock", "unlock", "key", "hydrate", "encrypted"]
+    assert [row["measure"] for row in rows(tmp_path / "j")] == ["encrypt", "decrypt", "key", "hydrate", "encrypted"]
 
 
 def test_import_is_measured_in_fresh_interpreters(tmp_path: Path) -> None:
@@ -90,13 +90,13 @@ def test_import_is_measured_in_fresh_interpreters(tmp_path: Path) -> None:
 
 
 def test_an_unknown_peer_is_refused() -> None:
-    """The message names the peers that there are."""
+    """The message names the known peers."""
     result = CliRunner().invoke(app, ["hydrate", "--peer", "nobody"])
     assert "Expected a peer among eventsourcing, got 'nobody'." in str(result.exception)
 
 
-def test_the_commands_import_nothing_that_they_measure() -> None:
-    """`eslab --help` stays quick: what is measured, and rich tables, are imported when a command runs."""
+def test_the_cli_imports_no_measured_code() -> None:
+    """`eslab --help` stays quick: the measured code and rich tables are imported when a command runs."""
     code = "import sys, eslab.bench.cli; print([n for n in sys.modules if n.startswith('eslab.bench')])"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert found.strip() == "['eslab.bench', 'eslab.bench.cli']"
+    imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert imported.strip() == "['eslab.bench', 'eslab.bench.cli']"

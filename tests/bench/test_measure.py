@@ -1,4 +1,4 @@
-"""A figure counts only if its answer is right, its round was shared, and its row says what it is."""
+"""A figure counts only if its answer is right, its measures took turns, and its row names what was measured."""
 
 import json
 
@@ -9,15 +9,15 @@ from eslab.bench.measure import Measure, Report, row, single_row, time_in_turn, 
 
 
 def test_measures_take_turns() -> None:
-    """Every round runs each measure once; the first round isn't counted."""
+    """Every round runs all measures once; the first round isn't counted."""
     log: list[str] = []
     seconds = time_in_turn([Measure(name, lambda name=name: log.append(name), None) for name in "ab"], runs=2)
     assert log == ["a", "b"] * 3
     assert [len(times) for times in seconds.values()] == [2, 2]
 
 
-def test_a_wrong_answer_is_no_figure() -> None:
-    """A measure that gives another answer than expected ends the benchmark, and says so."""
+def test_a_wrong_answer_is_not_a_result() -> None:
+    """A measure that gives another answer than expected ends the benchmark with an error that names it."""
     with pytest.raises(EslabError, match="Expected fast to give 3, got"):
         time_in_turn([Measure("fast", lambda: 2, 3)], runs=1)
 
@@ -38,17 +38,17 @@ def test_a_row_is_the_median_and_the_spread() -> None:
 
 def test_a_single_append_has_a_p99() -> None:
     """The row of single appends holds p50 and p99, and the rate over all of them."""
-    found = single_row("append", "sqlite", [0.001] * 98 + [0.1, 0.1], synchronous="full").as_json()
-    assert (found["median_s"], found["p99_s"], found["synchronous"]) == (0.001, 0.1, "full")
-    assert found["per_second"] == pytest.approx(100 / 0.298)
+    columns = single_row("append", "sqlite", [0.001] * 98 + [0.1, 0.1], synchronous="full").as_json()
+    assert (columns["median_s"], columns["p99_s"], columns["synchronous"]) == (0.001, 0.1, "full")
+    assert columns["per_second"] == pytest.approx(100 / 0.298)
 
 
 def test_a_report_is_json_for_scripts() -> None:
-    """Machine, versions and rows, each row flat."""
-    report = Report([row("floor", "sqlite", 10, [0.5])], "A note.", versions_of("rich"))
+    """Machine, versions and flat rows."""
+    report = Report([row("baseline", "sqlite", 10, [0.5])], "A note.", versions_of("rich"))
     parsed = json.loads(report.as_json())
     assert parsed["rows"] == [
-        {"measure": "floor", "store": "sqlite", "events": 10, "median_s": 0.5, "per_second": 20.0}
+        {"measure": "baseline", "store": "sqlite", "events": 10, "median_s": 0.5, "per_second": 20.0}
         | {"min_s": 0.5, "max_s": 0.5, "runs": 1}
     ]
     assert {"cpu", "cores", "system"} == parsed["machine"].keys()

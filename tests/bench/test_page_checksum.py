@@ -1,4 +1,4 @@
-"""G8, at full speed: one checksum proves a page of payloads, and finds what one for each would find."""
+"""G8, at full speed: one checksum over a page of payloads detects whatever a checksum of each payload detects."""
 
 from collections.abc import Sequence
 from zlib import crc32
@@ -31,7 +31,7 @@ def test_a_whole_page_has_the_residue_of_one_payload(texts: list[str]) -> None:
 
 
 @given(texts, st.data())
-def test_a_flipped_bit_anywhere_is_found(texts: list[str], data: st.DataObject) -> None:
+def test_a_flipped_bit_anywhere_is_detected(texts: list[str], data: st.DataObject) -> None:
     """One flipped bit in any payload of a page is never decoded, whatever follows it."""
     payloads = page(texts)
     at = data.draw(st.integers(0, len(payloads) - 1))
@@ -42,7 +42,7 @@ def test_a_flipped_bit_anywhere_is_found(texts: list[str], data: st.DataObject) 
 
 
 @given(texts, st.data())
-def test_a_cut_payload_is_found(texts: list[str], data: st.DataObject) -> None:
+def test_a_cut_payload_is_detected(texts: list[str], data: st.DataObject) -> None:
     """A payload that lost its tail, or all of its bytes, is never decoded."""
     payloads = page(texts)
     at = data.draw(st.integers(0, len(payloads) - 1))
@@ -52,8 +52,8 @@ def test_a_cut_payload_is_found(texts: list[str], data: st.DataObject) -> None:
 
 
 @given(texts, st.data())
-def test_bytes_that_moved_to_the_next_payload_are_found(texts: list[str], data: st.DataObject) -> None:
-    """The same bytes, parted elsewhere, are no page."""
+def test_bytes_that_moved_to_the_next_payload_are_detected(texts: list[str], data: st.DataObject) -> None:
+    """The same bytes, divided at another place, are not a page."""
     payloads = page(["first", *texts])
     at = data.draw(st.integers(0, len(payloads) - 2))
     moved = data.draw(st.integers(1, len(payloads[at])))

@@ -1,4 +1,4 @@
-"""A workload is the same for the same seed, looks like life, and leaves the same state on every store."""
+"""A workload is the same for the same seed, is lifelike, and leaves the same state on every store."""
 
 from collections import Counter
 from contextlib import closing
@@ -27,15 +27,15 @@ def expected() -> str:
 
 
 def test_a_life_follows_from_seed_and_name() -> None:
-    """Not from how many others there are, nor in which order they are made."""
+    """It depends neither on the number of customers nor on the order in which they are made."""
     names = list(customers(3))
     lives = {name: life_of(name, 365, SEED, Taste(SEED)) for name in reversed(names)}
     assert lives == {name: life_of(name, 365, SEED, Taste(SEED)) for name in customers(3)}
     assert lives[names[0]] != life_of(names[0], 365, SEED + 1, Taste(SEED + 1))
 
 
-def test_a_life_has_what_lives_have() -> None:
-    """Favourites, retries of the same request, wishes that arrive late; steps in the order in which they arrive."""
+def test_a_life_has_favourites_retries_and_delays() -> None:
+    """Popular titles, retries of the same request, late commands; and steps come in the order in which they arrive."""
     steps = [step for name in customers(60) for step in life_of(name, 365, SEED, Taste(SEED))]
     titles = Counter(step.command.title for step in steps if isinstance(step.command, RequestDownload))
     assert titles.most_common(1)[0][1] > 20 * (sum(titles.values()) / 2977)
@@ -61,10 +61,10 @@ def test_G4_every_store_and_number_of_workers_ends_in_the_same_state(store: Even
     assert state_hash(store, COUNT) == expected
 
 
-def test_the_command_says_how_it_went(tmp_path: Path, expected: str) -> None:
-    """Counts, rules, latency, rate, hash."""
+def test_the_command_reports_the_outcome(tmp_path: Path, expected: str) -> None:
+    """Counts by rule, latency, rate and state hash."""
     args = ["--customers", str(COUNT), "--days", str(DAYS), "--store", new_url("sqlite", tmp_path), "--workers", "2"]
     done = CliRunner().invoke(app, ["play", *args], catch_exceptions=False)
     assert done.exit_code == 0
-    for told in " granted, ", "rejected by ", "latency p50 ", "wishes a second with 2 workers", f"hash: {expected}":
-        assert told in done.output
+    for part in " granted, ", "rejected by ", "latency p50 ", "commands a second with 2 workers", f"hash: {expected}":
+        assert part in done.output

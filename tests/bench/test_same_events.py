@@ -1,4 +1,4 @@
-"""What the benchmarks compare is the same: the same rows under the floor, the same events in every peer."""
+"""The benchmarks compare like with like: the same rows in the baseline, the same events in every peer."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -7,20 +7,22 @@ from pathlib import Path
 import pytest
 
 from eslab import Repository, system_clock
-from eslab.bench.baselines import BARE_READ, SqliteFloor, Target, target
+from eslab.bench.baselines import BARE_READ, SqliteBaseline
 from eslab.bench.peers import open_peer
 from eslab.bench.sample import CUSTOMER, Frosting, commit, fill, request, state_after
+from eslab.bench.targets import SqliteTarget, target
 from eslab.stores.sqlite import SqliteStore
 
 
 @pytest.fixture
-def place() -> Iterator[Target]:
+def place() -> Iterator[SqliteTarget]:
     with target("sqlite") as place:
+        assert isinstance(place, SqliteTarget)
         yield place
 
 
 @pytest.fixture
-def store(place: Target) -> Iterator[SqliteStore]:
+def store(place: SqliteTarget) -> Iterator[SqliteStore]:
     with closing(place.open_beside("sample", "normal")) as store:
         yield store
 
@@ -29,28 +31,28 @@ def payloads(store: SqliteStore) -> list[bytes]:
     return [payload for _, page in store.read_many(CUSTOMER, {"frosting:7": None}) for payload in page]
 
 
-def test_the_floor_reads_the_bytes_that_the_store_reads(store: SqliteStore) -> None:
+def test_the_baseline_reads_the_bytes_that_the_store_reads(store: SqliteStore) -> None:
     """The bare SELECT gives the same payloads in the same order as the store, and counts them all."""
     fill(store, "7", 1500)
-    with closing(SqliteFloor(store.path)) as floor:
-        bare = floor._connection.execute(BARE_READ, (CUSTOMER, "frosting:7")).fetchall()
+    with closing(SqliteBaseline(store.path)) as baseline:
+        bare = baseline._connection.execute(BARE_READ, (CUSTOMER, "frosting:7")).fetchall()
         assert [payload for (payload,) in bare] == payloads(store)
-        assert floor.read("frosting:7") == len(bare) == 1500
+        assert baseline.read("frosting:7") == len(bare) == 1500
 
 
-def test_the_floor_writes_the_rows_that_the_store_writes(place: Target, store: SqliteStore) -> None:
+def test_the_baseline_writes_the_rows_that_the_store_writes(place: SqliteTarget, store: SqliteStore) -> None:
     """After the same commits, both files hold the same events and the same directory."""
     commits = [commit("7", number, request(number)) for number in range(20)]
-    with closing(place.open_beside("bare", "normal")) as bare, closing(SqliteFloor(bare.path)) as floor:
-        for each in commits:
-            store.append(CUSTOMER, [each])
-            floor.prepare([each])()
+    with closing(place.open_beside("bare", "normal")) as bare, closing(SqliteBaseline(bare.path)) as baseline:
+        for appended in commits:
+            store.append(CUSTOMER, [appended])
+            baseline.prepare([appended])()
         assert list(bare.rows(CUSTOMER, "frosting:7")) == list(store.rows(CUSTOMER, "frosting:7")) == commits
         assert bare.heads(CUSTOMER, ["frosting:7"]) == store.heads(CUSTOMER, ["frosting:7"])
 
 
 def test_filling_twice_writes_the_same_rows(store: SqliteStore) -> None:
-    """A benchmark on a store of one's own may be run again: it adds nothing."""
+    """A benchmark may be run again on the same store: it adds nothing."""
     fill(store, "7", 30)
     once = payloads(store)
     fill(store, "7", 30)
@@ -68,21 +70,24 @@ def test_a_peer_holds_the_same_state(scheme: str, tmp_path: Path, store: SqliteS
 
 
 @pytest.mark.parametrize("durability", ["normal", "full"])
-def test_all_sides_run_at_one_durability(durability: str, place: Target) -> None:
-    """Store, floor and peer use WAL and the same synchronous setting, the peer also after it has written."""
+def test_all_sides_run_at_one_durability(durability: str, place: SqliteTarget) -> None:
+    """Store, baseline and peer use WAL and the same synchronous setting, the peer also after it has written."""
     expected = {"journal_mode": "wal", "synchronous": durability}
-    with closing(place.open_beside("here", durability)) as store, closing(SqliteFloor(store.path, durability)) as floor:
+    with (
+        closing(place.open_beside("here", durability)) as store,
+        closing(SqliteBaseline(store.path, durability)) as baseline,
+    ):
         with store._file.using() as connection:
             assert connection.execute("PRAGMA synchronous").fetchone() == (["normal", "full"].index(durability) + 1,)
-        assert floor.settings() == expected
+        assert baseline.settings() == expected
     with closing(open_peer("eventsourcing", "sqlite", place.folder, durability)) as peer:
         peer.fill("7", 3)
         peer.send("7", 3)
         assert (peer.load("7"), peer.settings()) == (state_after(4), expected)
 
 
-def test_what_is_fresh_goes_afterwards(tmp_path: Path) -> None:
-    """A named file stays, the folder beside it goes."""
+def test_fresh_files_are_deleted(tmp_path: Path) -> None:
+    """A named file stays, the folder beside it is deleted."""
     with target(f"sqlite:///{tmp_path}/kept.db") as place:
         assert place.folder.parent == tmp_path
     assert [file.name for file in tmp_path.iterdir()] == ["kept.db"]

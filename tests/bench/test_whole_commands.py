@@ -1,4 +1,4 @@
-"""`eslab bench commands`: the floor sends what the service sent, and both leave the same; never how fast it was."""
+"""`eslab bench commands`: the baseline sends what the service sent, and both leave the same states."""
 
 import json
 from contextlib import closing
@@ -10,9 +10,10 @@ from typer.testing import CliRunner
 
 from eslab import EslabError, open_store
 from eslab.bench import commands
-from eslab.bench.baselines import check_settings, target
+from eslab.bench.baselines import baseline_settings
 from eslab.bench.cli import app
 from eslab.bench.replay import Recorder, SqliteReplay
+from eslab.bench.targets import SqliteTarget, target
 from eslab.domains.downloads.read_tables import READ_TABLES
 from eslab.domains.downloads.service import DownloadService
 from eslab.domains.downloads.workload import Taste, customers, life_of
@@ -37,52 +38,56 @@ def rows(file: Path, *args: str) -> list[dict[str, Any]]:
         pytest.param("cassandra", "commitlog_sync", ["batch"], marks=(*REAL, pytest.mark.full)),
     ],
 )
-def test_service_and_floor_for_each_durability_and_number_of_workers(
+def test_service_and_baseline_for_each_durability_and_number_of_workers(
     store: str, setting: str, values: list[str], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """The command line of the documentation, on small lives; the floor left the same states, or there were an error."""
+    """The command line of the documentation, on small lives; other states would have been an error."""
     url = request.getfixturevalue("node").url("lab_bench_commands") if store == "cassandra" else store
-    found = rows(tmp_path / "j", "--store", url)
-    assert [(row[setting], row["workers"], row["measure"]) for row in found] == [
-        (value, workers, side) for value in values for workers in (1, 3) for side in ("service", "floor")
+    measured = rows(tmp_path / "j", "--store", url)
+    assert [(row[setting], row["workers"], row["measure"]) for row in measured] == [
+        (value, workers, side) for value in values for workers in (1, 3) for side in ("service", "baseline")
     ]
-    assert all(row["wishes"] == sum(map(len, LIVES)) and row["per_second"] > 0 for row in found)
-    assert all(row["p99_s"] >= row["median_s"] > 0 for row in found)
+    assert all(row["commands"] == sum(map(len, LIVES)) and row["per_second"] > 0 for row in measured)
+    assert all(row["p99_s"] >= row["median_s"] > 0 for row in measured)
 
 
-def test_memory_has_no_floor(tmp_path: Path) -> None:
-    """Nothing stands under the store in memory."""
+def test_memory_has_no_baseline(tmp_path: Path) -> None:
+    """There is no driver below the store in memory."""
     assert {row["measure"] for row in rows(tmp_path / "j", "--store", "memory")} == {"service"}
 
 
-def test_a_recorder_notes_what_a_wish_asks() -> None:
-    """One look-up, one read, one append with the customer's read rows, and the rows elsewhere."""
+def test_a_recorder_records_the_calls_of_a_command() -> None:
+    """One look-up, one read, one append with the customer's read rows, and the read rows of other partitions."""
     recorder: Any = Recorder(open_store("memory:"))
     step = LIVES[-1][0]
     service = DownloadService(recorder, lambda: step.at)
     service.request_download("ann", "phone", "glow", step.request)
-    calls = recorder.taken()
+    calls = recorder.take()
     assert [call.method for call in calls] == ["heads", "read_many", "append", "put_read_rows"]
-    assert len(calls[2].given["commits"]) == len(calls[2].given["read_rows"]) == 3
-    assert recorder.taken() == []
+    assert len(calls[2].arguments["commits"]) == len(calls[2].arguments["read_rows"]) == 3
+    assert recorder.take() == []
 
 
-def test_a_floor_that_leaves_something_else_is_no_floor(tmp_path: Path) -> None:
-    """A fast wrong answer is no figure."""
+def test_a_baseline_that_leaves_other_states_is_refused(tmp_path: Path) -> None:
+    """A fast wrong answer is not a result."""
     with closing(open_store(new_url("sqlite", tmp_path))) as store, closing(open_store("memory:")) as memory:
         assert isinstance(store, SqliteStore)
         store.make_read_tables([table.layout for table in READ_TABLES])
         bare = SqliteReplay(store.path)
         commands.live(memory, LIVES[-1])
-        with pytest.raises(EslabError, match="Expected the floor to leave the states of"):
-            commands._check(memory, LIVES[-1:], bare, LIVES[-1:])
+        with pytest.raises(EslabError, match="Expected the baseline to leave the states of"):
+            commands._check_states(memory, LIVES[-1:], bare, LIVES[-1:])
         bare.close()
 
 
-def test_a_floor_at_another_durability_is_no_floor() -> None:
-    """Sides that promise different things can't be compared."""
-    with target("sqlite", "full") as place, closing(place.open_beside("floor", "full")) as store:
-        bare = SqliteReplay(store.path, "normal")
-        with pytest.raises(EslabError, match=r"Expected floor to run at .*'full'.* can't be compared"):
-            check_settings("floor", bare.settings(), {**bare.settings(), **place.expected("full")})
-        bare.close()
+def test_a_baseline_at_another_durability_is_refused() -> None:
+    """Sides with different promises can't be compared."""
+    with target("sqlite", "full") as place:
+        assert isinstance(place, SqliteTarget)
+        with closing(place.open_beside("baseline", "full")) as store:
+            replay = SqliteReplay(store.path, "normal")
+        with (
+            closing(replay),
+            pytest.raises(EslabError, match=r"Expected baseline to run at .*'full'.* can't be compared"),
+        ):
+            baseline_settings(replay, place.expected("full"))

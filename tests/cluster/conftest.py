@@ -49,7 +49,7 @@ def python() -> Iterator[Callable[[str], Process]]:
 
 
 def eventually(happened: Callable[[], bool], seconds: float = 60) -> bool:
-    """Did it happen within this time?"""
+    """Wait for it; returns whether it happened within this time."""
     deadline = time.monotonic() + seconds
     while not happened():
         if time.monotonic() > deadline:
@@ -59,11 +59,11 @@ def eventually(happened: Callable[[], bool], seconds: float = 60) -> bool:
 
 
 def processes_in(folder: Path) -> list[psutil.Process]:
-    """All that run with this folder in their command line: supervisors and nodes, not this test."""
-    found = psutil.process_iter(["cmdline", "status"])
+    """All processes with this folder in their command line: supervisors and nodes, not this test."""
+    running = psutil.process_iter(["cmdline", "status"])
     return [
         process
-        for process in found
+        for process in running
         if process.pid != os.getpid() and process.info["status"] != psutil.STATUS_ZOMBIE and _names(process, folder)
     ]
 

@@ -12,7 +12,7 @@ ELSEWHERE = ["203.0.113"]  # for documentation, so no machine has it
 
 
 def test_nodes_get_two_addresses_each() -> None:
-    """Nodes and clients come to one; behind the relay, the node itself listens on the other."""
+    """Nodes and clients use one; the node itself listens on the other, behind the relay."""
     nodes = place_nodes({"us": 2, "eu": 1}, taken=[], ranges=["127.99.1"])
     assert [(node.name, node.host, node.inside) for node in nodes] == [
         ("us/1", "127.99.1.1", "127.99.1.101"),
@@ -22,7 +22,7 @@ def test_nodes_get_two_addresses_each() -> None:
 
 
 def test_a_range_that_is_taken_or_in_use_is_passed_over() -> None:
-    """A stopped cluster keeps its range, since its data knows it; so does a program that listens there."""
+    """A stopped cluster keeps its range, because its data refers to it; a program that listens there blocks it."""
     with socket.create_server(("127.99.2.1", 9042)):
         nodes = place_nodes({"us": 1}, taken=["127.99.1.1"], ranges=["127.99.1", "127.99.2", "127.99.3"])
         assert nodes[0].host == "127.99.3.1"
@@ -48,12 +48,12 @@ def test_one_node_runs_where_there_is_one_address() -> None:
 
 
 def test_several_nodes_need_addresses_and_the_message_is_the_command() -> None:
-    """It adds all that are needed."""
+    """It adds all addresses that are needed."""
     with pytest.raises(NoAddress, match=r"for a in 203.0.113.1 203.0.113.2 203.0.113.101 203.0.113.102; do sudo "):
         place_nodes({"us": 2}, taken=[], ranges=ELSEWHERE)
 
 
 def test_the_command_is_that_of_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
-    """macOS says it otherwise than Linux."""
+    """macOS has another command than Linux."""
     monkeypatch.setattr(sys, "platform", "darwin")
     assert alias_command(["127.64.0.1"]) == "for a in 127.64.0.1; do sudo ifconfig lo0 alias $a up; done"

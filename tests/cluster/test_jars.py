@@ -1,4 +1,4 @@
-"""Cassandra's jars: fetched once, each proved by its sum, through the user's mirror, whatever interrupts it."""
+"""Cassandra's jars: fetched once, checked by their sums, through the user's mirror, and safe to interrupt."""
 
 import re
 import threading
@@ -18,11 +18,14 @@ Fetch = Callable[[], list[Path]]
 
 
 class Mirror(ThreadingHTTPServer):
-    """A Maven repository of one's own, which serves what the warm cache has; told to, slowly or damaged."""
+    """A Maven repository that serves the jars of the warm cache; on demand slowly or damaged."""
 
     def __init__(self, jars: Path) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.jars, self.served, self.pause, self.damage = jars, list[str](), 0.0, b""
+        self.jars = jars
+        self.served = list[str]()
+        self.pause = 0.0
+        self.damage = b""
 
     @property
     def url(self) -> str:
@@ -75,18 +78,18 @@ def test_the_lock_pins_cassandra_and_a_sum_for_every_jar() -> None:
 
 
 def test_an_empty_cache_is_filled_once(mirror: Mirror) -> None:
-    """The first time all jars come from the user's mirror, and progress is said; the second time nothing is asked."""
-    said: list[str] = []
-    files = fetch_jars(said.append)
+    """The first time, all jars come from the user's mirror, with progress; the second time, nothing is requested."""
+    sentences: list[str] = []
+    files = fetch_jars(sentences.append)
     assert sorted(mirror.served) == sorted(file.name for file in files)
     assert all(map(is_whole, files, locked_jars()))
-    assert "100 jars" in said[0] and "100 of 100" in said[-1]
+    assert "100 jars" in sentences[0] and "100 of 100" in sentences[-1]
     mirror.server_close()  # no network from here on
-    assert fetch_jars(pytest.fail) == files  # it has nothing to say
+    assert fetch_jars(pytest.fail) == files  # no progress to report
     assert not list(files[0].parents[1].glob("incoming-*"))
 
 
-def test_a_damaged_jar_is_fetched_anew(mirror: Mirror) -> None:
+def test_a_damaged_jar_is_fetched_again(mirror: Mirror) -> None:
     """A flipped byte in the cache costs one download."""
     files = fetch_jars(lambda _: None)
     files[7].write_bytes(files[7].read_bytes()[:-1] + b"?")
@@ -104,15 +107,15 @@ def test_a_jar_with_another_sum_is_never_used(mirror: Mirror) -> None:
 
 
 def test_no_network_and_no_cache_says_what_to_do(mirror: Mirror) -> None:
-    """Connect once, or name a mirror."""
+    """The message says to connect, or to name a mirror."""
     mirror.shutdown()
     mirror.server_close()
-    with pytest.raises(NoJars, match=r"Connect to the network once.*\[repositories\] with a line central = URL"):
+    with pytest.raises(NoJars, match=r"Connect to the network and start.*\[repositories\] with a line central = URL"):
         fetch_jars(lambda _: None)
 
 
 def test_a_download_that_was_killed_goes_on(mirror: Mirror, python: Callable[[str], Process]) -> None:
-    """What had arrived is kept, what was half there is not, and the second run fetches only the rest."""
+    """Complete jars are kept, partial ones are not, and the second run fetches only the rest."""
     mirror.pause = 0.05
     victim = python("from eslab.cluster.jars import fetch_jars; fetch_jars()")
     assert eventually(lambda: len(mirror.served) > 10)
@@ -127,7 +130,7 @@ def test_a_download_that_was_killed_goes_on(mirror: Mirror, python: Callable[[st
 
 
 def cached(name: str) -> Path:
-    """Where a jar lies in the cache that the environment names now."""
+    """The path of a jar in the cache that the environment names now."""
     from eslab.cluster.places import cache_folder
 
     return cache_folder() / "jars" / cassandra_version() / name

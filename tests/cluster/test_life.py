@@ -1,4 +1,4 @@
-"""The life of a cluster: it ends with its caller however that ends, or is kept; its data stays; nothing is left."""
+"""The life of a cluster: it ends with its caller, even by kill -9, or is kept; its data stays; no process stays."""
 
 import ssl
 from collections.abc import Callable
@@ -63,7 +63,7 @@ def test_nothing_is_left_of_a_caller_that_was_killed(home: Path, python: Callabl
 
 
 def test_nothing_is_left_of_a_supervisor_that_was_killed(home: Path, python: Callable[[str], Process]) -> None:
-    """Its node dies with it or is ended by the next who looks, who removes the throw-away data too."""
+    """Its node dies with it, or the next start kills it and removes the throw-away data."""
     caller = python(START.format(""))
     assert eventually(lambda: bool(nodes_in(home)))
     (folder,) = (path for path in home.iterdir() if path.is_dir())
@@ -79,8 +79,8 @@ def test_nothing_is_left_of_a_supervisor_that_was_killed(home: Path, python: Cal
 
 
 def test_a_node_that_cannot_start_shows_its_log(home: Path) -> None:
-    """A setting that Cassandra refuses ends the start with Cassandra's own words, and leaves nothing."""
-    with pytest.raises(NodeFailed, match=r"(?s)node us/1 .*found it ended.*no_such_setting"):
+    """A setting that Cassandra refuses ends the start with Cassandra's own message, and leaves nothing behind."""
+    with pytest.raises(NodeFailed, match=r"(?s)Node us/1 .*has ended.*no_such_setting"):
         Cluster.start(config={"no_such_setting": 1})
     assert not processes_in(home)
     assert not list(home.iterdir())
@@ -98,7 +98,7 @@ def test_data_survives_stop_and_start_until_it_is_destroyed(home: Path) -> None:
     with Cluster.start(name="shop", heap="384m") as again:
         assert one(again, "SELECT k FROM lab.t") == (7,)
         assert (again.addresses(), again.plan.settings.commitlog_sync) == (before, "periodic")
-    with pytest.raises(ClusterError, match="made with, us, found eu asked for"):
+    with pytest.raises(ClusterError, match="made with the regions us and can't be started with eu"):
         Cluster.start("eu", "shop")
     refused = CliRunner().invoke(app, ["destroy", "--name", "shop"], input="n\n")
     assert refused.exit_code == 1 and read_plan(home / "shop").name == "shop"
@@ -107,12 +107,12 @@ def test_data_survives_stop_and_start_until_it_is_destroyed(home: Path) -> None:
 
 
 def test_a_kept_cluster_outlives_its_caller(home: Path, python: Callable[[str], Process]) -> None:
-    """Until somebody stops it; who finds it meanwhile does not end it."""
+    """It runs until it is stopped; a caller that joins it meanwhile does not end it."""
     caller = python(START.format("name='kept', keep=True"))
     assert caller.stdout and caller.stdout.readline() == "up\n"
     caller.kill()
-    with Cluster.start(name="kept") as found:
-        assert found.status().keep
+    with Cluster.start(name="kept") as joined:
+        assert joined.status().keep
     assert "running" in command("status", "--name", "kept")
     assert "stopped" in command("stop", "--name", "kept")
     assert not processes_in(home)
@@ -132,14 +132,14 @@ def test_a_cluster_runs_until_its_last_owner_is_gone(home: Path, python: Callabl
 
 
 def test_clusters_run_side_by_side(home: Path, node: Cluster) -> None:
-    """Each has addresses of its own."""
+    """Every cluster has its own addresses."""
     with Cluster.start(name="other") as other:
         assert set(other.addresses()).isdisjoint(node.addresses())
         assert other.status().nodes[0].state == node.status().nodes[0].state == "up"
 
 
 def test_a_login_opens_and_nothing_else_does(home: Path) -> None:
-    """With authentication, only the cluster's own user gets in; Cassandra's well-known one doesn't, nor nobody."""
+    """Only the cluster's own user can log in: neither Cassandra's default user nor an anonymous one."""
     with Cluster.start(authentication=True) as cluster:
         assert one(cluster, "SELECT data_center FROM system.local") == ("us",)
         assert cluster.login and f"{cluster.login[0]}:{cluster.login[1]}@" in cluster.url("lab")
@@ -149,8 +149,8 @@ def test_a_login_opens_and_nothing_else_does(home: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [{"tls": True}, {"client_certificates": True}], ids=["tls", "certificates"])
-def test_only_who_has_the_keys_gets_in(home: Path, options: dict[str, bool]) -> None:
-    """With TLS a plain client is refused, and where certificates are wanted one without."""
+def test_only_a_client_with_keys_gets_in(home: Path, options: dict[str, bool]) -> None:
+    """With TLS, a plain client is refused; with client certificates, so is a client without one."""
     with Cluster.start(**options) as cluster:  # pyright: ignore[reportArgumentType]
         assert one(cluster, "SELECT data_center FROM system.local") == ("us",)
         assert f"ca={cluster.keys['ca']}" in cluster.url("lab")
@@ -159,7 +159,7 @@ def test_only_who_has_the_keys_gets_in(home: Path, options: dict[str, bool]) -> 
 
 
 def test_a_replica_of_three_can_fall_out(home: Path) -> None:
-    """us:3: a quorum does without one that is frozen, not without one killed too; with both back it is whole."""
+    """us:3: a quorum survives one frozen node, but not a killed one as well; with both back, all answer."""
     with Cluster.start(regions="us:3") as cluster:
         with cluster.session("us") as session:
             session.execute("CREATE KEYSPACE lab WITH replication = {'class': 'NetworkTopologyStrategy', 'us': 3}")

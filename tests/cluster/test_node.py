@@ -1,4 +1,4 @@
-"""One real node: what it says of itself, how it is reached, faults from the command line, logins and keys."""
+"""One real node: its version and settings, its addresses, faults from the command line, the token, and keys."""
 
 import ssl
 from pathlib import Path
@@ -17,7 +17,7 @@ on_cassandra = [pytest.mark.cassandra, pytest.mark.timeout(600)]
 
 
 def command(*args: str) -> str:
-    """What `eslab cluster ...` prints."""
+    """The output of `eslab cluster ...`."""
     result = CliRunner().invoke(app, list(args), catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.output
@@ -30,7 +30,7 @@ def one(cluster: Cluster, query: str, region: str | None = None) -> Any:
 
 
 class TestOneNode:
-    """What all tests share: one node, started once."""
+    """Tests that share one node, started once."""
 
     pytestmark = on_cassandra
 
@@ -54,7 +54,7 @@ class TestOneNode:
         assert only.cql in str(node.status()) and f"pid {only.pid}" in str(node.status())
 
     def test_what_java_unpacks_stays_in_the_nodes_folder(self, node: Cluster) -> None:
-        """So that it goes with the node, however that ends."""
+        """The next start removes it, even after kill -9."""
         folder = node.folder / node.plan.nodes[0].folder / "tmp"
         assert any(path.suffix == ".so" for path in folder.iterdir())
 
@@ -66,12 +66,15 @@ class TestOneNode:
 
     @pytest.mark.parametrize(
         ("regions", "options", "message"),
-        [("us,eu", {}, "with the regions it was made with, us"), ("us", {"heap": "1g"}, "heap='512m', not '1g'")],
+        [
+            ("us,eu", {}, "made with the regions us and can't be started with us,eu"),
+            ("us", {"heap": "1g"}, "heap='512m', not '1g'"),
+        ],
     )
     def test_a_second_start_that_asks_for_something_else_is_refused(
         self, node: Cluster, regions: str, options: dict[str, Any], message: str
     ) -> None:
-        """And leaves the cluster as it is."""
+        """The cluster stays as it is."""
         with pytest.raises(ClusterError, match=message):
             Cluster.start(regions, node.name, **options)
         assert len(node.status().owners) == 1
@@ -90,7 +93,7 @@ class TestOneNode:
         assert node.status().nodes[0].state == "up"
         assert len(command("logs", "us", "-n", "3", "--name", node.name).splitlines()) >= 3
 
-    def test_only_who_knows_the_token_is_obeyed(self, node: Cluster) -> None:
+    def test_only_orders_with_the_token_are_obeyed(self, node: Cluster) -> None:
         """Another user of this machine gets no answer."""
         from eslab.cluster import control
 
@@ -101,7 +104,7 @@ class TestOneNode:
 
 
 def test_a_name_that_nobody_started_is_refused(home: Path) -> None:
-    """With the command that starts it."""
+    """The message shows the command that starts it."""
     with pytest.raises(ClusterError, match="eslab cluster start --name nowhere"):
         Cluster.find("nowhere")
     assert "There is no cluster" in command("status")

@@ -1,4 +1,4 @@
-"""What may be asked for: regions, names, settings, delays; and where on the ring each node stands."""
+"""Parsing of regions, names, settings and delays; and the tokens of the nodes."""
 
 from itertools import pairwise
 
@@ -18,15 +18,15 @@ def plan(regions: str) -> Plan:
 
 @pytest.mark.parametrize("text", ["us", "us,eu,asia", "us:3", "us:2,eu"])
 def test_regions_are_read_as_they_are_written(text: str) -> None:
-    """A region has one node unless a number is said."""
+    """A region has one node unless a number is given."""
     assert regions_text(parse_regions(text)) == text
     assert parse_regions("us:1, eu") == {"us": 1, "eu": 1}
 
 
 @pytest.mark.parametrize("text", ["", "us,us", "us:0", "us:", "us:x", "1st", "us/1", "us:10", ",us", "us:-1"])
 def test_regions_that_cannot_be_are_refused(text: str) -> None:
-    """Names differ, and there are 1 to 9 nodes; the message shows what was found."""
-    with pytest.raises(ClusterError, match=r"Expected regions .*found"):
+    """Names differ, and there are 1 to 9 nodes; the message shows the text."""
+    with pytest.raises(ClusterError, match=r"Expected regions .*got"):
         parse_regions(text)
 
 
@@ -60,7 +60,7 @@ def test_settings_that_cannot_be_are_refused(options: dict[str, str]) -> None:
 
 
 def test_a_target_is_a_region_or_a_node() -> None:
-    """`us` means all nodes of us, `us/2` one; anything else is refused with all that there is."""
+    """`us` means all nodes of us, `us/2` one; anything else is refused, with the names that exist."""
     assert [node.name for node in plan("us:2,eu").pick("us")] == ["us/1", "us/2"]
     assert [node.name for node in plan("us:2,eu").pick("us/2")] == ["us/2"]
     with pytest.raises(ClusterError, match=r"us, eu.*us/1, us/2, eu/1.*'mars'"):

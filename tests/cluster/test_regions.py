@@ -1,4 +1,4 @@
-"""Three real regions: what passes when a region is cut off, far away, frozen or killed, and what all know later."""
+"""Three real regions: writes while a region is cut off, far away, frozen or killed, and convergence afterwards."""
 
 import time
 from typing import Any
@@ -13,7 +13,7 @@ from tests.cluster.conftest import eventually
 
 pytestmark = [pytest.mark.cassandra, pytest.mark.timeout(600)]
 
-EXPIRED = 3.0  # seconds; a write older than 2 is dropped by who receives it
+EXPIRED = 3.0  # seconds; a node drops a write that reaches it more than 2 s late
 REPLICATION = "{'class': 'NetworkTopologyStrategy', 'us': 1, 'eu': 1, 'asia': 1}"
 
 
@@ -79,7 +79,7 @@ def test_a_frozen_region_catches_up_when_it_thaws(regions: Cluster, table: str) 
 
 
 def test_a_far_region_costs_its_distance(regions: Cluster, table: str) -> None:
-    """75 ms each way is 150 ms for who must hear from there, and nothing for who needn't."""
+    """75 ms each way costs 150 ms if an answer from there is needed, and nothing otherwise."""
     regions.delay("us", "asia", "75ms")
     with regions.session("us") as us:
         local, everywhere = (
@@ -103,7 +103,7 @@ def median_time(action: Any, times: int = 9) -> float:
 
 @pytest.mark.full
 def test_a_killed_region_comes_back_with_what_it_acknowledged(regions: Cluster, table: str) -> None:
-    """Its commit log is on disk; what came meanwhile comes by hints."""
+    """Its commit log is on disk; hints bring the writes of the meantime."""
     with regions.session("us") as us:
         with regions.session("asia") as asia:
             write(asia, table, *range(10))

@@ -1,4 +1,4 @@
-"""The network between the nodes, with sockets in place of nodes: what passes, what is lost, how late it is."""
+"""The network between the nodes, with sockets in place of nodes: bytes that pass, bytes that are lost, and delays."""
 
 import asyncio
 import socket
@@ -21,7 +21,8 @@ class Line:
     """A connection of one node to another, which answers each word by the same in capitals."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
+        self.reader = reader
+        self.writer = writer
 
     async def say(self, word: str, patience: float = SECOND) -> str:
         """The answer; "" if the line is closed, "silence" if none comes in time."""
@@ -150,7 +151,7 @@ async def test_bytes_on_the_way_are_lost_with_the_link() -> None:
 
 
 @pytest.mark.parametrize(("magic", "address"), [(MAGIC, "127.98.0.9"), (b"GET ", ""), (b"\x00" * 4, "")])
-def test_who_is_no_node_is_turned_away(magic: bytes, address: str) -> None:
+def test_a_stranger_is_turned_away(magic: bytes, address: str) -> None:
     """An unknown sender and another protocol get a closed line."""
 
     async def story() -> None:

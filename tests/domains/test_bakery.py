@@ -54,13 +54,13 @@ def test_a_color_that_is_not_on_the_shelf_is_rejected() -> None:
 
 
 def test_a_goal_without_a_recipe_is_rejected() -> None:
-    """Nobody knows how to make gold."""
+    """There is no recipe for gold."""
     given(Frosting).when(handle, MakeColor("gold")).then_rejected("recipe")
 
 
 @pytest.mark.parametrize("goal", sorted(pigment.RECIPES))
 def test_every_goal_is_reached_from_cream(goal: str) -> None:
-    """What a goal turns into makes that colour."""
+    """The events that fulfil a goal make that colour."""
     frosting = Frosting()
     for event in handle(frosting, MakeColor(goal), Request.at(START, "goal")):
         frosting.apply(event)
@@ -85,7 +85,7 @@ def test_G4_the_order_of_events_does_not_matter(portions: list[str], random) -> 
 
 @pytest.mark.parametrize("url", ["memory:", "sqlite:"])
 def test_G3_what_send_returned_is_what_the_next_hydration_shows(url: str) -> None:
-    """A wish, its repeat, and a hydration agree."""
+    """A request, its repeat, and a hydration agree."""
     store, clock = open_store(url), ManualClock(START)
     bakery, request = open_bakery(store, clock), Request.at(START, "order 17")
     first = bakery.send("ann", "frosting:1", MakeColor("purple"), request)

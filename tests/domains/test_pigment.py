@@ -18,13 +18,13 @@ def called(**portions: int) -> str:
 
 @pytest.mark.parametrize("goal", RECIPES)
 def test_a_recipe_gives_what_it_is_for(goal: str) -> None:
-    """What a recipe mixes is called by the recipe's name, in pure colour and in a bowl of cream."""
+    """A recipe's mixture has the recipe's name, in pure colour and in a bowl of cream."""
     assert called(**RECIPES[goal]) == goal
     assert called(**RECIPES[goal], cream=1) == goal
 
 
 def test_every_name_has_a_recipe_of_colours_on_the_shelf() -> None:
-    """A goal can be wished for exactly when it has a name, and needs only what can be added."""
+    """A goal can be reached exactly if it has a name, and needs only colours that can be added."""
     assert set(RECIPES) == set(NAMES)
     assert all(recipe.keys() <= SHELF.keys() for recipe in RECIPES.values())
 
@@ -42,7 +42,7 @@ def test_every_name_has_a_recipe_of_colours_on_the_shelf() -> None:
 )
 def test_unequal_portions_keep_the_family(name: str, portions: list[dict[str, int]]) -> None:
     """A baker with a heavy hand still gets the colour of that family."""
-    assert {called(**each) for each in portions} == {name}
+    assert {called(**mixture) for mixture in portions} == {name}
 
 
 @pytest.mark.parametrize("colour", SHELF)
@@ -79,7 +79,7 @@ def test_a_pure_pigment_looks_as_it_says(name: str) -> None:
 
 
 def test_perfect_white_and_black() -> None:
-    """What reflects all light is sRGB white, what reflects none is black."""
+    """A surface that reflects all light is sRGB white, one that reflects none is black."""
     assert (seen([1] * 16), seen([0] * 16)) == (Colour("#ffffff"), Colour("#000000"))
 
 

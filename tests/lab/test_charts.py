@@ -1,4 +1,4 @@
-"""A chart is live where scripts may run, a picture elsewhere, and words and numbers for everyone."""
+"""A chart is live where scripts may run and a picture elsewhere, with words and numbers for everyone."""
 
 import base64
 import json
@@ -26,7 +26,7 @@ def chart(data: pd.DataFrame = NUMBERS) -> alt.Chart:
 
 
 def shown(**options) -> dict[str, str]:
-    """What a notebook gets to show."""
+    """The forms of the chart that a notebook gets."""
     return charts.show(chart(), **{"alt": "Hydration grows", **options})._repr_mimebundle_()
 
 
@@ -46,7 +46,7 @@ def test_the_words_are_for_live_chart_and_picture():
 
 
 def test_a_chart_without_words_is_refused():
-    """Nobody is left out by mistake."""
+    """So that nobody is left out by mistake."""
     with pytest.raises(InvalidInput, match=r"^Expected alt, one sentence that says what the chart shows"):
         charts.show(chart(), alt=" ")
 
@@ -67,7 +67,7 @@ def test_data_cannot_end_the_script():
 
 
 def test_colours_are_the_pages_own_except_in_the_picture():
-    """Text follows the theme without being drawn anew, on a ground that lets the page shine through."""
+    """Text follows the theme without being redrawn, on a transparent ground."""
     spec = charts.show(chart(), alt="x").spec
     assert spec["config"]["axis"]["labelColor"] == "currentColor"
     assert spec["config"]["background"] == "transparent"
@@ -81,7 +81,7 @@ def test_series_differ_by_colour_and_by_shape():
 
 
 def test_a_chart_alone_in_a_cell_is_drawn_too():
-    """After enable(); its title has to do for words."""
+    """After enable(); its title serves as words."""
     with alt.renderers.enable("eslab"), alt.theme.enable("eslab"):
         assert 'aria-label="Hydration"' in chart()._repr_mimebundle_(None, None)["text/html"]
 

@@ -1,4 +1,4 @@
-"""Reports load nothing, say what failed, and are numbered as their readers know them."""
+"""Reports load nothing from the network, say what failed, and number cells as JupyterLab does."""
 
 import re
 
@@ -92,7 +92,7 @@ def test_a_notebook_without_words_is_called_by_its_name():
     assert heading(nbformat.v4.new_notebook(), "03_empty") == ("03_empty", "")
 
 
-def test_a_widget_stands_still():
+def test_a_widget_is_shown_in_its_last_state():
     """The script that draws widgets is on a CDN, so a report shows their last state as plain HTML."""
     states = {
         "box": {"model_name": "VBoxModel", "state": {"children": ["IPY_MODEL_slider", "IPY_MODEL_bowl"]}},

@@ -1,4 +1,4 @@
-"""`eslab inspect`: what is stored, decoded, with broken rows marked; with the domain's code or without."""
+"""`eslab inspect` shows the rows, decoded, and marks broken ones, with the domain's code or without it."""
 
 import json
 from collections.abc import Callable
@@ -18,14 +18,15 @@ from eslab.cli import app
 from eslab.lab.rows import rows as rows_frame
 from eslab.operations.inspection import InspectedAggregate, inspect
 from eslab.operations.inspection_text import show
-from eslab.payload.encryption import CustomerCipher
-from eslab.payload.serializer import Envelope, encode_envelope, encode_snapshot
+from eslab.payload.encryption import NO_CIPHER, CustomerCipher
+from eslab.payload.serializer import Envelope, encode_envelope, snapshot_envelope
 from eslab.request import latest_at
+from eslab.snapshot import snapshot_of
 from eslab.store import Commit, StoredSnapshot
 from eslab.stores.keys import FileKeys, MemoryKeys, make_master
 from eslab.stores.memory import MemoryStore
 from tests.support.sample import START, Counted, Counter, Stamped, at, commits, row, snapshot
-from tests.support.ward import Chart, Diagnosed, diagnose
+from tests.support.ward import Chart, Diagnosed, diagnose, encrypted
 
 
 class Weighed(Event):
@@ -53,8 +54,8 @@ class Parcel(Aggregate):
 
 
 def look(store: EventStore, *arguments: Any, **options: Any) -> dict[str, InspectedAggregate]:
-    """What is found for Ann, by aggregate."""
-    return {each.id: each for each in inspect(store, "ann", *arguments, **options)}
+    """Ann's aggregates by id."""
+    return {aggregate.id: aggregate for aggregate in inspect(store, "ann", *arguments, **options)}
 
 
 def fill(store: EventStore, minutes: float, **events: list[Event]) -> list[Commit]:
@@ -65,24 +66,24 @@ def fill(store: EventStore, minutes: float, **events: list[Event]) -> list[Commi
 
 
 def test_a_commit_is_shown_as_it_says_of_itself(store: EventStore) -> None:
-    """Time, request, types with versions, fields, size, digest, how many commits; needs no domain's code."""
+    """Time, request, types with versions, fields, size, digest, number of commits; needs no domain's code."""
     stored, _ = fill(store, 0, counter=[Counted("tea", 2)], other=[Stamped(1)])
-    (found,) = look(store)["counter:1"].commits
-    assert (found.time, found.request, found.event_time) == (
+    (inspected,) = look(store)["counter:1"].commits
+    assert (inspected.time, inspected.request, inspected.event_time) == (
         START.isoformat(), str(at().id), str(stored.event_time),
     )  # fmt: skip
-    assert (found.types, found.events) == ("Counted:1", [{"type": "Counted:1", "what": "tea", "amount": 2}])
-    assert (found.bytes, found.crc, found.format, found.commits) == (len(stored.payload), True, 1, 2)
-    assert (found.digest, found.problem, found.raw) == (stored.payload[3:19].hex(), None, None)
+    assert (inspected.types, inspected.events) == ("Counted:1", [{"type": "Counted:1", "what": "tea", "amount": 2}])
+    assert (inspected.bytes, inspected.crc, inspected.format, inspected.commits) == (len(stored.payload), True, 1, 2)
+    assert (inspected.digest, inspected.problem, inspected.raw) == (stored.payload[3:19].hex(), None, None)
 
 
 def test_the_directory_is_shown(store: EventStore) -> None:
-    """When each aggregate began, and its floor; in order, and only those whose ids begin so."""
+    """Each aggregate's beginning and floor, in order, and only of ids with the prefix."""
     for minutes in range(3):
         fill(store, minutes, counter=[Counted("tea")], card=[Stamped(minutes)])
     store.raise_floor("ann", "counter:1", at(1).event_time)
-    found = look(store)
-    assert [(each.id, each.first, each.floor) for each in found.values()] == [
+    aggregates = look(store)
+    assert [(it.id, it.first, it.floor) for it in aggregates.values()] == [
         ("card:1", START.isoformat(), None),
         ("counter:1", START.isoformat(), at(1).time.isoformat()),
     ]
@@ -99,7 +100,7 @@ BROKEN: dict[str, tuple[Callable[[bytes], bytes], str, bool]] = {
 
 @pytest.mark.parametrize("how", BROKEN)
 def test_G8_a_broken_row_is_marked_and_the_rest_is_shown(open_new: Callable[[], EventStore], how: str) -> None:
-    """Its key is known, its size, and what is wrong with it."""
+    """With its key, its size, and what is wrong with it."""
     breaks, message, crc = BROKEN[how]
     store = open_new()
     good, bad = (commits(at(i), {"counter:1": [Counted("tea")]})[0] for i in range(2))
@@ -112,7 +113,7 @@ def test_G8_a_broken_row_is_marked_and_the_rest_is_shown(open_new: Callable[[], 
 
 
 def test_G8_a_row_that_no_request_can_have_written_is_marked(store: EventStore) -> None:
-    """A foreign key is no reason to stop."""
+    """A foreign key doesn't stop the inspection."""
     store.append("ann", [row()._replace(event_time=latest_at(START)), *commits(at(1), {"counter:1": [Counted("x")]})])
     foreign, whole = look(store)["counter:1"].commits
     assert foreign.problem and "which no request has" in foreign.problem
@@ -129,92 +130,101 @@ VALUES = st.recursive(
 
 @given(st.dictionaries(st.text(), VALUES, max_size=4))
 def test_G8_whatever_an_event_holds_can_be_shown(fields: dict[str, Any]) -> None:
-    """As text and as JSON: anything that msgpack can say, though no type of ours would."""
+    """As text and as JSON: anything that msgpack can hold, although no type of ours would."""
     store = MemoryStore()
     events = msgspec.Raw(msgspec.msgpack.encode([fields]))
     store.append("ann", [row(payload=encode_envelope(Envelope(bytes(16), 1, 1, bytes(8), events)))])
-    found = look(store)
-    assert json.loads(msgspec.json.encode(found))
-    show("ann", found.values(), Console(file=StringIO()))
+    aggregates = look(store)
+    assert json.loads(msgspec.json.encode(aggregates))
+    show("ann", aggregates.values(), Console(file=StringIO()))
 
 
 @pytest.mark.parametrize("depth", [100, 800, 5000])
 def test_G8_events_that_nest_deeply_are_shown_or_marked(depth: int) -> None:
-    """But never end the look at the others."""
+    """They never stop the inspection of the others."""
     store = MemoryStore()
     nested = msgspec.Raw(b"\x91\x81\xa1x" + b"\x91" * depth + b"\xc0")
     store.append("ann", [row(payload=encode_envelope(Envelope(bytes(16), 1, 1, bytes(8), nested)))])
-    found = look(store)
-    assert json.loads(msgspec.json.encode(found))
-    assert show("ann", found.values(), Console(file=StringIO())) == found["counter:1"].broken == (depth > 400)
+    aggregates = look(store)
+    assert json.loads(msgspec.json.encode(aggregates))
+    assert show("ann", aggregates.values(), Console(file=StringIO())) == aggregates["counter:1"].broken == (depth > 400)
 
 
 def test_with_the_domains_code_upcasts_are_shown(store: EventStore) -> None:
-    """Which types the code reads where they aren't those that are stored; current ones need no word."""
+    """The types that the code reads, if they differ from the stored ones."""
     fill(store, 0, parcel=[Weighed(1)])
     fill(store, 1, parcel=[WeighedNow(5)])
-    assert [each.read_as for each in look(store)["parcel:1"].commits] == [None, None]
+    assert [commit.read_as for commit in look(store)["parcel:1"].commits] == [None, None]
     old, new = look(store, types=[Parcel])["parcel:1"].commits
     assert (old.types, old.read_as) == ("Weighed:1", ["Weighed:2"])
     assert (new.types, new.read_as, new.problem) == ("Weighed:2", None, None)
 
 
 def test_with_the_domains_code_what_it_cannot_read_is_marked(store: EventStore) -> None:
-    """Without it the same row is fine: its bytes are whole."""
+    """Without that code the same row is fine: its bytes are intact."""
     fill(store, 0, counter=[Stamped(1)])
     assert look(store)["counter:1"].commits[0].problem is None
-    (found,) = look(store, types=[Counter])["counter:1"].commits
-    assert found.problem and "event type Stamped" in found.problem
-    assert found.types == "Stamped:1"
+    (inspected,) = look(store, types=[Counter])["counter:1"].commits
+    assert inspected.problem and "event type Stamped" in inspected.problem
+    assert inspected.types == "Stamped:1"
 
 
 def test_snapshots_are_shown_with_their_use(store: EventStore) -> None:
-    """Whole ones of this fold and above the floor are usable; without the domain's code nobody knows."""
+    """An intact one of this fold, at or above the floor, is usable; without the domain's code it is unknown."""
     fill(store, 0, counter=[Counted("tea")])
     for minutes in (1, 2, 3, 4):
         store.save_snapshot("ann", "counter:1", snapshot(at(minutes), Counter({"tea": 1})))
     store.save_snapshot("ann", "counter:1", StoredSnapshot(at(5).event_time, 2, snapshot(at(5), Counter()).payload))
     store.save_snapshot("ann", "counter:1", StoredSnapshot(at(4).event_time, 1, b"broken"))
-    store.save_snapshot("ann", "counter:1", StoredSnapshot(at(3).event_time, 1, encode_snapshot("other", 1, Counter())))
+    store.save_snapshot(
+        "ann",
+        "counter:1",
+        StoredSnapshot(at(3).event_time, 1, encode_envelope(snapshot_envelope("other", 1, Counter()))),
+    )
     store.raise_floor("ann", "counter:1", at(2).event_time)
     known = look(store, types=[Counter])["counter:1"].snapshots
-    assert [(each.time, each.fold, each.usable) for each in known] == [
+    assert [(it.time, it.fold, it.usable) for it in known] == [
         (at(5).time.isoformat(), 2, False),
         (at(4).time.isoformat(), 1, False),
         (at(3).time.isoformat(), 1, False),
         (at(2).time.isoformat(), 1, True),
         (at(1).time.isoformat(), 1, False),
     ]
-    problems = [each.problem for each in known]
+    problems = [it.problem for it in known]
     assert problems[0] is problems[3] is problems[4] is None
     assert problems[1] and "checksum" in problems[1]
     assert problems[2] and "expected a snapshot of counter" in problems[2]
-    assert [each.usable for each in look(store)["counter:1"].snapshots] == [None, False, None, None, None]
+    assert [it.usable for it in look(store)["counter:1"].snapshots] == [None, False, None, None, None]
 
 
 def test_encrypted_rows_are_shown_as_such(store: EventStore, clock: ManualClock) -> None:
-    """What stands in clear, and nothing else; with the keys everything."""
+    """The fields in clear, and nothing else; with the keys, everything."""
     keys = MemoryKeys()
     diagnose(Repository(store, clock, keys=keys), "measles")
-    (found,) = look(store, types=[Chart])["chart:1"].commits
-    assert (found.encrypted, found.types, found.events, found.problem) == (True, "(encrypted)", [], None)
-    assert (found.format, found.commits) == (3, 1)
-    (found,) = look(store, types=[Chart], cipher=CustomerCipher(keys, "ann"))["chart:1"].commits
-    assert (found.encrypted, found.events) == (True, [{"type": "Diagnosed:1", "illness": "measles"}])
+    (inspected,) = look(store, types=[Chart])["chart:1"].commits
+    assert (inspected.encrypted, inspected.types, inspected.events, inspected.problem) == (
+        True,
+        "(encrypted)",
+        [],
+        None,
+    )
+    assert (inspected.format, inspected.commits) == (3, 1)
+    (inspected,) = look(store, types=[Chart], cipher=CustomerCipher(keys, "ann"))["chart:1"].commits
+    assert (inspected.encrypted, inspected.events) == (True, [{"type": "Diagnosed:1", "illness": "measles"}])
 
 
 def test_encrypted_snapshots_are_shown_as_such(store: EventStore) -> None:
-    """Their use is known with the keys only."""
+    """Whether they are usable is known only with the keys."""
     cipher = CustomerCipher(MemoryKeys(), "ann")
-    store.append("ann", [cipher.encrypt(each) for each in commits(at(), {"chart:1": [Diagnosed("x")]})])
-    store.save_snapshot("ann", "chart:1", cipher.encrypt_snapshot("chart:1", snapshot(at(1), Chart({"x"}))))
-    for known, usable in [(None, None), (cipher, True)]:
-        (found,) = look(store, types=[Chart], cipher=known)["chart:1"].snapshots
-        assert (found.encrypted, found.usable, found.problem) == (True, usable, None)
+    store.append("ann", [encrypted(cipher, commit) for commit in commits(at(), {"chart:1": [Diagnosed("x")]})])
+    store.save_snapshot("ann", "chart:1", snapshot_of("chart:1", Chart({"x"}), 1, at(1).event_time, cipher))
+    for known, usable in [(NO_CIPHER, None), (cipher, True)]:
+        (inspected,) = look(store, types=[Chart], cipher=known)["chart:1"].snapshots
+        assert (inspected.encrypted, inspected.usable, inspected.problem) == (True, usable, None)
 
 
 def test_the_frame_of_the_lab_shows_the_same(store: EventStore) -> None:
-    """One description of a row, in two clothes."""
+    """The same values as `inspect`."""
     fill(store, 0, counter=[Counted("tea"), Counted("milk")])
     store.append("ann", [row(1)])
     frame = rows_frame(store, "ann", "counter:")
@@ -226,7 +236,7 @@ def test_the_frame_of_the_lab_shows_the_same(store: EventStore) -> None:
 
 
 def run(url: str, *arguments: str) -> Any:
-    """Call the command on a store that is there."""
+    """Call the command on an existing store."""
     return CliRunner().invoke(app, ["inspect", "--store", url, "--customer", "ann", *arguments])
 
 
@@ -244,7 +254,7 @@ def url(tmp_path: Path) -> str:
 
 
 def test_the_command_shows_a_line_for_each_row(url: str) -> None:
-    """Elsewhere than on a terminal with tabs, for other programs; a broken row gives exit code 1."""
+    """Tab-separated if the output is not a terminal; a broken row gives exit code 1."""
     done = run(url)
     lines = done.stdout.splitlines()
     assert lines[0].startswith(f"card:1: began {START.isoformat()}, floor none, 0 snapshots, 1 commit, ")
@@ -261,13 +271,13 @@ def test_the_command_lets_no_row_move_the_cursor(url: str) -> None:
 
 
 def test_the_command_shows_one_type_alone(url: str) -> None:
-    """And says if there is none."""
+    """It says so if there is none."""
     assert run(url, "--aggregate", "card:").exit_code == 0
     assert run(url, "--aggregate", "x").stdout == "Nothing is stored there for customer 'ann'.\n"
 
 
 def test_the_command_speaks_json(url: str) -> None:
-    """An aggregate a line, with the bytes if asked for."""
+    """One aggregate a line, with the bytes on request."""
     done = run(url, "--json", "--raw", "--aggregate", "card:1")
     (line,) = done.stdout.splitlines()
     (commit,) = json.loads(line)["commits"]
@@ -283,7 +293,7 @@ def test_the_command_decrypts_with_the_keys(url: str, tmp_path: Path) -> None:
 
 
 def test_the_command_reads_with_a_domains_code(url: str) -> None:
-    """Of the module named; it says what that can't read."""
+    """Of the named module; it marks the rows that this code can't read."""
     store = open_store(url)
     store.append("ann", commits(at(5), {"frosting:1": [Stamped(1)]}))
     store.close()

@@ -1,4 +1,4 @@
-"""Rebuilding read tables from events, and catching up after a crash: killed and repeated, they end the same."""
+"""Rebuilding read tables from events, and catching up after a crash; killed and repeated, both end the same."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ alone = pytest.mark.parametrize(
 
 
 def lived(store: EventStore, customers: int = 120) -> Repository:
-    """A store in which every customer counted three times, and of which all rows elsewhere were left out."""
+    """A store in which every customer counted three times, without the rows outside the customers' partitions."""
     unlucky = Elsewhere(store)
     repository, service = told(unlucky, ManualClock(START))
     for number in range(customers):
@@ -47,7 +47,7 @@ def all_rows(store: EventStore) -> dict[str, list[ReadRow]]:
 
 @alone
 def test_a_catch_up_writes_what_was_left_out(store: EventStore) -> None:
-    """Then both tables say the same; again it changes nothing."""
+    """Then both tables hold the same commits. Idempotent."""
     repository = lived(store)
     assert all_rows(store)["days"] == []
     assert rebuild.catch_up(repository) == (120, 360, ("days",))
@@ -59,7 +59,7 @@ def test_a_catch_up_writes_what_was_left_out(store: EventStore) -> None:
 
 @alone
 def test_G6_rebuilt_tables_are_equal_to_live_ones(store: EventStore) -> None:
-    """Also where rows were lost, and where there were some that no commit stands behind."""
+    """Also if rows were lost, and if there were rows without a commit."""
     repository = lived(store)
     rebuild.catch_up(repository)
     live = all_rows(store)
@@ -96,7 +96,7 @@ class Dying(Faulty):
 
 @pytest.mark.parametrize("work", [rebuild.catch_up, rebuild.rebuild], ids=["catch-up", "rebuild"])
 def test_killed_at_any_write_and_called_again_it_ends_the_same(work: Callable[[Repository], rebuild.Done]) -> None:
-    """It goes on behind its checkpoint, and never believes that it is over too early."""
+    """It resumes after its checkpoint, and never ends too early."""
     with closing(open_store("memory:")) as whole:
         rebuild.catch_up(lived(whole))
         expected = all_rows(whole)
@@ -115,7 +115,7 @@ def test_killed_at_any_write_and_called_again_it_ends_the_same(work: Callable[[R
 
 
 def test_killed_for_real(tmp_path: Path) -> None:
-    """kill -9 of `eslab read-tables catch-up` on SQLite after each 40 customers, until it comes to its end."""
+    """A catch-up on SQLite ends although kill -9 ends each run after 60 customers."""
     url = new_url("sqlite", tmp_path)
     with closing(open_store(url)) as store:
         lived(store)
@@ -126,14 +126,14 @@ def test_killed_for_real(tmp_path: Path) -> None:
                 [sys.executable, "-m", "tests.operations.test_rebuild", url], timeout=60, check=False
             ).returncode
         )
-    assert codes == [-signal.SIGKILL, -signal.SIGKILL, 0]  # a checkpoint stands at 50 and at 100
+    assert codes == [-signal.SIGKILL, -signal.SIGKILL, 0]  # with checkpoints at 50 and at 100
     with closing(open_store(url)) as store:
         assert len(all_rows(store)["days"]) == 360
 
 
 @alone
 def test_the_next_catch_up_reads_only_what_may_be_new(store: EventStore) -> None:
-    """From the last one's begin, less the age that a commit may have when it comes: a late one is not missed."""
+    """It reads from the start of the last one, less the age that a commit may have when it arrives."""
     clock = ManualClock(START + 100 * HOUR)
     repository = Repository(store, clock, read_tables=(BY_DAY,))
     lived(store, 3)
@@ -148,7 +148,7 @@ def test_the_next_catch_up_reads_only_what_may_be_new(store: EventStore) -> None
 
 
 def test_no_catch_up_while_a_region_is_away() -> None:
-    """Its commits may not be here yet: nothing is called complete."""
+    """Commits of that region may be missing: nothing is called complete."""
     store = Faulty(open_store("memory:"))
     repository = lived(store, 2)  # type: ignore[arg-type]
     store.refuse[Consistency.EVERYWHERE] = StoreUnavailable("Asia is away")
@@ -160,7 +160,7 @@ def test_no_catch_up_while_a_region_is_away() -> None:
 
 
 def test_services_that_write_meanwhile_are_in_the_rebuilt_table() -> None:
-    """A wish of a customer who was done already, or comes new, writes its own rows."""
+    """The request of a customer who is new, or already done, writes its own rows."""
     store = open_store("memory:")
     repository = lived(store, 5)
     _, service = told(store, ManualClock(START + timedelta(minutes=5)))
@@ -176,8 +176,8 @@ def test_services_that_write_meanwhile_are_in_the_rebuilt_table() -> None:
     }
 
 
-def test_who_was_forgotten_is_left_out() -> None:
-    """What nobody can read has no row in a rebuilt table."""
+def test_a_forgotten_customer_is_left_out() -> None:
+    """A commit that nobody can decrypt has no row in a rebuilt table."""
     store, clock = open_store("memory:"), ManualClock(START)
     repository = Repository(store, clock, keys=MemoryKeys(), read_tables=[SECRETS])
     for customer in ("ann", "bob"):
@@ -191,7 +191,7 @@ def test_who_was_forgotten_is_left_out() -> None:
 
 
 def test_the_commands(tmp_path: Path) -> None:
-    """Status, catch-up, rebuild: what they wrote, and up to when the tables are complete."""
+    """Status, catch-up and rebuild print the rows written, and up to when the tables are complete."""
     url = new_url("sqlite", tmp_path)
     with closing(open_store(url)) as store:
         lived(store, 4)
@@ -211,7 +211,7 @@ def test_the_commands(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "said"),
     [
-        ("tests.nowhere", "found none called 'tests.nowhere'"),
+        ("tests.nowhere", "Expected a module 'tests.nowhere', found none"),
         ("tests.support.sample", "Expected a ReadTable in tests.support.sample, found none"),
         ("tests.test_read_table:NOWHERE", "Expected a ReadTable called NOWHERE"),
     ],
@@ -225,7 +225,7 @@ def test_a_module_without_read_tables_is_named(tmp_path: Path, module: str, said
 
 
 def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
-    """Who mistypes a file's name is told so."""
+    """A mistyped file name is an error."""
     done = CliRunner().invoke(app, ["read-tables", "status", "--store", new_url("sqlite", tmp_path)])
     assert done.exit_code == 1 and list(tmp_path.iterdir()) == []
 

@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType, field
 from eslab import Aggregate, Event, InvalidInput, ManualClock, Repository, SnapshotPolicy, Unreadable, version
 from eslab.aggregate import serializer_of
 from eslab.event import is_tag, oldest_reader, split_tag, tag_of
+from eslab.operations.snapshots import build_snapshot
 from eslab.payload.serializer import VersionedSerializer, encode_append
 from eslab.payload.upcast import Upcaster
 from tests.support.sample import WISH, at, commits
@@ -325,7 +326,7 @@ def test_the_bytes_stay_what_they_were(repository: Repository) -> None:
         (lambda old: {**old, "type": "Priced:0"}, "expected a later version"),
         (lambda old: None, "expected a map or a list of maps from the upcaster of Priced:1, found None"),
         (lambda old: {"cake": "lemon"}, "expected an event with a type"),
-        (lambda old: old["price"], "the upcaster <lambda> failed with KeyError: 'price'; mend it"),
+        (lambda old: old["price"], "the upcaster <lambda> failed with KeyError: 'price'; fix it"),
     ],
 )
 def test_G8_a_step_that_does_not_lead_on_is_refused(step: Upcaster, message: str) -> None:
@@ -424,7 +425,7 @@ def test_G5_what_older_code_left_out_is_not_missing_where_the_fold_is_another(
 
     repository.store.append("ann", commits(at(0), {"shop:1": [Opened(5), Smelled("lemon")]}))
     clock.advance(timedelta(days=3))
-    assert repository.build_snapshot("ann", Old, "1", SnapshotPolicy(every=1))
+    assert build_snapshot(repository, "ann", Old, "1", SnapshotPolicy(every=1))
     assert repository.hydrate("ann", Old, "1").base
     assert repository.load("ann", New, "1") == New({5}, {"lemon"})
 

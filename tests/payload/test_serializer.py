@@ -14,12 +14,15 @@ from eslab import Aggregate, Event, InvalidInput, Unreadable, version
 from eslab.event import tag_of
 from eslab.payload.serializer import (
     RESIDUE,
+    SnapshotEnvelope,
     VersionedSerializer,
+    decode_any,
     decode_envelope,
-    decode_snapshot,
+    decode_state,
     encode_append,
-    encode_snapshot,
+    encode_envelope,
     raw_events,
+    snapshot_envelope,
 )
 from tests.support import golden
 from tests.support.sample import WISH, Card, Counted, Counter, Stamped, Voided
@@ -39,6 +42,22 @@ def sealed(*events: Event) -> bytes:
     return encode_append({"counter:1": list(events)}, WISH)["counter:1"]
 
 
+def sealed_state(type: str, commits: int, state: Any) -> bytes:
+    """The payload of a snapshot."""
+    return encode_envelope(snapshot_envelope(type, commits, state))
+
+
+def opened_state(payload: bytes, type: str, state_type: Any) -> tuple[Any, int]:
+    """The state in a snapshot, and the number of commits that it adds up."""
+    envelope = decode_any(payload, SnapshotEnvelope)
+    return decode_state(envelope, type, state_type), envelope.commits
+
+
+def raw(payload: bytes) -> list[dict[str, Any]]:
+    """The events of a payload as plain maps."""
+    return raw_events(decode_envelope(payload))
+
+
 def commit_of(events: Any, format: int = 1, commits: int = 1) -> bytes:
     """A payload whose checksum holds, whatever stands in it."""
     body = msgspec.msgpack.encode([b"d" * 16, format, commits, b"w" * 8, events, b"\0" * 4])[:-4]
@@ -50,7 +69,7 @@ class Holding(msgspec.Struct):
 
     commits: int
     digest: str = ""
-    command: str = ""
+    wish: str = ""
     events: list[golden.Shelved | golden.Moved | golden.Removed] = []
     state: golden.Shelf | None = None
 
@@ -77,14 +96,14 @@ def test_G9_golden_commits_load(name: str) -> None:
     assert shelf.events(payload) == events == list(golden.files()[name][1]["events"])
     envelope = decode_envelope(payload)
     found = (envelope.commits, envelope.digest.hex(), envelope.command.hex())
-    assert found == (expected.commits, expected.digest, expected.command)
+    assert found == (expected.commits, expected.digest, expected.wish)
 
 
 @pytest.mark.parametrize("name", SNAPSHOTS)
 def test_G9_golden_snapshots_load(name: str) -> None:
     """A snapshot of version 1 gives the state that was folded."""
     expected = holding(name)
-    found = decode_snapshot(GOLDEN[name].read_bytes(), "shelf", golden.Shelf)
+    found = opened_state(GOLDEN[name].read_bytes(), "shelf", golden.Shelf)
     assert found == (expected.state, expected.commits)
 
 
@@ -124,7 +143,7 @@ def test_G8_anything_behind_the_end_is_found(name: str) -> None:
 def refused(name: str, payload: bytes) -> None:
     """A golden payload, changed, is refused on every way of reading."""
     with pytest.raises(Unreadable):
-        shelf.page([payload]) if name in COMMITS else decode_snapshot(payload, "shelf", golden.Shelf)
+        shelf.page([payload]) if name in COMMITS else opened_state(payload, "shelf", golden.Shelf)
     if name in COMMITS:
         whole = GOLDEN[name].read_bytes()
         with pytest.raises(Unreadable):
@@ -198,7 +217,7 @@ def test_what_was_sealed_is_read_again(one: list[Event], two: list[Event]) -> No
     payloads = [sealed(*one), sealed(*two)]
     assert [list(events) for events in serializer.page(payloads)] == [one, two]
     assert [serializer.events(payload) for payload in payloads] == [one, two]
-    assert [event["type"] for event in raw_events(payloads[0])] == [tag_of(type(event)) for event in one]
+    assert [event["type"] for event in raw(payloads[0])] == [tag_of(type(event)) for event in one]
 
 
 def test_an_empty_page_has_no_events() -> None:
@@ -209,10 +228,10 @@ def test_an_empty_page_has_no_events() -> None:
 @given(st.sets(st.integers(0, 200)), st.integers(0, 10**9))
 def test_a_snapshot_is_read_again(places: set[int], number: int) -> None:
     """State and number of commits come back; a snapshot of another type is refused by name."""
-    payload = encode_snapshot("card", number, Card(places))
-    assert decode_snapshot(payload, "card", Card) == (Card(places), number)
+    payload = sealed_state("card", number, Card(places))
+    assert opened_state(payload, "card", Card) == (Card(places), number)
     with pytest.raises(Unreadable, match="expected a snapshot of counter, format 1; found card, 1"):
-        decode_snapshot(payload, "counter", Counter)
+        opened_state(payload, "counter", Counter)
 
 
 # Versions (G8, G9)
@@ -315,13 +334,13 @@ def test_G8_no_bytes_at_all_raise_anything_else(hostile: bytes) -> None:
     """Bytes that nobody wrote, bare or behind a checksum that holds, are refused or empty, whatever they are."""
     checked = hostile + crc32(hostile).to_bytes(4, "little")
     for payload in (hostile, checked):
-        for read in (today.events, raw_events, lambda payload: today.page([payload]), snapshot):
+        for read in (today.events, raw, lambda payload: today.page([payload]), snapshot):
             with pytest.raises(Unreadable):
                 read(payload)
 
 
 def snapshot(payload: bytes) -> Any:
-    return decode_snapshot(payload, "prices", Prices)
+    return opened_state(payload, "prices", Prices)
 
 
 VALUES = st.recursive(
@@ -364,7 +383,7 @@ def test_G8_bytes_that_nest_or_announce_too_much_are_refused(deep: bytes) -> Non
     """A hundred thousand levels, or four thousand million elements that aren't there, are refused at once."""
     bombs = [deep + b"\xc0", b"\x91\x82\xa4type\xa8Priced:2\xa5cents" + deep + b"\xc0"]
     for payload in (commit_of(msgspec.Raw(bomb)) for bomb in bombs):
-        for read in (today.events, raw_events, lambda payload: today.page([payload])):
+        for read in (today.events, raw, lambda payload: today.page([payload])):
             with pytest.raises(Unreadable):
                 read(payload)
 
@@ -385,11 +404,11 @@ def test_two_shapes_of_one_event_in_one_type_are_refused() -> None:
 
 def test_a_state_that_no_longer_fits_is_refused() -> None:
     """A snapshot whose fields have other types is unreadable, so it is passed over."""
-    payload = encode_snapshot("prices", 1, Card({1}))
+    payload = sealed_state("prices", 1, Card({1}))
     assert snapshot(payload) == (Prices(), 1)
 
     class Wrong(msgspec.Struct):
         prices: str = "cheap"
 
     with pytest.raises(Unreadable, match="the state can't be parsed: Expected `array`, got `str`"):
-        snapshot(encode_snapshot("prices", 1, Wrong()))
+        snapshot(sealed_state("prices", 1, Wrong()))

@@ -48,7 +48,7 @@ def test_years_are_mended(date: str, year: int) -> None:
 )
 def test_titles_are_mended(title: str, mended: str) -> None:
     """Accents, the article, notes about the release, doubled spaces."""
-    assert script["mend_title"](title) == mended
+    assert script["correct_title"](title) == mended
 
 
 def test_ids_are_readable_and_unique() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from eslab import Accepted, ManualClock, OutcomeUnknown, Repository, Request
 from eslab.cluster.cluster import Cluster
-from eslab.event import command_hash
+from eslab.payload.serializer import command_hash
 from eslab.stores.cassandra import CassandraStore
 from tests.support.cassandra import counting, eventually, on_cassandra, opened, process
 from tests.support.sample import DAY, START, Card, Count, Counted, Counter, Stamped, at, commits, everything, rows

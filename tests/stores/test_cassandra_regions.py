@@ -10,7 +10,7 @@ import pytest
 
 from eslab import Accepted, ManualClock, OutcomeUnknown, Repository, StoreUnavailable
 from eslab.cluster.cluster import Cluster
-from eslab.event import command_hash
+from eslab.payload.serializer import command_hash
 from eslab.store import Commit
 from eslab.stores.cassandra import CassandraStore
 from tests.support.cassandra import counting, eventually, on_cassandra, opened, process

@@ -445,7 +445,7 @@ def test_a_closed_store_says_so(store: EventStore, call: str) -> None:
     """Every method of a closed store raises `StoreClosed`, for which opening anew is the advice."""
     fill(store, 3)
     store.close()
-    with pytest.raises(StoreClosed, match=r"Expected an open store, but .* was closed"):
+    with pytest.raises(StoreClosed, match=r"The store is closed: .*\. Open it again\."):
         CALLS[call](store)
 
 

@@ -16,7 +16,7 @@ def test_a_url_without_a_known_scheme_is_refused(url: str) -> None:
 @pytest.mark.parametrize("url", ["memory", "memory:x", "memory://", "memory:?mode=ro"])
 def test_memory_takes_nothing_behind_its_colon(url: str) -> None:
     """Each `memory:` is a store of its own, so there is nothing to name."""
-    with pytest.raises(InvalidInput, match="Expected memory: with nothing behind it, got"):
+    with pytest.raises(InvalidInput, match="Expected memory: and nothing after it, got"):
         open_store(url)
 
 

@@ -231,7 +231,7 @@ def test_a_thread_that_writes_too_long_is_waited_for_no_longer(path: Path) -> No
         with store._file.write(), ThreadPoolExecutor() as pool:  # type: ignore[attr-defined]
             refused = pool.submit(store.append, "ann", [row(0)]).exception()
         assert isinstance(refused, StoreUnavailable)
-        assert str(refused) == f"{path}: another thread writes for longer than 0.1 s. {AGAIN}"
+        assert str(refused) == f"{path}: another thread has been writing for 0.1 s. {AGAIN}"
         store.append("ann", [row(1)])
         assert rows(store) == [row(1)]
 
@@ -416,7 +416,7 @@ def test_somebody_elses_database_is_refused_and_left_alone(path: Path) -> None:
         connection.execute("CREATE TABLE events (title TEXT, city TEXT)")
     before = path.read_bytes()
     for mode in ("rwc", "rw", "ro"):
-        with pytest.raises(StoreError, match=r"found 0 and 1 tables: .* or is no store of eslab"):
+        with pytest.raises(StoreError, match=r"found 0 and 1 tables: .* or it is no store of eslab"):
             open_store(f"sqlite:///{path}?mode={mode}")
     assert path.read_bytes() == before
 

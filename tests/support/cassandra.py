@@ -11,11 +11,11 @@ from typing import Any, TypeVar, cast
 
 import pytest
 
-from eslab import AggregateService, EventStore, ManualClock, OutcomeUnknown, StoreClosed, StoreUnavailable, open_store
+from eslab import AggregateService, EventStore, ManualClock, OutcomeUnknown, StoreUnavailable, open_store
 from eslab.aggregate import MAX_ID_BYTES
 from eslab.cluster.cluster import Cluster
 from eslab.layout import Layout
-from eslab.store import Commit, Consistency, ReadRow
+from eslab.store import Commit, Consistency, ReadRow, closed
 from eslab.stores.cassandra import CassandraStore
 from tests.support.sample import ROOT, START, Counter, handle
 
@@ -159,13 +159,7 @@ class Apart:
     def read_rows(self, layout: Layout, keys: Sequence[tuple[str, ...]]) -> Iterator[list[ReadRow]]:
         renamed = [(*map(self._renamed, key[:1]), *key[1:]) for key in keys]
         for page in self._open().read_rows(layout, renamed):
-            yield [
-                row._replace(
-                    key=(row.key[0].removeprefix(self.prefix), *row.key[1:]),
-                    customer_id=row.customer_id.removeprefix(self.prefix),
-                )
-                for row in page
-            ]
+            yield [_under(row, lambda id: id.removeprefix(self.prefix)) for row in page]
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def call(customer_id: str, *args: Any, **options: Any) -> Any:
@@ -175,7 +169,7 @@ class Apart:
 
     def _open(self) -> EventStore:
         if self.closed:
-            raise StoreClosed("Expected an open store, but this one was closed; open it anew.")
+            raise closed(self.prefix)
         return self.store
 
     def _renamed(self, id: str) -> str:
@@ -183,11 +177,18 @@ class Apart:
 
     def _row(self, row: ReadRow) -> ReadRow:
         """The row in a partition of its own."""
-        first, *rest = row.key
-        return row._replace(key=(self._renamed(first), *rest), customer_id=self._renamed(row.customer_id))
+        return _under(row, self._renamed)
 
     def close(self) -> None:
         self.closed = True
+
+
+def _under(row: ReadRow, rename: Callable[[str], str]) -> ReadRow:
+    """The row with its partition and its customer, which may be one, renamed."""
+    first, *rest = row.key
+    if not row.layout.with_customer:
+        rest[-1] = rename(rest[-1])
+    return row._replace(key=(rename(first), *rest))
 
 
 def _keepable(customer_id: str, room: int) -> bool:

@@ -16,7 +16,14 @@ import atheris
 
 with atheris.instrument_imports(include=["eslab"]):
     from eslab.errors import Unreadable
-    from eslab.payload.serializer import VersionedSerializer, decode_envelope, decode_snapshot, raw_events
+    from eslab.payload.serializer import (
+        SnapshotEnvelope,
+        VersionedSerializer,
+        decode_any,
+        decode_envelope,
+        decode_state,
+        raw_events,
+    )
     from tests.support import golden
 
 
@@ -31,8 +38,8 @@ READERS: list[Callable[[bytes], object]] = [
     lambda payload: serializer.page([payload, payload]),
     serializer.events,
     decode_envelope,
-    raw_events,
-    lambda payload: decode_snapshot(payload, "shelf", golden.Shelf),
+    lambda payload: raw_events(decode_envelope(payload)),
+    lambda payload: decode_state(decode_any(payload, SnapshotEnvelope), "shelf", golden.Shelf),
 ]
 
 

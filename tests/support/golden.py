@@ -16,8 +16,7 @@ from uuid import UUID
 import msgspec
 
 from eslab import Aggregate, Command, Event, version
-from eslab.event import command_hash
-from eslab.payload.serializer import decode_envelope, encode_append, encode_snapshot
+from eslab.payload.serializer import command_hash, decode_envelope, encode_append, encode_envelope, snapshot_envelope
 from tests.support.sample import ROOT
 
 FOLDER = ROOT / "data" / "golden" / "v1"
@@ -141,7 +140,10 @@ def files() -> dict[str, tuple[bytes, Any]]:
             head = {"aggregate": id, "digest": envelope.digest.hex(), "commits": envelope.commits}
             made[f"commit-{name}-{number}"] = payload, {**head, "wish": envelope.command.hex(), "events": append[id]}
     for number, (name, state) in enumerate(SNAPSHOTS.items()):
-        made[f"snapshot-{name}"] = encode_snapshot("shelf", number, state), {"commits": number, "state": state}
+        made[f"snapshot-{name}"] = (
+            encode_envelope(snapshot_envelope("shelf", number, state)),
+            {"commits": number, "state": state},
+        )
     return made
 
 

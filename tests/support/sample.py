@@ -14,10 +14,11 @@ from typing import Any
 from uuid import UUID
 
 from eslab import Aggregate, Command, Event, EventStore, Rejected, Request, StoreError
-from eslab.aggregate import type_name
 from eslab.event import split_tag, tag_of
 from eslab.layout import Layout
-from eslab.payload.serializer import encode_append, encode_snapshot
+from eslab.payload.encryption import NO_CIPHER
+from eslab.payload.serializer import encode_append
+from eslab.snapshot import snapshot_of
 from eslab.store import Commit, Consistency, Head, ReadRow, StoredSnapshot
 
 ROOT = Path(__file__).parents[2]
@@ -124,7 +125,7 @@ def fill(store: EventStore, number: int, id: str = "counter:1", customer: str = 
 
 def snapshot(up_to: Request, state: Aggregate, commits: int = 1) -> StoredSnapshot:
     """The row of a snapshot of a state that a test makes up."""
-    return StoredSnapshot(up_to.event_time, state.fold_version, encode_snapshot(type_name(type(state)), commits, state))
+    return snapshot_of("counter:1", state, commits, up_to.event_time, NO_CIPHER)
 
 
 def cassandra_order(event_time: UUID) -> tuple[int, tuple[int, ...]]:
@@ -218,3 +219,17 @@ class Faulty:
         self.calls.append((name, consistency))
         if consistency in self.refuse:
             raise self.refuse[consistency]
+
+
+def append(store: EventStore, *events: tuple[float, Event], id: str = "counter:1") -> None:
+    """One commit for each event, at its minute."""
+    for minutes, event in events:
+        store.append("ann", commits(at(minutes), {id: [event]}))
+
+
+def replayed(*events: Event) -> Counter:
+    """The state that the events add up to, without any store."""
+    counter = Counter()
+    for event in events:
+        counter.apply(event)
+    return counter

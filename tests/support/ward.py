@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from msgspec import Raw
+
 from eslab import (
     Aggregate,
     AggregateService,
@@ -14,6 +16,11 @@ from eslab import (
     Request,
     SnapshotPolicy,
 )
+from eslab.operations.history import history
+from eslab.operations.snapshots import build_snapshot
+from eslab.payload.encryption import HIDDEN, CustomerCipher, place_of_commit
+from eslab.payload.serializer import Envelope, decode_any, decode_envelope, encode_envelope
+from eslab.store import Commit
 from tests.support.sample import Card, Stamped, at, everything
 
 NIGHT = SnapshotPolicy(every=1)
@@ -74,6 +81,19 @@ def both(repository: Repository, illness: str = "measles", place: int = 1) -> No
         work.append()
 
 
+def encrypted(cipher: CustomerCipher, commit: Commit) -> Commit:
+    """A commit as a unit of work would have encrypted it."""
+    place = place_of_commit(commit.aggregate_id, commit.event_time)
+    payload = encode_envelope(cipher.encrypt(place, decode_envelope(commit.payload)))
+    return Commit(commit.aggregate_id, commit.event_time, *HIDDEN, payload)
+
+
+def decrypted(cipher: CustomerCipher, commit: Commit) -> Envelope[Raw]:
+    """The envelope of a commit with its body in clear."""
+    place = place_of_commit(commit.aggregate_id, commit.event_time)
+    return cipher.decrypt(place, decode_any(commit.payload, Envelope[Raw]))
+
+
 def all_bytes(store: EventStore, customer: str = "ann") -> bytes:
     """Whatever the store holds of a customer, in one row."""
     return repr(everything(store, customer)).encode()
@@ -82,15 +102,15 @@ def all_bytes(store: EventStore, customer: str = "ann") -> bytes:
 def night(clock: ManualClock, repository: Repository) -> None:
     """So much later that a snapshot is worth it."""
     clock.advance(2 * repository.bounds.fold_after)
-    assert repository.build_snapshot("ann", Chart, "1", NIGHT)
+    assert build_snapshot(repository, "ann", Chart, "1", NIGHT)
 
 
 ASKED: dict[str, Callable[[Repository], Any]] = {
     "load": lambda ward: ward.load("ann", Chart, "1"),
     "load what never was": lambda ward: ward.load("ann", Chart, "new"),
     "load_all": lambda ward: ward.load_all("ann", Chart),
-    "history": lambda ward: ward.history("ann", Chart, "1"),
-    "build_snapshot": lambda ward: ward.build_snapshot("ann", Chart, "1", NIGHT),
+    "history": lambda ward: history(ward, "ann", Chart, "1"),
+    "build_snapshot": lambda ward: build_snapshot(ward, "ann", Chart, "1", NIGHT),
     "a new wish": lambda ward: diagnose(ward, "flu", at(99999)),
     "a repeat": both,
     "send": lambda ward: AggregateService(ward.store, Chart, handle, ward.clock, keys=ward.keys).send(

@@ -1,6 +1,6 @@
-"""The wishes: what a customer, a device or the house may ask for.
+"""The commands: what a customer, a device or the operator of the service may ask for.
 
-Plan and country are as the edge knew them when the request was made; like its id they are kept through every retry.
+The edge fills in plan and country when it makes the request; a retry keeps them, as it keeps the request's id.
 """
 
 from uuid import UUID
@@ -8,8 +8,9 @@ from uuid import UUID
 from eslab import Command
 
 
+# A request carries a hash of its command's type and fields; rename a class only with tag= holding the old name.
 class RequestDownload(Command):
-    """Keep a title on a device, to watch it without a network."""
+    """Keep a title on a device, to watch it offline."""
 
     device: str
     title: str
@@ -18,7 +19,7 @@ class RequestDownload(Command):
 
 
 class StartPlayback(Command):
-    """Watch what is on the device."""
+    """Play a title that is on the device."""
 
     device: str
     title: str
@@ -26,7 +27,7 @@ class StartPlayback(Command):
 
 
 class Renew(Command):
-    """Keep a title longer; what has ended begins anew, unless it was released or revoked."""
+    """Extend a licence, ended or not, unless it was released or revoked."""
 
     device: str
     title: str
@@ -36,7 +37,7 @@ class Renew(Command):
 
 
 class Release(Command):
-    """Delete a title from a device: the licence, and those issued there before it, are given back."""
+    """Delete a title from a device, and give back its licence and those issued there before it."""
 
     device: str
     title: str
@@ -44,7 +45,7 @@ class Release(Command):
 
 
 class Revoke(Command):
-    """Take a licence back, such as when the customer leaves the plan."""
+    """Take a licence back, for example when the customer leaves the plan."""
 
     device: str
     title: str
@@ -53,7 +54,7 @@ class Revoke(Command):
 
 
 class Expire(Command):
-    """Note that a licence has ended, so that its place on the device is free."""
+    """Record that a licence has ended, so that its place on the device is free."""
 
     device: str
     title: str
@@ -61,3 +62,10 @@ class Expire(Command):
 
 
 DownloadCommand = RequestDownload | StartPlayback | Renew | Release | Revoke | Expire
+
+
+class TakeBack(Command):
+    """Undo events that name a grant or a renewal, in these aggregates; only `reconcile` sends it."""
+
+    name: UUID
+    aggregates: list[str]

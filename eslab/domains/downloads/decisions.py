@@ -1,4 +1,4 @@
-"""Which events fulfil a wish, given what was asked: pure functions that raise `Refused` where a rule forbids it."""
+"""The command handlers: pure functions from an `Ask` to events; they raise `Refused` if a rule forbids the command."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -19,19 +19,19 @@ from eslab.domains.downloads.rules import Ask, allow
 
 
 def counted(ask: Ask, request: Request) -> DownloadCounted:
-    """The download counts."""
+    """The event that counts a download."""
     studio = ask.title.studio if ask.title else ""
     return DownloadCounted(request.id, ask.command.device, request.time, ask.rules_version, studio)
 
 
 def issued(ask: Ask, request: Request) -> LicenseIssued:
-    """A new licence, named by the request."""
+    """The event that issues a licence, named by the request."""
     hours = ask.studio.hours_after_first_play
     return LicenseIssued(request.id, request.time, _expiry(ask), hours, ask.rules_version)
 
 
 def held(ask: Ask, request: Request) -> DownloadHeld:
-    """The device holds the title."""
+    """The event by which the device holds the title."""
     assert isinstance(ask.command, RequestDownload)
     command = ask.command
     return DownloadHeld(
@@ -40,21 +40,24 @@ def held(ask: Ask, request: Request) -> DownloadHeld:
 
 
 def play(ask: Ask, request: Request) -> list[Event]:
-    """The first play in each of the licence's periods that go on; a later one needs no event."""
+    """Record the first play in every period of the licence that goes on; a later play needs no event."""
     allow(ask)
     started = []
     for name in ask.licence.names(ask.license_id):
-        end, first = ask.licence.period_end(name), ask.licence.played.get(name)
+        end = ask.licence.period_end(name)
+        first = ask.licence.played.get(name)
+        # A play that is reported late may be earlier than the first one known.
         if (end is None or end > request.time) and (first is None or first > request.time):
             started.append(PlaybackStarted(ask.license_id, name, request.time))
     return started
 
 
 def renew(ask: Ask, request: Request) -> list[Event]:
-    """Another period, named by the request; the device holds the title again if it no longer did."""
+    """Add a period, named by the request; the device holds the title again if its place was free."""
     allow(ask)
     assert isinstance(ask.command, Renew)
-    hours, id = ask.studio.hours_after_first_play, ask.license_id
+    id = ask.license_id
+    hours = ask.studio.hours_after_first_play
     return [
         LicenseRenewed(id, request.id, request.time, _expiry(ask), hours, ask.rules_version),
         HoldRenewed(id, request.id, request.time, ask.command.plan, ask.plans_version, ask.rules_version),
@@ -62,14 +65,15 @@ def renew(ask: Ask, request: Request) -> list[Event]:
 
 
 def release(ask: Ask, request: Request) -> list[Event]:
-    """The licence, and those issued before it on the device, are given back; what is over already needs no event."""
+    """Give back the licence and those issued before it on the device, except those that are given back already."""
     allow(ask)
+    # A device that asked several times, under several requests, has one file: deleting it gives back all of them.
     going = [id for id in (*ask.licence.before(ask.license_id), ask.license_id) if not ask.licence.over(id)]
     return [event for id in going for event in (LicenseReleased(id, request.time), HoldEnded(id))]
 
 
 def revoke(ask: Ask, request: Request) -> list[Event]:
-    """The licence is taken back, once."""
+    """Take the licence back; a second time needs no event."""
     allow(ask)
     assert isinstance(ask.command, Revoke)
     if ask.license_id in ask.licence.revoked:
@@ -78,7 +82,7 @@ def revoke(ask: Ask, request: Request) -> list[Event]:
 
 
 def expire(ask: Ask, request: Request) -> list[Event]:
-    """Each period of a licence whose end is past, unless noted already."""
+    """Record the end of every period of the licence, except those recorded already."""
     allow(ask)
     names = [name for name in ask.licence.names(ask.license_id) if name not in ask.licence.expired]
     return [event for name in names for event in _expired(ask, name)]

@@ -1,6 +1,6 @@
-"""Devices: which devices of a customer hold which downloads. Its id is `devices:all`.
+"""Devices: the downloads that a customer's devices hold. Its id is `devices:all`.
 
-Every grant, renewal and end of a licence touches it, so the limits of a plan are checked by one aggregate.
+Every grant, renewal and end of a licence touches it, so a plan's limits are checked on one aggregate.
 """
 
 from datetime import datetime
@@ -8,7 +8,7 @@ from uuid import UUID
 
 from eslab import Aggregate, Event
 
-ALL = "all"  # the key: a customer has one
+ALL = "all"  # the key: there is one for each customer
 
 
 # The names of events and fields are stored; rename a class only with tag= holding the old name.
@@ -25,7 +25,7 @@ class DownloadHeld(Event):
 
 
 class HoldRenewed(Event):
-    """The licence got another period, so the device holds the title again if it no longer did."""
+    """The licence got another period, so the device holds the title again if its place was free."""
 
     license_id: UUID
     renewal_id: UUID
@@ -36,7 +36,7 @@ class HoldRenewed(Event):
 
 
 class HoldExpired(Event):
-    """A period of the licence ended; when all of them have, its place is free."""
+    """A period of the licence ended; its place is free once all its periods have ended."""
 
     license_id: UUID
     period: UUID
@@ -49,10 +49,11 @@ class HoldEnded(Event):
 
 
 class Devices(Aggregate):
-    """Who holds what, by licence."""
+    """The downloads that devices hold, by licence."""
 
+    # Maps and sets by name, so that `apply` commutes: an end may arrive before the hold that it names.
     holds: dict[UUID, DownloadHeld] = {}
-    renewals: dict[UUID, HoldRenewed] = {}  # by their own request
+    renewals: dict[UUID, HoldRenewed] = {}  # by the renewal's request
     expired: set[UUID] = set()  # periods
     ended: set[UUID] = set()  # licences
 
@@ -69,7 +70,7 @@ class Devices(Aggregate):
 
     @property
     def held(self) -> list[DownloadHeld]:
-        """What is on devices now; a licence that has ended by time stays until an expiry says so."""
+        """The downloads on devices now; a licence past its end keeps its place until an expiry is recorded."""
         renewed = {renewal.license_id for name, renewal in self.renewals.items() if name not in self.expired}
         gone = self.ended | (self.expired - renewed)
         return [hold for license_id, hold in self.holds.items() if license_id not in gone]

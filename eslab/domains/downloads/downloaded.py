@@ -1,6 +1,6 @@
-"""Downloaded: what one customer has downloaded of one title. Its id is `downloaded:TITLE`.
+"""Downloaded: one customer's downloads of one title. Its id is `downloaded:TITLE`.
 
-It keeps the requests that it counted, so a download counts once however often its event is met.
+It keeps the requests that it counted, so a download counts once, however often its event arrives.
 """
 
 from datetime import datetime
@@ -11,20 +11,20 @@ from eslab import Aggregate, Event
 
 # The names of events and fields are stored; rename a class only with tag= holding the old name.
 class DownloadCounted(Event):
-    """A download of the title was granted, and counts against the studio's limit."""
+    """A download of the title was granted, and counts towards the studio's limit."""
 
     request_id: UUID
     device: str
     time: datetime
     rules: int = 0  # the version of the studio rules that decided; 0: from before it was kept
-    studio: str = ""  # whose title it was then; empty: from before it was kept
+    studio: str = ""  # the title's studio at that time; empty: from before it was kept
 
 
 class DownloadVoided(Event):
-    """A counted download was taken back as one too many; it counts no more, whenever its grant is met."""
+    """A download that exceeded a limit was taken back; it no longer counts, even if its grant arrives later."""
 
     request_id: UUID
-    studio: str = ""  # as its grant says
+    studio: str = ""  # as in its grant
 
 
 class Downloaded(Aggregate):
@@ -44,15 +44,18 @@ class Downloaded(Aggregate):
 
     @property
     def counted(self) -> dict[UUID, DownloadCounted]:
-        """The downloads that count: all but those taken back."""
+        """The downloads that count: all except those taken back."""
         return {id: download for id, download in self.downloads.items() if id not in self.voided}
 
     @property
     def times(self) -> list[datetime]:
-        """When the downloads that count were granted."""
+        """The times at which the downloads that count were granted."""
         return [download.time for download in self.counted.values()]
 
     def void(self, request_id: UUID) -> DownloadVoided:
-        """What takes a download back; it names the studio too, so that it stands where its grant does."""
-        counted = self.downloads.get(request_id)
-        return DownloadVoided(request_id, counted.studio if counted else "")
+        """The event that takes a download back.
+
+        It names the studio too, so that it gets into the same partition of a read table as its grant.
+        """
+        download = self.downloads.get(request_id)
+        return DownloadVoided(request_id, download.studio if download else "")

@@ -1,8 +1,8 @@
-"""The DRM server signs what a licence allows: an Ed25519 JWT that a device can check without a network.
+"""The DRM server: it signs what a licence allows, as an Ed25519 JWT that a device can check offline.
 
-Nobody can take a token back: until it expires a device may play, even after its licence was revoked (docs/downloads.md
-says how long that can be). PyJWT's own reading of the clock is switched off: the moment is an argument (G10). Signing
-needs the extra `eslab[downloads]`.
+A token can't be taken back: until it expires the device may play, even after its licence was revoked
+(docs/downloads.md says for how long). PyJWT's checks of the clock are switched off, since the moment is an argument
+here (G10). Signing needs the extra `eslab[downloads]`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,15 +24,31 @@ NO_CLOCK: Any = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
 
 
 class DrmUnavailable(EslabError):
-    """The DRM server did not sign, or its answer did not arrive; the licence stands, and a repeat signs it."""
+    """The DRM server did not sign, or its answer did not arrive; the licence remains, and a repeat signs it.
+
+    `license_id` is the licence that was to be signed; `timeout` is how long the client waited, None if it didn't.
+    """
+
+    def __init__(self, message: str, license_id: UUID, timeout: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.license_id = license_id
+        self.timeout = timeout
 
 
 class TokenRefused(EslabError):
-    """A token that is forged, broken, signed by an unknown key, or not valid at the moment."""
+    """A token is forged, broken, signed by an unknown key, or not valid at the moment.
+
+    `key_id` is the key that it names, `claims` are those of a token that one of our keys signed; None if unknown.
+    """
+
+    def __init__(self, message: str, key_id: str | None = None, claims: "Claims | None" = None) -> None:
+        super().__init__(message)
+        self.key_id = key_id
+        self.claims = claims
 
 
 class Claims(msgspec.Struct, frozen=True):
-    """What a token says: who may play what, where, from when and until when."""
+    """The content of a token: the customer, the device, the title, and the time in which it may be played."""
 
     customer: str
     device: str
@@ -43,19 +59,19 @@ class Claims(msgspec.Struct, frozen=True):
 
 
 class DrmServer(Protocol):
-    """Signs claims; the same claims twice are fine, since the licence's identity comes from the request."""
+    """Signs claims; signing the same claims twice is safe, since the licence's identity comes from the request."""
 
     def sign(self, claims: Claims) -> str:
-        """The token; raises `DrmUnavailable`."""
+        """Sign the claims as a token; raises `DrmUnavailable`."""
         ...
 
 
 class LocalSigner:
-    """A DRM server in this process: signs with the first key, verifies with all."""
+    """A DRM server in this process: signs with the first key, verifies with every key."""
 
     def __init__(self, keys: Sequence["Ed25519PrivateKey"]) -> None:
         if not keys:
-            raise InvalidInput("Expected a key to sign with, found none; make one with keys.make_key_file.")
+            raise InvalidInput("Expected a key to sign with, got none; make one with keys.make_key_file.")
         self._keys = {key_id(key): key for key in keys}
         self._current = key_id(keys[0])
 
@@ -63,7 +79,7 @@ class LocalSigner:
         return f"LocalSigner(key {self._current} of {len(self._keys)})"
 
     def sign(self, claims: Claims) -> str:
-        """The token of the claims; the seconds of its times are cut, so it never outlasts them."""
+        """Sign the claims as a token; its times are cut to whole seconds, so it never outlasts them."""
         import jwt
 
         payload = {
@@ -77,32 +93,36 @@ class LocalSigner:
         return jwt.encode(payload, self._keys[self._current], ALGORITHM, headers={"kid": self._current})
 
     def verify(self, token: str, now: datetime) -> Claims:
-        """What the token says, if one of our keys signed it and it is valid at `now`; otherwise `TokenRefused`."""
-        claims = self._opened(token)
+        """The claims of a token that one of our keys signed and that is valid at `now`; otherwise `TokenRefused`."""
+        key, claims = self._decode(token)
         if not claims.not_before <= now < claims.expires:
             raise TokenRefused(
-                f"Expected a token valid at {now.isoformat()}, found one from {claims.not_before.isoformat()} "
-                f"until {claims.expires.isoformat()} for licence {claims.license_id}; send its request again."
+                f"Expected a token valid at {now.isoformat()}, got one from {claims.not_before.isoformat()} "
+                f"until {claims.expires.isoformat()} for licence {claims.license_id}; send its request again.",
+                key,
+                claims,
             )
         return claims
 
-    def _opened(self, token: str) -> Claims:
+    def _decode(self, token: str) -> tuple[str, Claims]:
+        """The id of the key that signed the token, and its claims."""
         import jwt
 
+        kid = None
         try:
             kid = jwt.get_unverified_header(token).get("kid")
             if kid not in self._keys:
-                raise TokenRefused(f"Expected a key of {', '.join(self._keys)}, found {kid!r}; fetch newer keys.")
-            public = self._keys[kid].public_key()
-            payload = jwt.decode(token, public, [ALGORITHM], options=NO_CLOCK)
-            times = [datetime.fromtimestamp(payload[name], UTC) for name in ("nbf", "exp")]
-            return Claims(
-                payload["sub"], payload["device"], payload["title"], UUID(payload["license_id"]), times[0], times[1]
-            )
+                raise TokenRefused(f"Expected a key of {', '.join(self._keys)}, got {kid!r}; fetch newer keys.", kid)
+            return kid, _claims(jwt.decode(token, self._keys[kid].public_key(), [ALGORITHM], options=NO_CLOCK))
         except (jwt.PyJWTError, KeyError, ValueError, TypeError, OverflowError, OSError) as error:
             raise TokenRefused(
-                f"Expected a token that we signed, found: {type(error).__name__}: {error}. Ask for a new one."
+                f"Expected a token that we signed, got {type(error).__name__}: {error}. Ask for a new one.", kid
             ) from None
+
+
+def _claims(payload: dict[str, Any]) -> Claims:
+    not_before, expires = (datetime.fromtimestamp(payload[name], UTC) for name in ("nbf", "exp"))
+    return Claims(payload["sub"], payload["device"], payload["title"], UUID(payload["license_id"]), not_before, expires)
 
 
 Fault = Literal["fails", "slow", "too late"]
@@ -110,10 +130,10 @@ Fault = Literal["fails", "slow", "too late"]
 
 @dataclass
 class FaultyDrm:
-    """A DRM server behind a bad line; each call meets the next fault, and none when they are used up.
+    """A DRM server behind a bad line; each call meets the next fault, and none once they are used up.
 
-    `fails`: nothing is signed. `slow`: `wait` is called, then it is signed. `too late`: it is signed, but the client
-    has given up waiting and never hears of it.
+    `fails`: nothing is signed. `slow`: signed after `wait` was called. `too late`: signed too, but the client has
+    stopped waiting and never gets the token.
     """
 
     server: DrmServer
@@ -122,18 +142,18 @@ class FaultyDrm:
     delay: timedelta = timedelta(seconds=30)
 
     def __post_init__(self) -> None:
-        self.signed = 0  # how often the server signed, heard or not
+        self.signed = 0  # how many tokens the server signed, delivered or not
         self._next: Iterator[Fault | None] = iter(self.faults)
 
     def sign(self, claims: Claims) -> str:
-        """Like the server behind it, after the next fault."""
+        """Meet the next fault, then let the server sign."""
         fault = next(self._next, None)
         if fault == "fails":
-            raise DrmUnavailable("the DRM server could not be reached")
+            raise DrmUnavailable("the DRM server could not be reached", claims.license_id)
         if fault in ("slow", "too late"):
             self.wait(self.delay)
         token = self.server.sign(claims)
         self.signed += 1
         if fault == "too late":
-            raise DrmUnavailable(f"the DRM server did not answer within {self.delay}")
+            raise DrmUnavailable(f"the DRM server did not answer within {self.delay}", claims.license_id, self.delay)
         return token

@@ -1,4 +1,4 @@
-"""Data files: where they are, and how their values are checked; an error names file, line and key."""
+"""Data files: finds and reads them, and checks their values; an error names file, line and key."""
 
 import re
 import tomllib
@@ -21,34 +21,35 @@ _FOLDERS = (_PACKAGE / "data", _PACKAGE.parent / "data")  # in a wheel, in a che
 
 
 class Toml(NamedTuple):
-    """A TOML file that was read: its content, and in which line each table and key begins."""
+    """The content of a TOML file, and the line in which each table and key begins."""
 
     path: Path
     content: dict[str, Any]
     lines: Mapping[Keys, int]
 
     def place(self, *keys: str | int) -> str:
-        """File, line and key, for messages; a key that is missing has the line of its table."""
+        """File, line and key, for messages; a missing key gets the line of its table."""
         known = next((keys[:n] for n in range(len(keys), 0, -1) if keys[:n] in self.lines), ())
         line = f", line {self.lines[known]}" if known else ""
         name = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".")
         return f"{self.path}{line}{', ' if name else ''}{name}"
 
     def checked(self, value: dict[str, Any], kind: type[T], *keys: str | int) -> T:
-        """A table of the file as `kind`; otherwise `InvalidInput` with file, line and key."""
+        """Convert a table of the file to `kind`; raises `InvalidInput` with file, line and key."""
         return checked(value, kind, lambda key: self.place(*keys, *([key] if key else [])))
 
     def named(self, value: dict[str, Any], kind: type[T], *keys: str | int) -> dict[str, T]:
-        """A table of named tables, each checked by itself, since msgspec does not name the key that is wrong."""
-        return {name: self.checked(each, kind, *keys, name) for name, each in value.items()}
+        """Convert a table of named tables, one by one, since msgspec does not name the key that is wrong."""
+        return {name: self.checked(table, kind, *keys, name) for name, table in value.items()}
 
 
 def data_file(name: str) -> Path:
-    """Where the data file is, in an installed package and in a checkout; `InvalidInput` if it is in neither."""
+    """The path of a data file, in an installed package or in a checkout; `InvalidInput` if it is in neither."""
     for folder in _FOLDERS:
         if (folder / name).is_file():
             return folder / name
-    raise InvalidInput(f"Expected a data file {name} in {' or '.join(map(str, _FOLDERS))}, found none; install anew.")
+    folders = " or ".join(map(str, _FOLDERS))
+    raise InvalidInput(f"Expected a data file {name} in {folders}, found none; reinstall eslab.")
 
 
 def read(path: Path) -> str:
@@ -57,23 +58,23 @@ def read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(
-            f"{path}: Expected a readable file in UTF-8, found: {error}; mend the path or it."
+            f"{path}: Expected a readable file in UTF-8, found: {error}; fix the path or the file."
         ) from error
 
 
 def read_toml(path: Path) -> Toml:
-    """A TOML file with the lines of its keys; `InvalidInput` if it isn't TOML."""
+    """Read a TOML file with the lines of its keys; `InvalidInput` if it isn't TOML."""
     text = read(path)
     try:
         return Toml(path, tomllib.loads(text), _lines(text))
     except tomllib.TOMLDecodeError as error:
-        raise InvalidInput(f"{path}: Expected TOML, found an error: {error}; mend it there.") from error
+        raise InvalidInput(f"{path}: Expected TOML, found an error: {error}; fix it there.") from error
 
 
 def checked(value: dict[str, Any], kind: type[T], place: Callable[[str], str], *, strict: bool = True) -> T:
-    """The value as `kind`; otherwise `InvalidInput` with the place, what was expected and what was found.
+    """Convert a value to `kind`; raises `InvalidInput` with the place, what was expected and what was found.
 
-    `place` says where a key stands, and with "" where the whole does. `strict=False` reads numbers from text, as in a
+    `place` gives the place of a key, and of the whole value for "". `strict=False` reads numbers from text, as in a
     CSV file.
     """
     try:
@@ -82,13 +83,13 @@ def checked(value: dict[str, Any], kind: type[T], place: Callable[[str], str], *
         problem, _, path = str(error).partition(" - at `$")
         key = re.split(r"[.\[`]", path.lstrip("."), maxsplit=1)[0]
         if key not in value:
-            raise InvalidInput(f"{place('')}: {problem}; mend it there.") from None
+            raise InvalidInput(f"{place('')}: {problem}; fix it there.") from None
         problem = _choices(kind, key) or problem.partition(", got ")[0]
-        raise InvalidInput(f"{place(key)}: {problem}, found {value[key]!r}; mend it there.") from None
+        raise InvalidInput(f"{place(key)}: {problem}, found {value[key]!r}; fix it there.") from None
 
 
 def _time_zone(kind: type, value: Any) -> ZoneInfo:
-    """Read a time zone from its name."""
+    """The time zone of a name; msgspec asks for it, since it knows no such type."""
     try:
         return ZoneInfo(value)
     except (LookupError, ValueError, TypeError, OSError):  # a folder of zones, such as "Europe", is an OSError
@@ -96,13 +97,13 @@ def _time_zone(kind: type, value: Any) -> ZoneInfo:
 
 
 def _choices(kind: type, field: str) -> str:
-    """What a field with a few allowed values expects, since msgspec does not name them."""
+    """The expectation of a field with a few allowed values, which msgspec does not name."""
     choices = get_type_hints(kind).get(field)
     return f"Expected {' or '.join(get_args(choices))}" if get_origin(choices) is Literal else ""
 
 
 def _lines(text: str) -> dict[Keys, int]:
-    """The line in which each table and key begins. tomllib does not tell, so each line is read as a file of its own."""
+    """The line in which each table and key begins; tomllib doesn't tell, so each line is parsed as a file."""
     lines: dict[Keys, int] = {}
     table: Keys = ()
     for number, line in enumerate(text.splitlines(), 1):
@@ -111,15 +112,15 @@ def _lines(text: str) -> dict[Keys, int]:
             alone = tomllib.loads(line if is_table else f"{line.partition('=')[0]} = 0")
         except tomllib.TOMLDecodeError:
             continue  # a comment, or within a value of several lines
-        keys = _keys(alone, () if is_table else table, lines, appends=line.lstrip().startswith("[["))
+        keys = _keys(alone, () if is_table else table, lines)
         table = keys if is_table else table
         if keys:
             lines.setdefault(keys, number)
     return lines
 
 
-def _keys(alone: Any, keys: Keys, lines: Mapping[Keys, int], *, appends: bool) -> Keys:
-    """The path to what one line names; tables in an array are counted, and `[a.b]` means the last `a`."""
+def _keys(alone: Any, keys: Keys, lines: Mapping[Keys, int]) -> Keys:
+    """The path to the table or key that one line names; tables in an array are numbered, `[a.b]` is in the last `a`."""
     while isinstance(alone, dict) and alone:
         ((key, alone),) = alone.items()
         keys = (*keys, key)

@@ -1,8 +1,9 @@
-"""License: what one device may play of one title. Its id is `license:DEVICE/TITLE`.
+"""License: the licences of one device for one title. Its id is `license:DEVICE/TITLE`.
 
-A licence is named by the request that asked for it. It has periods: the issue is one, named like the licence, and each
-renewal is one, named by its own request. A period ends at its expiry, or so many hours after the first play that names
-it, whichever is earlier; the licence ends with the latest of its periods. Released and revoked it ends for good.
+A licence is named by the request that asked for it. It has periods: one for its issue, named like the licence, and one
+for each renewal, named by the renewal's request. A period ends at its expiry, or a number of hours after the first play
+that names it, whichever is earlier; the licence ends with the latest of its periods. Once released or revoked, it has
+ended for good.
 """
 
 from datetime import datetime, timedelta
@@ -13,6 +14,13 @@ import msgspec
 
 from eslab import Aggregate, Event
 from eslab.errors import InvalidInput
+
+
+def license_key(device: str, title: str) -> str:
+    """The key of a licence; a slash in the device's name is refused, since two keys could become one."""
+    if not device or "/" in device:
+        raise InvalidInput(f"Expected a device name without '/', got {device!r}.")
+    return f"{device}/{title}"
 
 
 # The names of events and fields are stored; rename a class only with tag= holding the old name.
@@ -38,7 +46,7 @@ class LicenseRenewed(Event):
 
 
 class PlaybackStarted(Event):
-    """The title was played in a period of the licence for the first time."""
+    """The title was played for the first time in a period of the licence."""
 
     license_id: UUID
     period: UUID
@@ -46,7 +54,7 @@ class PlaybackStarted(Event):
 
 
 class LicenseExpired(Event):
-    """A period of the licence has ended; others may go on."""
+    """A period of the licence has ended; other periods may go on."""
 
     license_id: UUID
     period: UUID
@@ -61,7 +69,7 @@ class LicenseReleased(Event):
 
 
 class LicenseRevoked(Event):
-    """The licence was taken back; this wins over whatever else happens to it."""
+    """The licence was taken back; this wins over every other event."""
 
     license_id: UUID
     time: datetime
@@ -69,14 +77,14 @@ class LicenseRevoked(Event):
 
 
 class RenewalVoided(Event):
-    """A renewal was taken back as one too many; its period counts no more, whenever it is met."""
+    """A renewal that exceeded a limit was taken back; its period no longer counts, even if it arrives later."""
 
     license_id: UUID
     renewal_id: UUID
 
 
 class Period(msgspec.Struct, frozen=True):
-    """A time in which the title may be played."""
+    """A time during which the title may be played."""
 
     license_id: UUID
     begins: datetime
@@ -86,7 +94,7 @@ class Period(msgspec.Struct, frozen=True):
 
 
 class Status(NamedTuple):
-    """How a licence stands, and since when; only an active one is signed."""
+    """The state of a licence, and since when; only an active one is signed."""
 
     state: Literal["active", "revoked", "released", "expired", "not known here yet"]
     since: datetime | None = None
@@ -96,11 +104,12 @@ class Status(NamedTuple):
 
 
 class License(Aggregate):
-    """The licences of a device for a title: their periods, and what ended them, by name and earliest time."""
+    """The licences of a device for a title: their periods, and the earliest time of everything that ended them."""
 
     fold_version = 2
 
-    periods: dict[UUID, Period] = {}  # by the request that began it
+    # Maps and sets by name, so that `apply` commutes: a play or an end may arrive before the period that it names.
+    periods: dict[UUID, Period] = {}  # by the request that began the period
     played: dict[UUID, datetime] = {}  # by period
     expired: dict[UUID, datetime] = {}  # by period
     released: dict[UUID, datetime] = {}
@@ -134,17 +143,21 @@ class License(Aggregate):
                 self.voided.add(event.renewal_id)
 
     def issued(self, license_id: UUID) -> bool:
-        """Is the issue of the licence known here?"""
+        """Has the issue of this licence arrived here?"""
         return license_id in self.periods and self.periods[license_id].license_id == license_id
 
     def names(self, license_id: UUID) -> list[UUID]:
-        """The names of the licence's periods, in order of their begin."""
+        """The names of the licence's periods, in order of their beginning."""
         named = [name for name, period in self.periods.items() if period.license_id == license_id]
         return sorted((name for name in named if name not in self.voided), key=self._begin)
 
     def renewals(self, license_id: UUID | None = None) -> list[UUID]:
         """The renewals of a licence, or of all licences here, in order."""
-        renewals = [n for n, p in self.periods.items() if n != p.license_id and license_id in (None, p.license_id)]
+        renewals = [
+            name
+            for name, period in self.periods.items()
+            if name != period.license_id and license_id in (None, period.license_id)
+        ]
         return sorted((name for name in renewals if name not in self.voided), key=self._begin)
 
     def before(self, license_id: UUID) -> list[UUID]:
@@ -157,20 +170,20 @@ class License(Aggregate):
         return sorted(filter(self.issued, self.periods), key=self._begin)
 
     def period_end(self, name: UUID) -> datetime | None:
-        """When a period ends: the earlier of its expiry and its first play plus the allowed hours; None is never."""
-        period, ends = self.periods[name], [self.expired.get(name)]
-        ends.append(period.expires)
+        """The end of a period: the earlier of its expiry and its first play plus the allowed hours; None is never."""
+        period = self.periods[name]
+        ends = [self.expired.get(name), period.expires]
         if name in self.played and period.play_hours is not None:
             ends.append(self.played[name] + timedelta(hours=period.play_hours))
         return min((end for end in ends if end), default=None)
 
     def end(self, license_id: UUID) -> datetime | None:
-        """When the last of the licence's periods ends; None is never."""
+        """The end of the last of the licence's periods; None is never."""
         ends = [self.period_end(name) for name in self.names(license_id)]
         return None if None in ends else max((end for end in ends if end), default=None)
 
     def over(self, license_id: UUID) -> Status | None:
-        """Revoked or released, whenever that was; None if neither."""
+        """The status of a revoked or released licence, whenever that happened; None if it is neither."""
         if license_id in self.revoked:
             return Status("revoked", self.revoked[license_id])
         if license_id in self.released:
@@ -178,23 +191,16 @@ class License(Aggregate):
         return None
 
     def status(self, license_id: UUID, now: datetime) -> Status:
-        """How the licence stands at a moment; revoked wins over released, and released over expired."""
+        """The status of a licence at a moment; revoked wins over released, and released over expired."""
         if over := self.over(license_id):
             return over
         if not self.issued(license_id):
-            return Status("not known here yet")  # its names came before it did
+            return Status("not known here yet")  # events that name it have arrived before its issue
         end = self.end(license_id)
         return Status("expired", end) if end and end <= now else Status("active")
 
     def _begin(self, name: UUID) -> tuple[datetime, UUID]:
         return self.periods[name].begins, name
-
-
-def license_key(device: str, title: str) -> str:
-    """The key of a licence; a slash in the device's name is refused, since two keys could become one."""
-    if not device or "/" in device:
-        raise InvalidInput(f"Expected a device name without '/', got {device!r}.")
-    return f"{device}/{title}"
 
 
 def _period(event: LicenseIssued | LicenseRenewed) -> Period:

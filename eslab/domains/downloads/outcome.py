@@ -1,4 +1,7 @@
-"""What a wish was answered: granted, with the token or with why there is none. A rejection is `rules.Refused`."""
+"""The answer to a command that was granted, with its token or the reason for having none.
+
+The answer to a command that a rule forbids is `rules.Refused`.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,8 +13,19 @@ from eslab.domains.downloads.license import Status
 
 
 @dataclass(frozen=True)
+class Usage:
+    """The downloads of a title that a customer has used of those that its studio allows in a year."""
+
+    used: int
+    limit: int | None  # None: no limit
+
+    def __str__(self) -> str:
+        return f"{self.used} of {'any number' if self.limit is None else self.limit}"
+
+
+@dataclass(frozen=True)
 class Granted:
-    """The wish is granted: how the licence stands now, and what the device may play by."""
+    """The command is granted: the status of the licence now, and the token that lets the device play."""
 
     license_id: UUID
     title: str
@@ -20,31 +34,36 @@ class Granted:
     ends: datetime | None  # None: never
     token: str | None = None
     unsigned: str | None = None  # why there is no token
-    used: int | None = None  # of the year's downloads; None where the wish was not for a download
-    limit: int | None = None  # None: the studio sets no limit
-    repeated: bool = False  # True if the same request had been decided before; nothing was written now
+    usage: Usage | None = None  # only in the answer to a request for a download
+    repeated: bool = False  # True if the request had been decided before; nothing was written now
+
+    @property
+    def used(self) -> int | None:
+        """The number of downloads of the title used in the year; None in the answer to another command."""
+        return self.usage.used if self.usage else None
+
+    @property
+    def limit(self) -> int | None:
+        """The number of downloads of the title allowed in a year; None if there is no limit, or no usage."""
+        return self.usage.limit if self.usage else None
 
     def __repr__(self) -> str:
-        used = "" if self.used is None else f", {self._used} this year"
+        usage = f", {self.usage} this year" if self.usage else ""
         token = "" if self.token else f", no token: {self.unsigned}"
-        return f"{self._how}: {self.title} on {self.device}{used}, licence {self.license_id}, {self.status}{token}"
+        return f"{self._heading}: {self.title} on {self.device}{usage}, licence {self.license_id}, {self.status}{token}"
 
     def _repr_html_(self) -> str:
         rows: dict[str, Any] = {
             "title": self.title,
             "device": self.device,
-            "used this year": None if self.used is None else self._used,
+            "used this year": str(self.usage) if self.usage else None,
             "licence": self.license_id,
             "status": str(self.status),
             "ends": f"{self.ends:%Y-%m-%d %H:%M} UTC" if self.ends else "never",
             "token": f"{self.token[:24]}..." if self.token else f"none: {self.unsigned}",
         }
-        return display.table(self._how, rows, mark="✓")
+        return display.table(self._heading, rows, mark="✓")
 
     @property
-    def _how(self) -> str:
+    def _heading(self) -> str:
         return "Granted before" if self.repeated else "Granted"
-
-    @property
-    def _used(self) -> str:
-        return f"{self.used} of {'any number' if self.limit is None else self.limit}"

@@ -1,4 +1,4 @@
-"""Plans: what a customer pays for, and how much may be kept on devices for it. They are data/plans.toml, read once."""
+"""Plans: how many downloads each subscription allows. Their data are data/plans.toml, read once."""
 
 from datetime import date
 from functools import cache
@@ -14,7 +14,7 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one plan allows; None is no limit."""
+    """The limits of one plan; None is no limit."""
 
     devices: Count | None = None  # with downloads on them
     downloads_per_device: Count | None = None
@@ -42,7 +42,7 @@ def load_plans(path: Path | None = None) -> Plans:
     return load_versions(path or data_file("plans.toml"), _plan_set)
 
 
-def _plan_set(toml: Toml, raw: dict[str, Any], at: int) -> PlanSet:
-    tables = toml.checked(raw, _Plans, "versions", at).plans
-    plans = toml.named(tables, Plan, "versions", at, "plans")
-    return toml.checked({**raw, "plans": plans}, PlanSet, "versions", at)
+def _plan_set(toml: Toml, raw: dict[str, Any], index: int) -> PlanSet:
+    tables = toml.checked(raw, _Plans, "versions", index).plans
+    plans = toml.named(tables, Plan, "versions", index, "plans")
+    return toml.checked({**raw, "plans": plans}, PlanSet, "versions", index)

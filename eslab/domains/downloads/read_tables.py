@@ -1,14 +1,14 @@
 """The read tables of downloads, and the three questions that they answer with one read each.
 
-    licences_by_device    what does this device hold?             a part of the customer's partition
-    customer_pages        what does the customer see of it all?   the customer's partition
-    downloads_by_studio   how often was what downloaded?          a partition for studio, month and shard
+    licences_by_device    which licences does a device hold?           a part of the customer's partition
+    customer_pages        what is on a customer's page?                the customer's partition
+    downloads_by_studio   how often were a studio's titles downloaded? a partition for studio, month and shard
 
 The rows of the first two are part of the append; those of the third are written right after it (docs/read_tables.md).
 """
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,14 +23,14 @@ from eslab.errors import InvalidInput
 from eslab.layout import Layout
 from eslab.read_table import Found, ReadTable
 
-SHARDS = 8  # of a studio's month: a partition for each, so that a premiere is spread over the nodes
+SHARDS = 8  # partitions of a studio's month, so that a premiere is spread over the nodes
 UNKNOWN = "(unknown)"  # the studio of a download from before it was kept
 MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 Key = tuple[str, ...]
 
 
 class Licence(NamedTuple):
-    """A licence as a list shows it."""
+    """One licence in a list."""
 
     title: str
     device: str
@@ -42,7 +42,7 @@ class Licence(NamedTuple):
 
 @dataclass(frozen=True)
 class TitleOnPage:
-    """What a customer's page says of one title: how many downloads count, and its licences, the newest first."""
+    """One title on a customer's page: the number of downloads that count, and its licences, the newest first."""
 
     title: str
     downloads: int
@@ -51,39 +51,39 @@ class TitleOnPage:
 
 def licences_on(repository: Repository, customer: str, device: str) -> list[Licence]:
     """The licences of a device, by title and then in order; one read."""
-    found = repository.read(LICENCES_BY_DEVICE, (customer, device))
-    return [licence for each in found for licence in _licences(each, repository.clock())]
+    aggregates = repository.read(LICENCES_BY_DEVICE, (customer, device))
+    return [licence for aggregate in aggregates for licence in _licences(aggregate, repository.clock())]
 
 
 def page_of(repository: Repository, customer: str) -> list[TitleOnPage]:
     """All titles that a customer ever downloaded, in order of their ids; one read."""
-    licences: dict[str, list[Licence]] = {}
+    licences: defaultdict[str, list[Licence]] = defaultdict(list)
     downloads: Counter[str] = Counter()
-    for each in repository.read(CUSTOMER_PAGES, (customer,)):
-        if isinstance(each.state, Downloaded):
-            downloads[each.key] = len(each.state.counted)
+    for aggregate in repository.read(CUSTOMER_PAGES, (customer,)):
+        if isinstance(aggregate.state, Downloaded):
+            downloads[aggregate.key] = len(aggregate.state.counted)
         else:
-            for licence in _licences(each, repository.clock()):
-                licences.setdefault(licence.title, []).append(licence)
+            for licence in _licences(aggregate, repository.clock()):
+                licences[licence.title].append(licence)
+    # A licence is named by its request, a UUIDv7, so the order of ids is the order of requests.
     return [
-        TitleOnPage(
-            title, downloads[title], sorted(licences.get(title, []), key=attrgetter("license_id"), reverse=True)
-        )
+        TitleOnPage(title, downloads[title], sorted(licences[title], key=attrgetter("license_id"), reverse=True))
         for title in sorted(downloads.keys() | licences.keys())
     ]
 
 
 def downloads_of(repository: Repository, studio: str, month: str) -> Counter[str]:
-    """How often each title of a studio was downloaded in a month such as "2026-03" (UTC); one read of each shard.
+    """The number of downloads of each title of a studio in a month such as "2026-03" (UTC); one read of each shard.
 
-    A download that was taken back doesn't count, whenever that was.
+    A download that was taken back, at any time, doesn't count.
     """
     if not MONTH.fullmatch(month):
         raise InvalidInput(f"Expected a month such as 2026-03, got {month!r}.")
     shards = [(studio, month, str(shard)) for shard in range(SHARDS)]
     counted: Counter[str] = Counter()
-    for each in repository.read(DOWNLOADS_BY_STUDIO, *shards):
-        counted[each.key] += sum(_stands_in(download) == (studio, month) for download in each.state.counted.values())
+    for title in repository.read(DOWNLOADS_BY_STUDIO, *shards):
+        # A row carries its whole commit, which may hold downloads of other months.
+        counted[title.key] += sum(_month_of(download) == (studio, month) for download in title.state.counted.values())
     return counted
 
 
@@ -102,19 +102,19 @@ def _of_title(customer: str, key: str, events: Sequence[Event]) -> list[Key]:
 
 
 def _of_studio(customer: str, key: str, events: Sequence[Event]) -> Iterator[Key]:
-    """A grant stands with its studio in the month of its request; what takes it back stands beside it."""
+    """The partition of a grant: its studio and the month of its request; the event that takes it back gets the same."""
     for event in events:
         if isinstance(event, DownloadCounted | DownloadVoided):
-            yield *_stands_in(event), str(event.request_id.int % SHARDS)
+            yield *_month_of(event), str(event.request_id.int % SHARDS)
 
 
-def _stands_in(event: DownloadCounted | DownloadVoided) -> Key:
+def _month_of(event: DownloadCounted | DownloadVoided) -> Key:
     return event.studio or UNKNOWN, f"{Request(event.request_id).time:%Y-%m}"
 
 
-def _licences(found: Found, now: datetime) -> list[Licence]:
-    device, _, title = found.key.partition("/")
-    licence: License = found.state
+def _licences(aggregate: Found, now: datetime) -> list[Licence]:
+    device, _, title = aggregate.key.partition("/")
+    licence: License = aggregate.state
     return [
         Licence(title, device, name, licence.status(name, now), licence.end(name), len(licence.renewals(name)))
         for name in licence.licences

@@ -1,12 +1,12 @@
 """The rules: small pure functions in one table, each with the sentence that people are shown.
 
-A rule looks at an `Ask` and answers with a `Check`: passed or not, and its numbers. A limit is broken when the others
-that count are as many as it allows. The same functions decide wishes, explain themselves at the command desk, and
-find what overlapping decisions have overshot (reconcile.py).
+A rule takes an `Ask` and returns a `Check`: passed or not, and its numbers. A limit is broken when the others that
+count are as many as it allows. The same functions decide commands, explain themselves at the command desk, and find
+grants that exceed a limit because their decisions overlapped (overshoot.py).
 """
 
 from collections.abc import Callable, Iterator, Sized
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -33,28 +33,29 @@ NOBODY = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A wish, and all that the rules may look at; they read neither a clock nor a file."""
+    """A command, and everything that the rules may look at; they read neither a clock nor a file."""
 
     command: DownloadCommand
-    time: datetime  # the request's
+    time: datetime  # of the request
     title: Title | None  # None: not in the catalogue
+    _: KW_ONLY
     studio: StudioRules
+    rules_version: int = 0  # the version in force, which the deciding event carries
     plan: Plan | None = None  # None: no such plan
+    plans_version: int = 0
     seen: Downloaded = field(default_factory=Downloaded)
     licence: License = field(default_factory=License)
     devices: Devices = field(default_factory=Devices)
-    rules_version: int = 0  # those in force, which the deciding event carries
-    plans_version: int = 0
 
     @property
     def license_id(self) -> UUID:
-        """The licence that the wish names; a request for a download names none yet."""
+        """The licence that the command names; a request for a download names none yet."""
         return NOBODY if isinstance(self.command, RequestDownload) else self.command.license_id
 
 
 @dataclass(frozen=True)
 class Check:
-    """What a rule found; where it is broken, why, and when the wish would be allowed, if that is known."""
+    """The result of a rule; if it is broken, why, and from when the command is allowed, if that is known."""
 
     passed: bool = True
     reason: str = ""
@@ -64,11 +65,12 @@ class Check:
 
 
 class Refused(Rejected):
-    """A rejection with the rule's sentence, and the moment from which the wish would be allowed, if there is one."""
+    """A rejection with the rule's sentence, and the moment from which the command is allowed, if that is known."""
 
     def __init__(self, rule: "Rule", check: Check) -> None:
         super().__init__(rule.name, check.reason, limit=check.limit, count=check.count)
-        self.sentence, self.allowed_at = rule.sentence, check.allowed_at
+        self.sentence = rule.sentence
+        self.allowed_at = check.allowed_at
 
     def __str__(self) -> str:
         when = f"; allowed from {self.allowed_at:%Y-%m-%d %H:%M} UTC" if self.allowed_at else ""
@@ -77,33 +79,40 @@ class Refused(Rejected):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        rows = {"rule": self.rule, "says": self.sentence, "reason": self.reason, "limit": self.limit}
-        return display.table("Rejected", {**rows, "count": self.count, "allowed from": self.allowed_at}, mark="✗")
+        rows = {
+            "rule": self.rule,
+            "says": self.sentence,
+            "reason": self.reason,
+            "limit": self.limit,
+            "count": self.count,
+            "allowed from": self.allowed_at,
+        }
+        return display.table("Rejected", rows, mark="✗")
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule: its name, the sentence that explains it, the function that checks it, the wishes that it is for."""
+    """One rule: its name, the sentence that explains it, the function that checks it, the commands that it is for."""
 
     name: str
     sentence: str
     check: Callable[[Ask], Check]
-    wishes: tuple[type, ...]
+    commands: tuple[type, ...]
 
 
 def broken(ask: Ask) -> tuple[Rule, Check] | None:
-    """The first rule of the table that forbids the wish, and what it found; None if all allow it."""
+    """The first rule of the table that forbids the command, and its check; None if every rule allows it."""
     return next(((rule, check) for rule, check in _checks(ask) if not check.passed), None)
 
 
 def allow(ask: Ask) -> None:
-    """Raises `Refused` by the first rule that forbids the wish."""
-    if found := broken(ask):
-        raise Refused(*found)
+    """Raise `Refused` by the first rule that forbids the command."""
+    if refusal := broken(ask):
+        raise Refused(*refusal)
 
 
 def explain(ask: Ask) -> list[tuple[Rule, Check]]:
-    """Every rule that the wish must pass, in order, and what it found."""
+    """Every rule that the command must pass, in order, and its check."""
     return list(_checks(ask))
 
 
@@ -127,82 +136,86 @@ def offered_here(ask: Ask) -> Check:
 
 
 def not_blocked(ask: Ask) -> Check:
-    """Does the studio let its titles be kept in the customer's country?"""
+    """Does the studio allow downloads in the customer's country?"""
     allowed = _field(ask, "country") not in ask.studio.blocked_countries
     return _unless(allowed, f"{_studio(ask)} allows no downloads in {_field(ask, 'country')}")
 
 
 def downloads_per_year(ask: Ask) -> Check:
-    """How often the title was downloaded in the year, on whatever device."""
-    limit, times = ask.studio.downloads_per_title_per_year, ask.seen.times
+    """Do fewer downloads of the title, on any device, count in the year than the studio allows?"""
+    limit = ask.studio.downloads_per_title_per_year
+    used = ask.studio.years.count(ask.seen.times, ask.time)
     name = ask.title.title if ask.title else ask.command.title
-    used = ask.studio.years.count(times, ask.time)
     reason = f"{_studio(ask)} allows {limit} downloads of {name} a year, and {used} are used"
-    return _in_year(ask, limit, used, times, reason)
+    return _in_year(ask, limit, used, ask.seen.times, reason)
 
 
 def devices_per_title(ask: Ask) -> Check:
-    """On how many other devices the title is."""
+    """Is the title on fewer other devices than the studio allows?"""
     others = {hold.device for hold in ask.devices.held if hold.title == ask.command.title} - {ask.command.device}
     return _below(ask.studio.devices_per_title, others, "it is on {} other devices")
 
 
 def devices_with_downloads(ask: Ask) -> Check:
-    """How many other devices have downloads on them."""
+    """Do fewer other devices have downloads than the plan allows?"""
     others = {hold.device for hold in ask.devices.held} - {ask.command.device}
     return _below(_plan(ask).devices, others, "{} other devices have downloads on them")
 
 
 def downloads_per_device(ask: Ask) -> Check:
-    """How many other titles are on the device."""
+    """Are fewer other titles on the device than the plan allows?"""
     others = {hold.title for hold in ask.devices.held if hold.device == ask.command.device} - {ask.command.title}
     return _below(_plan(ask).downloads_per_device, others, "{} other titles are on the device")
 
 
 def downloads_in_total(ask: Ask) -> Check:
-    """How many other downloads are on all devices."""
+    """Are fewer other downloads on all devices than the plan allows?"""
     others = {(hold.device, hold.title) for hold in ask.devices.held} - {(ask.command.device, ask.command.title)}
     return _below(_plan(ask).downloads, others, "{} other downloads are on devices")
 
 
 def licence_known(ask: Ask) -> Check:
-    """Was the licence issued, to this device for this title?"""
+    """Was the licence issued to this device for this title?"""
     return _unless(ask.licence.issued(ask.license_id), f"no licence {ask.license_id} was issued to this device")
 
 
 def not_given_back(ask: Ask) -> Check:
-    """Revoked and released are for good, whenever the wish was made."""
+    """Is the licence neither revoked nor released? Both are for good, whenever the request was made."""
     over = ask.licence.over(ask.license_id)
     return _unless(over is None, f"the licence is {over}")
 
 
 def not_ended(ask: Ask) -> Check:
-    """Does the licence go on at the time of the request?"""
+    """Is the licence's end later than the request?"""
     end = ask.licence.end(ask.license_id)
     return _unless(end is None or end > ask.time, f"it ended at {_moment(end)}; it may be renewed")
 
 
 def has_ended(ask: Ask) -> Check:
-    """Is the licence's end past at the time of the request?"""
+    """Is the licence's end at or before the time of the request?"""
     end = ask.licence.end(ask.license_id)
     return _unless(end is not None and end <= ask.time, f"it ends at {_moment(end)}", allowed_at=end)
 
 
 def renewals_per_licence(ask: Ask) -> Check:
-    """How often the licence was renewed."""
+    """Was the licence renewed less often than the studio allows?"""
     return _below(ask.studio.renewals_per_licence, ask.licence.renewals(ask.license_id), "it was renewed {} times")
 
 
 def renewals_per_year(ask: Ask) -> Check:
-    """How often licences for the title on this device were renewed in the year."""
-    limit, times = ask.studio.renewals_per_year, [ask.licence.periods[name].begins for name in ask.licence.renewals()]
+    """Were licences for the title on this device renewed less often in the year than the studio allows?"""
+    limit = ask.studio.renewals_per_year
+    times = [ask.licence.periods[name].begins for name in ask.licence.renewals()]
     used = ask.studio.years.count(times, ask.time)
     return _in_year(ask, limit, used, times, f"{_studio(ask)} allows {limit} renewals a year, and {used} are used")
 
 
-DOWNLOAD, KEEP, USE = (RequestDownload,), (RequestDownload, Renew), (StartPlayback, Renew)
-NAMED = (StartPlayback, Renew, Release, Revoke, Expire)
+DOWNLOAD = (RequestDownload,)
+KEEP = (RequestDownload, Renew)
+USE = (StartPlayback, Renew)
+NAMED = (StartPlayback, Renew, Release, Revoke, Expire)  # the commands that name a licence
 
+# In the order in which they are checked: the first broken rule is the answer.
 RULES = (
     Rule("catalogue", "Only a title of the catalogue can be downloaded.", in_catalogue, DOWNLOAD),
     Rule("licence", "Only a licence that was issued can be used.", licence_known, NAMED),
@@ -225,7 +238,7 @@ RULES = (
 
 
 def _checks(ask: Ask) -> Iterator[tuple[Rule, Check]]:
-    return ((rule, rule.check(ask)) for rule in RULES if isinstance(ask.command, rule.wishes))
+    return ((rule, rule.check(ask)) for rule in RULES if isinstance(ask.command, rule.commands))
 
 
 def _unless(passed: bool, reason: str, **numbers: Any) -> Check:
@@ -234,9 +247,8 @@ def _unless(passed: bool, reason: str, **numbers: Any) -> Check:
 
 def _below(limit: int | None, others: Sized, words: str) -> Check:
     count = len(others)
-    return _unless(
-        limit is None or count < limit, f"{words.format(count)}, and {limit} is the limit", limit=limit, count=count
-    )
+    passed = limit is None or count < limit
+    return _unless(passed, f"{words.format(count)}, and {limit} is the limit", limit=limit, count=count)
 
 
 def _in_year(ask: Ask, limit: int | None, used: int, times: list[datetime], reason: str) -> Check:

@@ -1,20 +1,21 @@
-"""The download service: one method for each wish; the studio's rules and the customer's plan decide.
+"""The download service: one method for each command; the studio's rules and the customer's plan decide.
 
-The path is the talk's: check `Downloaded`, make a new `License`, persist all as one atomic append, and then the DRM
-server signs. If it can't, the licence stands unsigned, and repeating the request signs the same one.
+The path is the talk's: check `Downloaded`, make a new `License`, persist everything as one atomic append, and then the
+DRM server signs. If it can't, the licence remains unsigned, and repeating the request signs the same one.
 
-Who makes a request keeps it with its wish through every retry: its id, and also plan and country as they were then.
+A retry sends the same request with the same command: also plan and country stay as they were when it was made.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from eslab import Aggregate, Clock, Event, EventStore, Rejected, Repository, Request, TimeBounds
 from eslab.aggregate import Address, event_types
 from eslab.domains.downloads import decisions
-from eslab.domains.downloads.catalogue import Catalogue, load_catalogue
+from eslab.domains.downloads.catalogue import Catalogue
 from eslab.domains.downloads.commands import (
     DownloadCommand,
     Expire,
@@ -27,24 +28,29 @@ from eslab.domains.downloads.commands import (
 from eslab.domains.downloads.devices import ALL, Devices
 from eslab.domains.downloads.downloaded import Downloaded
 from eslab.domains.downloads.drm import Claims, DrmServer, DrmUnavailable
-from eslab.domains.downloads.license import License, license_key
-from eslab.domains.downloads.outcome import Granted
-from eslab.domains.downloads.plans import Plans, load_plans
+from eslab.domains.downloads.license import License, Status, license_key
+from eslab.domains.downloads.outcome import Granted, Usage
+from eslab.domains.downloads.overshoot import Judgement
+from eslab.domains.downloads.plans import Plans
+from eslab.domains.downloads.policies import Policies
 from eslab.domains.downloads.read_tables import READ_TABLES
-from eslab.domains.downloads.reconcile import Policy, Reconciled, reconcile
+from eslab.domains.downloads.reconcile import Reconciled, reconcile
 from eslab.domains.downloads.rules import Ask, Check, Rule, allow, explain
-from eslab.domains.downloads.studios import Rules, load_rules
+from eslab.domains.downloads.studios import Rules
 from eslab.read_table import ReadTable
 
-TOKEN_LIFETIME = timedelta(days=30)  # how long a device may go on playing what was revoked
-SIGNED = (RequestDownload, StartPlayback, Renew)  # the wishes that are answered with a token
+SIGNED = (RequestDownload, StartPlayback, Renew)  # the commands that are answered with a token
+LicenceCommand = StartPlayback | Renew | Release | Revoke | Expire
 
 
 class DownloadService:
-    """Decides wishes about downloads; safe to share between threads, since it keeps no state.
+    """Decides commands about downloads; safe to share between threads, since it keeps no state of customers.
 
-    Every method costs two waits on the store and, where something is to be noted, one append. A rejection writes
-    nothing (G7). A repeat of a request gets the same licence and counts once (G3). Each raises what
+        downloads = DownloadService(store, clock)
+        downloads = DownloadService(store, clock, Policies(rules=load_rules(path)), drm=LocalSigner(load_keys(path)))
+
+    Every command costs two waits on the store and, if it needs events, one append. A rejection writes nothing (G7). A
+    repeat of a request gets the same licence and counts once (G3). The methods raise the errors that
     `AggregateService.send` raises; after `OutcomeUnknown` and `StoreError` send the same request again.
     """
 
@@ -52,26 +58,34 @@ class DownloadService:
         self,
         store: EventStore,
         clock: Clock,
-        catalogue: Catalogue | None = None,
-        rules: Rules | None = None,
-        bounds: TimeBounds | None = None,
-        plans: Plans | None = None,
+        policies: Policies | None = None,
+        *,
         drm: DrmServer | None = None,
-        token_lifetime: timedelta = TOKEN_LIFETIME,
-        policy: Policy = "revoke the newest",
+        bounds: TimeBounds | None = None,
         read_tables: Sequence[ReadTable] = READ_TABLES,
     ) -> None:
-        """All services of a store are given the same `read_tables`; what one doesn't write is missing in them."""
+        """Without a DRM server no token is signed.
+
+        Give all services of a store the same `read_tables`: rows that one of them doesn't write are missing there.
+        """
         self.repository = Repository(store, clock, bounds, read_tables=read_tables)
-        self.catalogue = catalogue or load_catalogue()
-        self.rules, self.plans = rules or load_rules(), plans or load_plans()
-        self.drm, self.token_lifetime = drm, token_lifetime
-        self.policy: Policy = policy
+        self.policies = policies or Policies()
+        self.drm = drm
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The titles that are offered, by title id."""
+        return self.policies.catalogue
+
+    @property
+    def rules(self) -> Rules:
+        """The studio rules in all their versions."""
+        return self.policies.rules
 
     def request_download(
         self, customer: str, device: str, title: str, request: Request, *, plan: str = "standard", country: str = "US"
     ) -> Granted | Rejected:
-        """Keep a title on a device; plan and country are as the edge knew them when the request was made."""
+        """Keep a title on a device; plan and country are those that the edge knew when it made the request."""
         command = RequestDownload(device, title, plan, country)
         work = self.repository.begin(customer, request, command)
         seen, licence, devices = work.load(
@@ -87,13 +101,14 @@ class DownloadService:
             work.add(licence, decisions.issued(ask, request))  # a new License
             work.add(devices, decisions.held(ask, request))
             work.append()  # persist: one batch, one digest
-        used = self._used(title, seen, request, repeated=work.recorded)
-        return self._signed(customer, command, request.id, licence, repeated=work.recorded, **used)  # DRM signs
+        usage = self._usage(title, seen, request, repeated=work.recorded)
+        # The DRM server signs.
+        return self._granted(customer, command, request.id, licence, usage=usage, repeated=work.recorded)
 
     def start_playback(
         self, customer: str, device: str, title: str, license_id: UUID, request: Request
     ) -> Granted | Rejected:
-        """Watch a title; the first play in a period of the licence lets its hours run."""
+        """Play a title; the first play in a period of the licence starts its hours."""
         return self._decide(customer, StartPlayback(device, title, license_id), request, decisions.play)
 
     def renew(
@@ -107,12 +122,12 @@ class DownloadService:
         plan: str = "standard",
         country: str = "US",
     ) -> Granted | Rejected:
-        """Keep a title longer: the licence gets another period, from the request on."""
+        """Extend a licence by another period, which begins with the request."""
         command = Renew(device, title, license_id, plan, country)
         return self._decide(customer, command, request, decisions.renew)
 
     def release(self, customer: str, device: str, title: str, license_id: UUID, request: Request) -> Granted | Rejected:
-        """Delete a title from a device: the licence and those issued there before it end, and their place is free."""
+        """Delete a title from a device: its licence and those issued there before it end and free their places."""
         return self._decide(customer, Release(device, title, license_id), request, decisions.release)
 
     def revoke(
@@ -124,32 +139,38 @@ class DownloadService:
         request: Request,
         reason: str = "left the plan",
     ) -> Granted | Rejected:
-        """Take a licence back for good. No renewal or new token follows; one that is out plays until it expires."""
+        """Take a licence back for good: it is neither renewed nor signed any more. Tokens play until they expire."""
         return self._decide(customer, Revoke(device, title, license_id, reason), request, decisions.revoke)
 
     def expire(self, customer: str, device: str, title: str, license_id: UUID, request: Request) -> Granted | Rejected:
-        """Note that a licence has ended by time, so that its place on the device is free."""
+        """Record that a licence has ended by time, so that its place on the device is free."""
         return self._decide(customer, Expire(device, title, license_id), request, decisions.expire)
 
     def reconcile(self, customer: str) -> Reconciled:
-        """Find what overlapping decisions granted too much, and do with it what the policy says (reconcile.py)."""
-        return reconcile(self, customer, self.policy)
+        """Find grants that exceed a limit because decisions overlapped, and apply the policy to them (reconcile.py)."""
+        policies = self.policies
+        judgement = Judgement(policies.catalogue, policies.rules, policies.plans)
+        return reconcile(self.repository, judgement, customer, policies.on_overshoot)
 
     def explain(self, customer: str, command: DownloadCommand, request: Request) -> list[tuple[Rule, Check]]:
-        """Every rule that the wish must pass, in order, and what it finds; decides and writes nothing."""
+        """Every rule that the command must pass, in order, and its check; decides and writes nothing."""
         loaded = self.repository.begin(customer, request, command).load(
             (Downloaded, command.title), (License, license_key(command.device, command.title)), (Devices, ALL)
         )  # fmt: skip
         return explain(self._ask(command, request.time, *loaded))
 
     def adopt(self, *, rules: Rules | None = None, plans: Plans | None = None) -> None:
-        """Go on with newer rules or plans, if they only add versions that start in the future."""
+        """Go on with newer rules or plans, if they only add versions that start more than a day from now."""
         now = self.repository.clock()
-        self.rules = self.rules.grown_to(rules, now) if rules else self.rules
-        self.plans = self.plans.grown_to(plans, now) if plans else self.plans
+        known = self.policies
+        self.policies = replace(
+            known,
+            rules=known.rules.grown_to(rules, now) if rules else known.rules,
+            plans=known.plans.grown_to(plans, now) if plans else known.plans,
+        )
 
     def limit(self, title: str, time: datetime) -> int | None:
-        """How many downloads of the title its studio allows in a year, by the rules in force at `time`."""
+        """The number of downloads of a title that its studio allows in a year, by the rules in force at `time`."""
         if title not in self.catalogue:
             return None
         return self.rules.at(time).for_studio(self.catalogue[title].studio).downloads_per_title_per_year
@@ -157,11 +178,11 @@ class DownloadService:
     def _decide(
         self,
         customer: str,
-        command: StartPlayback | Renew | Release | Revoke | Expire,
+        command: LicenceCommand,
         request: Request,
         handle: Callable[[Ask, Request], Sequence[Event]],
     ) -> Granted | Rejected:
-        """The same path for every wish that names a licence."""
+        """Decide a command that names a licence: load, let the handler decide, append, sign."""
         work = self.repository.begin(customer, request, command)
         states = work.load(*_touched(command))
         if not work.recorded:
@@ -172,35 +193,37 @@ class DownloadService:
             for state in states:
                 work.add(state, *(event for event in events if type(event) in event_types(type(state))))
             work.append()
-        return self._signed(customer, command, command.license_id, states[0], repeated=work.recorded)
+        return self._granted(customer, command, command.license_id, states[0], repeated=work.recorded)
 
     def _ask(self, command: DownloadCommand, time: datetime, *states: Aggregate) -> Ask:
-        """The wish, what it touches, and the rules and plans in force at the time of the request."""
-        title = self.catalogue.get(command.title)
-        found: dict[type[Aggregate], Any] = {type(state): state for state in states}
-        rules, plans = self.rules.at(time), self.plans.at(time)
+        """The command, the states that it touches, and the rules and plans in force at the time of the request."""
+        policies = self.policies
+        title = policies.catalogue.get(command.title)
+        rules = policies.rules.at(time)
+        plans = policies.plans.at(time)
+        loaded: dict[type[Aggregate], Any] = {type(state): state for state in states}
         return Ask(
             command,
             time,
             title,
-            rules.for_studio(title.studio if title else ""),
-            plans.plans.get(command.plan) if isinstance(command, RequestDownload | Renew) else None,
-            found.get(Downloaded) or Downloaded(),
-            found[License],
-            found.get(Devices) or Devices(),
-            rules.version,
-            plans.version,
+            studio=rules.for_studio(title.studio if title else ""),
+            rules_version=rules.version,
+            plan=plans.plans.get(command.plan) if isinstance(command, RequestDownload | Renew) else None,
+            plans_version=plans.version,
+            seen=loaded.get(Downloaded) or Downloaded(),
+            licence=loaded[License],
+            devices=loaded.get(Devices) or Devices(),
         )
 
-    def _used(self, title: str, seen: Downloaded, request: Request, *, repeated: bool) -> dict[str, int | None]:
-        """How many of the year's downloads are used; a repeat is told how many are by now."""
+    def _usage(self, title: str, seen: Downloaded, request: Request, *, repeated: bool) -> Usage | None:
+        """The downloads that are used in the year of the request, or, in the answer to a repeat, in the year of now."""
         if title not in self.catalogue:  # a repeat, and the title has left the catalogue since
-            return {}
+            return None
         studio = self.rules.at(request.time).for_studio(self.catalogue[title].studio)
         moment = self.repository.clock() if repeated else request.time
-        return {"used": studio.years.count(seen.times, moment), "limit": studio.downloads_per_title_per_year}
+        return Usage(studio.years.count(seen.times, moment), studio.downloads_per_title_per_year)
 
-    def _signed(
+    def _granted(
         self,
         customer: str,
         command: DownloadCommand,
@@ -208,31 +231,35 @@ class DownloadService:
         licence: License,
         *,
         repeated: bool,
-        **used: Any,
+        usage: Usage | None = None,
     ) -> Granted:
-        """The answer, with a token if the wish wants one, the licence is active now, and the DRM server answers."""
+        """The answer, with a token if the command needs one, the licence is active now, and the DRM server answers."""
         now = self.repository.clock()
-        status, ends = licence.status(license_id, now), licence.end(license_id)
-        token = unsigned = None
-        if status.state != "active":
-            unsigned = f"the licence is {status}"
-        elif not isinstance(command, SIGNED):
-            unsigned = "this wish needs none"
-        elif self.drm is None:
-            unsigned = "there is no DRM server here"
-        else:
-            latest = now + self.token_lifetime
-            begins, until = licence.periods[license_id].begins, min(ends or latest, latest)
+        status = licence.status(license_id, now)
+        ends = licence.end(license_id)
+        token = None
+        unsigned = self._why_unsigned(command, status)
+        if self.drm and not unsigned:
+            # Bounded by the token's lifetime too, since a device can play for that long after a revocation.
+            latest = now + self.policies.token_lifetime
+            begins = licence.periods[license_id].begins
+            claims = Claims(customer, command.device, command.title, license_id, begins, min(ends or latest, latest))
             try:
-                token = self.drm.sign(Claims(customer, command.device, command.title, license_id, begins, until))
+                token = self.drm.sign(claims)
             except DrmUnavailable as error:
                 unsigned = f"{error}; send the same request again"
-        return Granted(
-            license_id, command.title, command.device, status, ends, token, unsigned, repeated=repeated, **used
-        )
+        return Granted(license_id, command.title, command.device, status, ends, token, unsigned, usage, repeated)
+
+    def _why_unsigned(self, command: DownloadCommand, status: Status) -> str | None:
+        """The reason not to ask the DRM server for a token; None if it is to be asked."""
+        if status.state != "active":
+            return f"the licence is {status}"
+        if not isinstance(command, SIGNED):
+            return "this command needs none"
+        return None if self.drm else "there is no DRM server here"
 
 
-def _touched(command: DownloadCommand) -> tuple[Address, ...]:
-    """The aggregates of a wish that names a licence; playing moves nothing between devices."""
+def _touched(command: LicenceCommand) -> tuple[Address, ...]:
+    """The aggregates that a command which names a licence touches; a play changes no place on a device."""
     licence = (License, license_key(command.device, command.title))
     return (licence,) if isinstance(command, StartPlayback) else (licence, (Devices, ALL))

@@ -1,4 +1,4 @@
-"""Studio rules: what a studio allows with its titles. They are data/studio_rules.toml, read once."""
+"""Studio rules: each studio's limits for its titles. Their data are data/studio_rules.toml, read once."""
 
 from datetime import date
 from functools import cache
@@ -17,11 +17,11 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class StudioRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one studio allows; None is no limit."""
+    """The limits of one studio; None is no limit."""
 
     downloads_per_title_per_year: Count | None = None
     year: Literal["rolling", "calendar"] = "rolling"
-    time_zone: ZoneInfo | None = None  # in which a calendar year begins; None is UTC
+    time_zone: ZoneInfo | None = None  # in which a calendar year begins; None: UTC
     licence_days: Positive | None = None  # from the grant, and from each renewal
     hours_after_first_play: Positive | None = None
     renewals_per_licence: Count | None = None
@@ -31,12 +31,12 @@ class StudioRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def years(self) -> Year:
-        """How the studio counts years."""
+        """The studio's way of counting years."""
         return Year(self.year, self.time_zone)
 
 
 class RuleSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One version of the rules: what each named studio allows, and what all others do."""
+    """One version of the rules: the limits of each named studio, and those of all others."""
 
     version: Number
     effective_from: date
@@ -44,7 +44,7 @@ class RuleSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     studios: dict[str, StudioRules]
 
     def for_studio(self, studio: str) -> StudioRules:
-        """What the studio allows; a studio that is not named here allows the default."""
+        """The limits of a studio; the default for a studio that is not named here."""
         return self.studios.get(studio, self.default)
 
 
@@ -61,8 +61,8 @@ def load_rules(path: Path | None = None) -> Rules:
     return load_versions(path or data_file("studio_rules.toml"), _rule_set)
 
 
-def _rule_set(toml: Toml, raw: dict[str, Any], at: int) -> RuleSet:
-    tables = toml.checked(raw, _Studios, "versions", at).studios
-    studios = toml.named(tables, StudioRules, "versions", at, "studios")
-    default = toml.checked(raw.get("default", {}), StudioRules, "versions", at, "default")
-    return toml.checked({**raw, "default": default, "studios": studios}, RuleSet, "versions", at)
+def _rule_set(toml: Toml, raw: dict[str, Any], index: int) -> RuleSet:
+    tables = toml.checked(raw, _Studios, "versions", index).studios
+    studios = toml.named(tables, StudioRules, "versions", index, "studios")
+    default = toml.checked(raw.get("default", {}), StudioRules, "versions", index, "default")
+    return toml.checked({**raw, "default": default, "studios": studios}, RuleSet, "versions", index)

@@ -1,7 +1,7 @@
-"""Rules in versions, each in force from the start of its day in UTC until the next one starts.
+"""Versions of rules, each in force from the start of its day in UTC until the next one starts.
 
-The version in force at the time of the request decides, however late the request arrives. So a version that has been
-in force never changes, and a new one starts late enough that every service has it by then.
+The version in force at the time of the request decides, however late the request arrives. So a version that was ever in
+force never changes, and a new one starts late enough for every service to have it by then.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ Number = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Version(Protocol):
-    """What every version has."""
+    """The attributes that every version has: its number and the day on which it starts."""
 
     @property
     def version(self) -> int: ...
@@ -41,7 +41,10 @@ class Versions(Generic[V]):
     invented: bool = False  # are the figures made up, for teaching?
 
     def at(self, time: datetime) -> V:
-        """The version in force at a time; `InvalidInput` before the first one, or for a time without a zone."""
+        """The version in force at a time.
+
+        Raises `InvalidInput` for a time before the first version, or without a time zone.
+        """
         to_ms(time)  # refuses a time without a zone
         day = time.astimezone(UTC).date()
         started = [version for version in self.versions if version.effective_from <= day]
@@ -51,24 +54,23 @@ class Versions(Generic[V]):
         return started[-1]
 
     def numbered(self, number: int, time: datetime) -> V:
-        """The version that an event names; an event from before versions were kept (0) means the one of its time."""
-        found = [version for version in self.versions if version.version == number]
-        return found[0] if found else self.at(time)
+        """The version that an event names; for an event from before versions were kept (0), the one of its time."""
+        return next((version for version in self.versions if version.version == number), None) or self.at(time)
 
     def grown_to(self, newer: "Versions[V]", now: datetime) -> "Versions[V]":
         """`newer`, if it only adds versions that start more than a day after `now`; otherwise `InvalidInput`."""
-        for at, known in enumerate(self.versions):
-            if newer.versions[at : at + 1] != (known,):
+        for index, known in enumerate(self.versions):
+            if newer.versions[index : index + 1] != (known,):
                 raise InvalidInput(
-                    f"Expected version {known.version} as it is, since grants may have been decided by it, found it "
-                    "changed or gone. Put it back, and add a version that starts in the future."
+                    f"Version {known.version} was changed or removed, but grants may have been decided by it. "
+                    "Restore it, and add a version that starts in the future."
                 )
         for added in newer.versions[len(self.versions) :]:
             start = datetime.combine(added.effective_from, time(), UTC)
             if start <= now + NOTICE:
                 raise InvalidInput(
                     f"Expected version {added.version} to start after {now + NOTICE:%Y-%m-%d %H:%M} UTC, a day from "
-                    f"now, found {added.effective_from}: services would decide differently. Give it a later day."
+                    f"now, got {added.effective_from}: services would decide differently. Give it a later day."
                 )
         return newer
 
@@ -78,15 +80,15 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     invented: bool = False
 
 
-def load_versions(path: Path, one: Callable[[Toml, dict[str, Any], int], V]) -> Versions[V]:
-    """The versions of a TOML file; `one` reads a version. `InvalidInput` names file, line and key."""
+def load_versions(path: Path, read_version: Callable[[Toml, dict[str, Any], int], V]) -> Versions[V]:
+    """The versions of a TOML file, read one by one; `InvalidInput` names file, line and key."""
     toml = read_toml(path)
     file = toml.checked(toml.content, _File)
-    versions = tuple(one(toml, raw, at) for at, raw in enumerate(file.versions))
-    for at, (earlier, later) in enumerate(pairwise(versions), 1):
+    versions = tuple(read_version(toml, raw, index) for index, raw in enumerate(file.versions))
+    for index, (earlier, later) in enumerate(pairwise(versions), 1):
         if not (earlier.version < later.version and earlier.effective_from < later.effective_from):
             raise InvalidInput(
-                f"{toml.place('versions', at)}: Expected a number above {earlier.version} and a start after "
+                f"{toml.place('versions', index)}: Expected a number above {earlier.version} and a start after "
                 f"{earlier.effective_from}, found {later.version} and {later.effective_from}; "
                 "put versions in order, each with its own day."
             )

@@ -1,7 +1,7 @@
-"""A workload that looks like life: customers, their devices and evenings, favourite titles, trips, lost answers.
+"""A lifelike workload: customers with devices, evenings, favourite titles and trips, and answers that get lost.
 
-All follows from a seed, and each customer from seed and name alone, so that neither their number nor the order in which
-they are played changes anything. EVERY FIGURE HERE IS INVENTED: none says anything about real customers.
+Everything follows from a seed. A customer's life follows from seed and name alone, so it depends neither on the number
+of customers nor on the order in which they are played. EVERY FIGURE HERE IS INVENTED: none describes real customers.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,12 +27,13 @@ BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 PLANS = {"basic": 30, "standard": 55, "premium": 15}  # weights
 COUNTRIES = {"US": 40, "GB": 15, "DE": 15, "JP": 15, "BR": 15}
 DEVICES = ("phone", "tablet", "laptop", "tv")
-EVENINGS = (0.01, 0.03, 0.1)  # chances that an evening has a download: somebody who seldom does, often, always
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+EVENINGS = (0.01, 0.03, 0.1)  # the chance that an evening has a download, for a rare, a usual and a keen customer
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 
 
 class Step(NamedTuple):
-    """A wish as it reaches the service: at its request's time, or late, or once more."""
+    """A command as it reaches the service: at its request's time, late, or repeated."""
 
     at: datetime
     customer: str
@@ -41,7 +42,7 @@ class Step(NamedTuple):
 
 
 class Taste:
-    """Which titles are wanted how much: by Zipf's law, the second half as much as the first, and so on."""
+    """The popularity of titles, by Zipf's law: the second is half as popular as the first, and so on."""
 
     def __init__(self, seed: int, catalogue: Catalogue | None = None) -> None:
         self._titles = list(catalogue or load_catalogue())
@@ -55,12 +56,12 @@ class Taste:
 
 
 def customers(count: int) -> Iterator[str]:
-    """Their ids, in order."""
+    """The ids of this many customers, in order."""
     return (f"customer-{number:06d}" for number in range(count))
 
 
 def life_of(customer: str, days: int, seed: int, taste: Taste) -> list[Step]:
-    """All that one customer's devices send in so many days, in the order in which it arrives."""
+    """Everything that one customer's devices send in a number of days, in order of arrival."""
     random = _random(seed, customer)
     life = _Life(customer, random, taste)
     for day in range(days):
@@ -69,29 +70,36 @@ def life_of(customer: str, days: int, seed: int, taste: Taste) -> list[Step]:
 
 
 class _Life:
-    """One customer while they are made up."""
+    """The life of one customer, while it is made up."""
 
     def __init__(self, customer: str, random: Random, taste: Taste) -> None:
-        self.customer, self.random, self.taste = customer, random, taste
-        self.plan, self.home = _weighted(random, PLANS), _weighted(random, COUNTRIES)
+        self.customer = customer
+        self.random = random
+        self.taste = taste
+        # Every draw below moves the generator on, so their order is part of what a seed means.
+        self.plan = _weighted(random, PLANS)
+        self.home = _weighted(random, COUNTRIES)
         self.devices: Sequence[str] = random.sample(DEVICES, random.randint(1, len(DEVICES)))
         self.chance = random.choice(EVENINGS)
-        self.abroad_until, self.abroad = BEGAN, self.home
+        self.abroad = self.home
+        self.abroad_until = BEGAN
         self.steps: list[Step] = []
 
     def evening(self, day: datetime) -> None:
-        """Perhaps a trip begins, perhaps something is downloaded, and what becomes of it is known by the end."""
+        """Make up one evening: perhaps a trip begins, perhaps a title is downloaded and then used."""
         if self.random.random() < 0.005:
-            self.abroad, self.abroad_until = _weighted(self.random, COUNTRIES), day + 10 * DAY
+            self.abroad = _weighted(self.random, COUNTRIES)
+            self.abroad_until = day + 10 * DAY
         if self.random.random() >= self.chance:
             return
         country = self.abroad if day < self.abroad_until else self.home
-        device, title = self.random.choice(self.devices), self.taste.pick(self.random)
+        device = self.random.choice(self.devices)
+        title = self.taste.pick(self.random)
         wanted = self._send(self._moment(day), RequestDownload(device, title, self.plan, country))
         self._afterwards(wanted.time, device, title, wanted.id)
 
     def _afterwards(self, time: datetime, device: str, title: str, license_id: UUID) -> None:
-        """It is watched or not, kept longer or not, and then deleted, forgotten or taken back."""
+        """The title is played or not, renewed or not, and then deleted, forgotten or taken back."""
         if self.random.random() < 0.8:
             self._send(self._later(time, 20), StartPlayback(device, title, license_id))
         if self.random.random() < 0.15:
@@ -105,7 +113,7 @@ class _Life:
             self._send(self._later(time, 40), Revoke(device, title, license_id))
 
     def _send(self, time: datetime, command: DownloadCommand) -> Request:
-        """Send it; a few arrive hours late, and of a few the answer is lost, so that they are sent once more."""
+        """Send a command; a few arrive hours late, and a few are repeated because their answer got lost."""
         request = Request.new(lambda: time, self.random)
         arrives = request.time + (self.random.random() * 20 * HOUR if self.random.random() < 0.03 else timedelta())
         repeats = self.random.randint(1, 3) if self.random.random() < 0.08 else 0

@@ -1,1 +1,9 @@
-"""One helper module for each lesson."""
+"""The helper modules of the lessons; no module here is used outside its lesson.
+
+01 frosting                   frosting
+02 downloads                  downloads (commands and rules), downloads_desk (widgets), downloads_year (chart)
+03 event store on Cassandra   cassandra
+04 query first                query_first, search_link (the simulated search engine), cassandra (for its node)
+05 versioned serializer       serializer
+exercises of all lessons      exercises
+"""

@@ -1,4 +1,4 @@
-"""What the lesson on Cassandra needs beside questions: nodes, wide partitions, times of queries, and a kill -9."""
+"""Lesson 03: a node, wide partitions, timed queries, and a kill -9."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 KEYSPACE = "lab_lesson"
 BATCH = 500  # commits in one append while a partition is filled: about 100 KB
-LATER = 10_000_000  # seconds after the others: where the few newest commits of a partition stand
+LATER = 10_000_000  # seconds after the others: the time of a partition's newest commits
 RUNS = 5  # of each query; the median counts
 APPENDS = 100  # at each consistency level; the median counts
-NEWEST = 10  # rows that a small question wants
+NEWEST = 10  # rows that a small query returns
 WRITERS = 16  # threads that append until the node is killed
 PATIENCE = 3  # seconds until an append to a killed node counts as lost
 IN_WORDS = {
@@ -39,14 +39,14 @@ IN_WORDS = {
 
 @dataclass
 class LessonNode:
-    """The Cassandra that a lesson runs on: the reader's, or one of the lesson's own, which ends with it."""
+    """The Cassandra node of a lesson: the reader's, or a throw-away node that ends with the lesson."""
 
     url: str
     own: "Cluster | None"
     seconds: float
 
     def close(self) -> None:
-        """End the lesson's own node and its data; somebody else's stays as it is."""
+        """Stop the lesson's own node and delete its data; the reader's node is left alone."""
         if self.own:
             self.own.close()
 
@@ -60,10 +60,10 @@ class LessonNode:
 
 
 def find_node(store: str, say: Callable[[str], None] = print) -> LessonNode:
-    """The node that a store's URL names, or a new throw-away one if it names another store; `say` tells of it.
+    """Return the node that the URL names, or start a throw-away node if it names another store.
 
-    A new one takes about 8 s and 0.8 GB of memory, and the first time ever a download of 66 MB. It ends with
-    `close()`, or with this process however that ends.
+    A new node takes about 8 s and 0.8 GB of memory, and the very first one a download of 66 MB. It ends with
+    `close()`, or with this process.
     """
     if store.startswith("cassandra:"):
         return LessonNode(store, None, 0.0)
@@ -73,9 +73,9 @@ def find_node(store: str, say: Callable[[str], None] = print) -> LessonNode:
 
 
 def fill_partitions(store: EventStore, sizes: Sequence[int]) -> dict[int, str]:
-    """One customer for each size: so many commits in one frosting, and the newest few in another one.
+    """Write one customer per size: that many commits in one frosting, and a few newer ones in another.
 
-    The same rows on every run; 100,000 take about 8 s.
+    Every run writes the same rows; 100,000 take about 8 s.
     """
     customers = {size: f"partition of {size}" for size in sizes}
     for size, customer in customers.items():
@@ -85,9 +85,9 @@ def fill_partitions(store: EventStore, sizes: Sequence[int]) -> dict[int, str]:
 
 
 def time_queries(store: EventStore, customers: dict[int, str]) -> pandas.DataFrame:
-    """Three questions to each partition: the median milliseconds, and how many rows came back.
+    """Time three queries on each partition: the median milliseconds, and the number of rows returned.
 
-    All are asked in turn, the first time unmeasured, so that a node that is still warming up favours none.
+    The queries take turns and the first round isn't measured, so a node that is warming up favours none.
     """
     keys = "SELECT aggregate_id, event_time FROM events WHERE customer_id = ?"
     since = request(LATER - 1).event_time
@@ -110,7 +110,7 @@ def time_queries(store: EventStore, customers: dict[int, str]) -> pandas.DataFra
 
 
 def cost_of_width(timed: pandas.DataFrame) -> charts.Figure:
-    """A chart of what each question costs by the width of its partition, both axes in powers of ten."""
+    """Chart the time of each query by the width of its partition, both axes in powers of ten."""
     chart = (
         altair.Chart(timed)
         .mark_line(point=True)
@@ -127,49 +127,49 @@ def cost_of_width(timed: pandas.DataFrame) -> charts.Figure:
 
 
 def time_levels(store: EventStore) -> pandas.DataFrame:
-    """What each consistency level waits for, and the median milliseconds of one append at it, here."""
-    took: dict[Consistency, list[float]] = {reach: [] for reach in IN_WORDS}
-    for number, reach in product(range(APPENDS), IN_WORDS):
-        made = commit(reach.name, number, request(number))
+    """Time one append at each consistency level: the median milliseconds, beside what the level waits for."""
+    took: dict[Consistency, list[float]] = {level: [] for level in IN_WORDS}
+    for number, level in product(range(APPENDS), IN_WORDS):
+        made = commit(level.name, number, request(number))
         began = time.perf_counter()
-        store.append("levels", [made], reach)
-        took[reach].append((time.perf_counter() - began) * 1000)
+        store.append("levels", [made], level)
+        took[level].append((time.perf_counter() - began) * 1000)
     heads = ("level", "waits for", "of 3 regions with 3 replicas each")
     return pandas.DataFrame(
-        {**dict(zip(heads, words, strict=True)), "ms here": round(median(took[reach]), 1)}
-        for reach, words in IN_WORDS.items()
+        {**dict(zip(heads, words, strict=True)), "ms here": round(median(took[level]), 1)}
+        for level, words in IN_WORDS.items()
     )
 
 
 @dataclass(frozen=True)
 class Killed:
-    """What one kill -9 amid appends left: how many were acknowledged, and how many of those were found again."""
+    """The result of one kill -9 amid appends: how many were acknowledged, and how many of them survived."""
 
     commitlog_sync: str
     acknowledged: int
-    found: int
+    survived: int
     per_second: float
 
     @property
     def lost(self) -> int:
-        """Acknowledged, and gone."""
-        return self.acknowledged - self.found
+        """The number of acknowledged commits that are gone."""
+        return self.acknowledged - self.survived
 
     def _repr_html_(self) -> str:
         return display.table(
             f"commitlog_sync: {self.commitlog_sync}",
             {
                 "acknowledged": f"{self.acknowledged:,} ({self.per_second:,.0f} a second)",
-                "found after kill -9": f"{self.found:,}",
+                "survived kill -9": f"{self.survived:,}",
                 "acknowledged and lost": f"{self.lost:,}",
             },
         )
 
 
 def kill_amid_appends(commitlog_sync: "CommitLogSync", seconds: float = 2.0) -> Killed:
-    """Append to a throw-away node of one replica until it is killed with kill -9, revive it, and count.
+    """Append to a throw-away node of one replica until kill -9, start it again, and count the commits that survived.
 
-    Takes about 20 s: the node starts twice. Nothing of it stays.
+    Takes about 20 s: the node starts twice. Its data is deleted.
     """
     acknowledged: list[Commit] = []
     with _start(commitlog_sync=commitlog_sync) as cluster:
@@ -184,8 +184,8 @@ def kill_amid_appends(commitlog_sync: "CommitLogSync", seconds: float = 2.0) -> 
         cluster.revive("us")
         with closing(open_store(cluster.url(KEYSPACE))) as store:
             there = {row for writer in range(WRITERS) for row in store.rows("ann", f"frosting:of {writer}")}
-    found = len(there.intersection(acknowledged))
-    return Killed(commitlog_sync, len(acknowledged), found, len(acknowledged) / seconds)
+    survived = len(there.intersection(acknowledged))
+    return Killed(commitlog_sync, len(acknowledged), survived, len(acknowledged) / seconds)
 
 
 def _append_until_killed(store: EventStore, writer: int, acknowledged: list[Commit]) -> None:
@@ -195,7 +195,7 @@ def _append_until_killed(store: EventStore, writer: int, acknowledged: list[Comm
             store.append("ann", [made])
             acknowledged.append(made)
     except (OutcomeUnknown, StoreError):
-        return  # the node is dead; what this append did, nobody knows
+        return  # the node is dead; the outcome of this append is unknown
 
 
 def _start(say: Callable[[str], None] = print, **options: Any) -> "Cluster":
@@ -203,7 +203,7 @@ def _start(say: Callable[[str], None] = print, **options: Any) -> "Cluster":
         from eslab.cluster import Cluster
     except ImportError as error:
         raise InvalidInput(f"Expected the packages of Cassandra, {error}: pip install 'eslab[cassandra]'.") from None
-    return Cluster.start(say=say, **options)
+    return Cluster.start(on_progress=say, **options)
 
 
 def _batches(key: str, numbers: range) -> Iterator[list[Commit]]:

@@ -1,4 +1,4 @@
-"""What the downloads lesson does at the command desk: a wish with all that is known of it, and rules that change."""
+"""Lesson 02: send a command and show everything about its answer; change a studio's rules."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from eslab.domains.downloads.workload import Step
 from eslab.errors import EslabError
 from eslab.lab.rows import rows
 from eslab.lab.session import Lab
-from eslab.operations.inspection import inspect_commits
+from eslab.operations.inspection import Inspector
 
 HOUR = timedelta(hours=1)
 LEFT = "text-align:left;vertical-align:top;white-space:normal;line-height:1.5;padding:1px 14px 1px 0"
@@ -31,7 +31,7 @@ Explained = list[tuple[Rule, Check]]
 
 @dataclass(frozen=True)
 class Tried:
-    """A wish that was sent: what each rule said before, the answer, what it wrote, the customer's rows around it."""
+    """A command that was sent: the rules' checks before it, its answer, its events, and the row counts around it."""
 
     customer: str
     command: DownloadCommand
@@ -40,20 +40,20 @@ class Tried:
     answer: Granted | Rejected | EslabError
     before: int
     after: int
-    events: list[dict[str, str]]  # none where nothing was written now
+    events: list[dict[str, str]]  # empty if this attempt wrote nothing
 
     @property
     def verdict(self) -> str:
         """The answer in a few words, with its mark."""
         if isinstance(self.answer, Granted):
-            return "✓ granted before, nothing is decided again" if self.answer.repeated else "✓ granted"
+            return "✓ granted before, and not decided again" if self.answer.repeated else "✓ granted"
         if isinstance(self.answer, Rejected):
             return f"✗ rejected by {self.answer.rule}"
         return f"✗ an error: {type(self.answer).__name__}"
 
     @property
     def written(self) -> str:
-        """What became of the customer's rows."""
+        """The customer's row counts before and after, and the difference."""
         more = f"{self.after - self.before} were written" if self.after > self.before else "nothing was written"
         return f"Rows of {self.customer}: {self.before} before, {self.after} after: {more}."
 
@@ -68,9 +68,10 @@ class Tried:
 
 
 def attempt(downloads: DownloadService, customer: str, command: DownloadCommand, request: Request) -> Tried:
-    """Explain the wish, send it, and count the customer's rows before and after; an error is an answer too."""
+    """Explain the command, send it, and count the customer's rows before and after. An error counts as an answer."""
     store = downloads.repository.store
-    before, explained = len(rows(store, customer)), []
+    before = len(rows(store, customer))
+    explained: Explained = []
     try:
         explained = downloads.explain(customer, command, request)
         answer: Granted | Rejected | EslabError = send(downloads, Step(request.time, customer, command, request))
@@ -83,7 +84,7 @@ def attempt(downloads: DownloadService, customer: str, command: DownloadCommand,
 
 
 def rules_table(explained: Explained) -> str:
-    """Every rule with its mark, its sentence and its numbers."""
+    """Return an HTML table of the rules, with mark, numbers and reason."""
     return html_table(
         [
             {
@@ -99,7 +100,7 @@ def rules_table(explained: Explained) -> str:
 
 
 def html_table(lines: list[dict[str, str]]) -> str:
-    """Lines as an HTML table whose text wraps; every value is escaped, and no line is no table."""
+    """Return the lines as an HTML table with wrapping, escaped text; without lines, an empty string."""
     if not lines:
         return ""
     head = _cells("th", lines[0])
@@ -108,7 +109,7 @@ def html_table(lines: list[dict[str, str]]) -> str:
 
 
 def with_version(rules: Rules, studio: str, starts: date, **changes: Any) -> Rules:
-    """A copy of the rules with one more version, from a day on, in which a studio allows something else."""
+    """Return a copy of the rules with one more version, which changes a studio's limits from a day on."""
     newest = rules.versions[-1]
     changed = msgspec.structs.replace(newest.for_studio(studio), **changes)
     added = msgspec.structs.replace(
@@ -120,10 +121,14 @@ def with_version(rules: Rules, studio: str, starts: date, **changes: Any) -> Rul
 def around_midnight(
     downloads: DownloadService, lab: Lab, customer: str, title: str, devices: tuple[str, str, str]
 ) -> pandas.DataFrame:
-    """Ask for a title where newer rules begin: before it, by a request of before that arrives after it, and after."""
+    """Request a title around the start of new rules.
+
+    The first request is made and arrives before, the second is made before and arrives after, the third is made after.
+    """
     midnight = datetime.combine(downloads.rules.versions[-1].effective_from, time(), UTC)
     lab.clock.now = midnight - HOUR
-    evening, late = lab.request(), lab.request()
+    evening = lab.request()
+    late = lab.request()
     asked = [_asked(downloads, customer, devices[0], title, evening)]
     lab.clock.now = midnight + HOUR
     asked.append(_asked(downloads, customer, devices[1], title, late))
@@ -132,8 +137,8 @@ def around_midnight(
 
 
 def licences(downloads: DownloadService, customer: str) -> pandas.DataFrame:
-    """The customer's licences, in the order of their grants: which rules gave them, and until when."""
-    found = [
+    """Return the customer's licences in order of grant, with their rules' version and their expiry."""
+    granted = [
         {
             "licence": key,
             "granted": f"{licence.periods[id].begins:%Y-%m-%d %H:%M}",
@@ -143,7 +148,7 @@ def licences(downloads: DownloadService, customer: str) -> pandas.DataFrame:
         for key, licence in downloads.repository.load_all(customer, License).items()
         for id in licence.licences
     ]
-    return pandas.DataFrame(sorted(found, key=lambda one: one["granted"]))
+    return pandas.DataFrame(sorted(granted, key=lambda licence: licence["granted"]))
 
 
 def _asked(downloads: DownloadService, customer: str, device: str, title: str, request: Request) -> dict[str, Any]:
@@ -160,10 +165,10 @@ def _asked(downloads: DownloadService, customer: str, device: str, title: str, r
 
 
 def _events(downloads: DownloadService, customer: str, aggregate: str, request: Request) -> list[dict[str, str]]:
-    """What the request wrote to one aggregate, as it is stored."""
+    """The events that the request wrote to one aggregate, as stored."""
     (commit,) = [
         commit
-        for commit in inspect_commits(downloads.repository.store, customer, aggregate)
+        for commit in Inspector(downloads.repository.store, customer).commits(aggregate)
         if commit.request == str(request.id)
     ]
     return [
@@ -177,7 +182,7 @@ def _events(downloads: DownloadService, customer: str, aggregate: str, request: 
 
 
 def _cells(tag: str, values: Iterable[str]) -> str:
-    """The cells of a row; what is marked ✗ is bold, so that the eye finds it."""
+    """The cells of a row; a value marked ✗ is bold, so that it stands out."""
 
     def style(value: str) -> str:
         return f"{LEFT};font-weight:bold" if value.startswith("✗") else LEFT
@@ -186,7 +191,7 @@ def _cells(tag: str, values: Iterable[str]) -> str:
 
 
 def _short(value: Any) -> str:
-    """A field for people: of an id its end."""
+    """A field's text; a UUID is cut to its last six characters."""
     text = str(value)
     return f"…{text[-6:]}" if len(text) == 36 and text.count("-") == 4 else text
 

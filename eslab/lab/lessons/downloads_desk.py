@@ -1,4 +1,4 @@
-"""The command desk: pickers for a wish, buttons that send it, and beneath them all that is known of the answer."""
+"""Lesson 02: the command desk, with pickers for a command, buttons that send it, and the answer below."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -17,7 +17,7 @@ from eslab.lab.session import Lab
 
 CUSTOMERS = ("ann", "bob", "cleo", "dan", "eve")
 DEVICES = ("phone", "tablet", "laptop", "tv")
-TITLES = ("glow", "bolt", "amadeus", "casablanca", "12-angry-men")  # five studios, five sorts of rules
+TITLES = ("glow", "bolt", "amadeus", "casablanca", "12-angry-men")  # five studios with five kinds of rules
 PLANS = ("basic", "standard", "premium")
 COUNTRIES = ("US", "DE", "JP", "AQ")
 LATER = {"a minute": timedelta(minutes=1), "a day": timedelta(days=1), "a month": timedelta(days=31),
@@ -28,22 +28,26 @@ WIDE = {"description_width": "7em"}
 
 
 class CommandDesk(ipywidgets.VBox):
-    """A desk at which wishes are sent; the one that stands in the pickers is asked for when it opens.
+    """A desk that sends commands; when it opens, it requests the download that the pickers show.
 
-    Each wish lets the chosen time pass, and is a new request; `AGAIN` sends the last one once more, as a phone does
-    that never heard the answer. When a picker moves, the rules say what they would make of it, and nothing is sent.
+    Each command advances the clock by the chosen time and is a new request. `AGAIN` sends the last request once more,
+    as a phone does that never received the answer. Moving a picker shows the rules' checks and sends nothing.
     """
 
     def __init__(self, downloads: DownloadService, lab: Lab, customer: str, device: str, title: str) -> None:
-        self.downloads, self.lab = downloads, lab
+        self.downloads = downloads
+        self.lab = lab
         self.journal: list[Tried] = []
         self.customer = _picker("customer", CUSTOMERS, customer)
-        self.device, self.title = _picker("device", DEVICES, device), _picker("title", TITLES, title)
-        self.plan, self.country = _picker("plan", PLANS, "standard"), _picker("country", COUNTRIES, "US")
+        self.device = _picker("device", DEVICES, device)
+        self.title = _picker("title", TITLES, title)
+        self.plan = _picker("plan", PLANS, "standard")
+        self.country = _picker("country", COUNTRIES, "US")
         self.later = _picker("wait first", tuple(LATER), "a minute")
         self.licence = _picker("licence", (), None, {"width": "32em"})
         self.buttons = {name: ipywidgets.Button(description=name, layout={"width": "auto"}) for name in _names()}
-        self.told, self.sent = ipywidgets.HTML(), ipywidgets.HTML()
+        self.told = ipywidgets.HTML()
+        self.sent = ipywidgets.HTML()
         super().__init__([*self._rows(), self.told, self.sent])
 
         for picker in (self.customer, self.device, self.title, self.plan, self.country):
@@ -53,23 +57,24 @@ class CommandDesk(ipywidgets.VBox):
         self.press(DOWNLOAD)
 
     def press(self, name: str) -> None:
-        """Do what the button of this name does."""
+        """Act as if the button of this name were pressed."""
         if name == AGAIN:
             last = self.journal[-1]
             self.lab.clock.advance(LATER[self.later.value])
             self._try(last.customer, last.command, last.request)
         else:
-            self._try(self.customer.value, self._command_hash(name), self.lab.request(LATER[self.later.value]))
+            self._try(self.customer.value, self._command(name), self.lab.request(LATER[self.later.value]))
 
     def preview(self) -> None:
-        """Say what the rules would make of the download that stands in the pickers; decides and writes nothing."""
+        """Show the rules' checks for the download in the pickers; decides and writes nothing."""
         self._show_licences()
-        command, now = self._command_hash(DOWNLOAD), Request.at(self.lab.clock(), "preview")
-        said = rules_table(self.downloads.explain(self.customer.value, command, now))
-        self.told.value = _announced(f"<p><b>Not sent yet.</b> The rules about {_words(command)}:</p>{said}")
+        command = self._command(DOWNLOAD)
+        now = Request.at(self.lab.clock(), "preview")
+        checks = rules_table(self.downloads.explain(self.customer.value, command, now))
+        self.told.value = _announced(f"<p><b>Not sent yet.</b> The rules about {_words(command)}:</p>{checks}")
 
     def _say_errors(self, act: Callable[[], None]) -> None:
-        """What happens here says its errors here; elsewhere nobody would see them."""
+        """Run a callback and show its error in the desk; Jupyter would only log it."""
         try:
             act()
         except EslabError as error:
@@ -80,10 +85,10 @@ class CommandDesk(ipywidgets.VBox):
         self.journal.append(tried)
         self._show_licences()
         self.told.value = _announced(f"<p><b>{customer}: {_words(command)}</b></p>{tried._repr_html_()}")
-        lines = [_line(each) for each in reversed(self.journal)]
-        self.sent.value = f"<p>All that was sent from here, newest first:</p>{html_table(lines)}"
+        lines = [_line(tried) for tried in reversed(self.journal)]
+        self.sent.value = f"<p>Commands sent from this desk, newest first:</p>{html_table(lines)}"
 
-    def _command_hash(self, name: str) -> DownloadCommand:
+    def _command(self, name: str) -> DownloadCommand:
         if name == DOWNLOAD:
             return RequestDownload(self.device.value, self.title.value, self.plan.value, self.country.value)
         hold: DownloadHeld = self.licence.value
@@ -92,8 +97,9 @@ class CommandDesk(ipywidgets.VBox):
         return {PLAY: StartPlayback, RELEASE: Release}[name](hold.device, hold.title, hold.license_id)
 
     def _show_licences(self) -> None:
-        """Offer the customer's licences; what is chosen stays so, until there is a newer one or another customer."""
-        chosen, number = self.licence.value, len(self.licence.options)
+        """Offer the customer's licences; keep the choice until there is a newer licence or another customer."""
+        chosen = self.licence.value
+        number = len(self.licence.options)
         devices = self.downloads.repository.load(self.customer.value, Devices, ALL)
         on_device = {hold.license_id for hold in devices.held}
         newest_first = sorted(devices.holds.values(), key=lambda hold: hold.time, reverse=True)
@@ -106,9 +112,10 @@ class CommandDesk(ipywidgets.VBox):
     def _rows(self) -> list[ipywidgets.HBox]:
         """The controls, in the order in which the Tab key meets them."""
         command = [self.customer, self.device, self.title, self.plan, self.country, self.later]
-        first, second = [self.buttons[DOWNLOAD], self.buttons[AGAIN]], [self.buttons[n] for n in (PLAY, RENEW, RELEASE)]
+        sending = [self.buttons[DOWNLOAD], self.buttons[AGAIN]]
+        by_licence = [self.buttons[name] for name in (PLAY, RENEW, RELEASE)]
         wrapped = {"flex_flow": "row wrap"}
-        return [ipywidgets.HBox(row, layout=wrapped) for row in (command, first, [self.licence, *second])]
+        return [ipywidgets.HBox(row, layout=wrapped) for row in (command, sending, [self.licence, *by_licence])]
 
 
 def _names() -> tuple[str, ...]:
@@ -133,8 +140,8 @@ def _words(command: DownloadCommand) -> str:
 def _line(tried: Tried) -> dict[str, str]:
     return {
         "request made": f"{tried.request.time:%Y-%m-%d %H:%M}",
-        "who": tried.customer,
-        "wish": _words(tried.command),
+        "customer": tried.customer,
+        "command": _words(tried.command),
         "answer": tried.verdict,
         "rows": f"{tried.before} → {tried.after}",
     }

@@ -1,4 +1,4 @@
-"""A year of one made-up customer: every wish and what it was answered, every licence from its begin to its end."""
+"""Lesson 02: a year of one invented customer, with every command and its answer, and every period of a licence."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,18 +29,18 @@ GRANTED = {
 }
 REJECTED = "rejected"
 SHOWN = ("granted", REJECTED, "renewed", "given back", "played", "expired")  # a colour and a shape for each
-UNSEEN = ("a retry", "too late")  # what changed nothing has no mark in the chart
-LANES = 12  # more would not be readable
+UNSEEN = ("a retry", "too late")  # an answer that changed nothing has no mark in the chart
+LANES = 12  # a chart with more is unreadable
 DAYS = 365
 
 
 class Lived(NamedTuple):
-    """A wish when it reached the service, and what came of it."""
+    """A command when it reached the service, and its answer."""
 
     when: datetime
     lane: str
     what: str
-    rule: str  # that rejected it
+    rule: str  # the rule that rejected it, or empty
 
 
 class Held(NamedTuple):
@@ -60,7 +60,7 @@ class Year:
     periods: list[Held]
 
     def count(self, what: str) -> int:
-        """How many wishes were answered so."""
+        """The number of commands with this answer."""
         return sum(wish.what == what for wish in self.wishes)
 
     def __str__(self) -> str:
@@ -72,7 +72,7 @@ class Year:
 
 
 def a_year_with_everything(store: EventStore, seed: int) -> Year:
-    """Live, in the store, the year of the first customer in whose year all of the lesson happens; takes about 0.2 s."""
+    """Play the year of the first customer in whose year everything of the lesson happens; takes about 0.2 s."""
     taste = Taste(seed)
     lives = (life_of(customer, DAYS, seed, taste) for customer in customers(100_000))
     steps = next(steps for steps in lives if _has_everything(steps))
@@ -80,20 +80,22 @@ def a_year_with_everything(store: EventStore, seed: int) -> Year:
 
 
 def live(store: EventStore, steps: Sequence[Step]) -> Year:
-    """Send a customer's wishes, each when it arrives, and look at the licences that came of it."""
-    customer, clock = steps[0].customer, ManualClock(BEGAN)
-    downloads, wishes = DownloadService(store, clock), []
+    """Send a customer's commands at their times of arrival, and read the licences that result."""
+    customer = steps[0].customer
+    clock = ManualClock(BEGAN)
+    downloads = DownloadService(store, clock)
+    wishes = []
     for step in steps:
         clock.now = step.at
         wishes.append(Lived(step.at, _lane(step), *_answered(downloads, step)))
-    found = downloads.repository.load_all(customer, License)
+    licences = downloads.repository.load_all(customer, License)
     lanes = {license_key(step.command.device, step.command.title): _lane(step) for step in steps}
-    periods = [period for key, licence in found.items() for period in _periods(lanes[key], licence)]
+    periods = [period for key, licence in licences.items() for period in _periods(lanes[key], licence)]
     return Year(customer, wishes, periods)
 
 
 def timeline(year: Year) -> charts.Figure:
-    """A lane for each title on a device: a bar from begin to end of each period, a mark for each wish that counted."""
+    """Chart a lane for each title on a device: a bar for each period, a mark for each command with an effect."""
     seen = pandas.DataFrame(wish for wish in year.wishes if wish.what in SHOWN)
     lanes = list(dict.fromkeys(wish.lane for wish in year.wishes))
     lane = altair.Y("lane:N", title=None, sort=lanes, axis=altair.Axis(labelLimit=240, grid=True))
@@ -117,16 +119,16 @@ def timeline(year: Year) -> charts.Figure:
 
 
 def _has_everything(steps: Sequence[Step]) -> bool:
-    """Few enough lanes to read; and, tried out in memory, a mark of each sort, a retry, and a download refused."""
+    """Whether the lanes are few and the year, played in memory, has every kind of mark, a retry and a refusal."""
     if not {type(step.command) for step in steps} >= GRANTED.keys() - {Revoke} or len(set(map(_lane, steps))) > LANES:
         return False
     year = live(open_store("memory:"), steps)
-    refused = {rule.name for rule in RULES if RequestDownload in rule.wishes} & {wish.rule for wish in year.wishes}
+    refused = {rule.name for rule in RULES if RequestDownload in rule.commands} & {wish.rule for wish in year.wishes}
     return bool(refused) and all(year.count(what) for what in (*SHOWN, UNSEEN[0]))
 
 
 def _answered(downloads: DownloadService, step: Step) -> tuple[str, str]:
-    """What a wish was answered, and by which rule it was rejected."""
+    """Send a command; return its answer in a word, and the rule that rejected it."""
     try:
         answer: Granted | Rejected = send(downloads, step)
     except OutOfTime:  # a late retry of a wish that was rejected, so nothing recorded it
@@ -137,7 +139,7 @@ def _answered(downloads: DownloadService, step: Step) -> tuple[str, str]:
 
 
 def _periods(lane: str, licence: License) -> Iterator[Held]:
-    """From when to when the title could be played: a period ends with its licence, if that is given back before."""
+    """The periods in which the title could be played; giving a licence back ends its period early."""
     for id in licence.licences:
         over = licence.over(id)
         for name in licence.names(id):

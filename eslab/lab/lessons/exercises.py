@@ -1,4 +1,4 @@
-"""The exercises' checks: each says what was given, what was expected, and what the learner's code did.
+"""The checks of the exercises: a line per case, with the given state, the expected result and the learner's result.
 
 An exercise's source is its solution, in notebooks/solutions/; `learner_copy` makes the notebook that learners get.
 """
@@ -25,7 +25,7 @@ from eslab.payload.serializer import encode_append
 if TYPE_CHECKING:
     from eslab.stores.cassandra import CassandraStore
 
-Held = tuple[int, str, str]  # so many hours before the wish: a title on a device
+Held = tuple[int, str, str]  # hours before the request, title, device
 BY_TITLE = "exercise_by_title"
 DOWNLOADS = [  # title, month, day, customer
     ("glow", "2026-01", 5, "ann"),
@@ -37,7 +37,7 @@ DOWNLOADS = [  # title, month, day, customer
 
 
 class AtLeast(Command):
-    """A goal: the frosting holds at least so many portions of a colour."""
+    """A goal: the frosting holds at least this many portions of a colour."""
 
     color: str
     portions: int
@@ -55,14 +55,15 @@ def check_at_least(handle: Callable[[Frosting, AtLeast, Request], list[ColorAdde
     lines = []
     for given, portions, wanted, expected in cases:
         frosting = Frosting(portions=dict(portions))
-        found = _outcome(lambda f=frosting, n=wanted: len(handle(f, AtLeast("red", n), _request("exercise 1"))))
-        lines.append(_line(f"given {given}, when at least {wanted} red", expected, found, "events"))
+        result = _outcome(lambda f=frosting, n=wanted: len(handle(f, AtLeast("red", n), _request("exercise 1"))))
+        lines.append(_line(f"given {given}, when at least {wanted} red", expected, result, "events"))
     return Verdict(lines)
 
 
 def check_downloads_per_day(rule: Callable[[Ask], Check]) -> Verdict:
-    """Check exercise 2: a rule of three downloads in 24 hours, of whatever title, on whatever device."""
-    three, today = ("glow", "bolt", "amadeus"), (1, 2, 3)
+    """Check exercise 2: a rule of three downloads in 24 hours, of any title, on any device."""
+    three = ("glow", "bolt", "amadeus")
+    today = (1, 2, 3)
     cases: list[tuple[str, list[Held], str]] = [
         ("nothing yet", [], "passed, 0 of 3"),
         ("Glow on two devices", [(1, "glow", "phone"), (2, "glow", "tv")], "passed, 2 of 3"),
@@ -76,15 +77,17 @@ def check_downloads_per_day(rule: Callable[[Ask], Check]) -> Verdict:
     ]  # fmt: skip
     return Verdict(
         [
-            _line(f"given {given}", expected, _outcome(lambda f=found, g=given: _said(rule(_ask(f, "back" in g)))))
-            for given, found, expected in cases
+            _line(f"given {given}", expected, _outcome(lambda h=held, g=given: _said(rule(_ask(h, "back" in g)))))
+            for given, held, expected in cases
         ]
     )
 
 
 def _ask(granted: list[Held], given_back: bool) -> Ask:
-    """A wish for Glow, three days after the start, and what was granted so many hours before it."""
-    time, seen, devices = START + timedelta(days=3), Downloaded(), Devices()
+    """A request for Glow, three days after the start, with these downloads granted before it."""
+    time = START + timedelta(days=3)
+    seen = Downloaded()
+    devices = Devices()
     for hours, title, device in granted:
         at = time - timedelta(hours=hours)
         id = Request.at(at, f"{title} on {device}").id
@@ -94,11 +97,11 @@ def _ask(granted: list[Held], given_back: bool) -> Ask:
         if given_back and hours == 1:
             devices.apply(HoldEnded(id))
     command, title = RequestDownload("laptop", "glow"), load_catalogue()["glow"]
-    return Ask(command, time, title, StudioRules(), Plan(), seen, devices=devices)
+    return Ask(command, time, title, studio=StudioRules(), plan=Plan(), seen=seen, devices=devices)
 
 
 def _said(check: Any) -> str:
-    """What a rule found, in the words of the cases."""
+    """A rule's check, in the words of the cases."""
     if not isinstance(check, Check):
         return f"{check!r}, which is no Check"
     words = f"{'passed' if check.passed else 'broken'}, {check.count} of {check.limit}"
@@ -113,7 +116,7 @@ def check_primary_key(store: EventStore, key: str) -> Verdict:
         columns = "title text, month text, request timeuuid, customer_id text"
         session.execute(f"DROP TABLE IF EXISTS {BY_TITLE}")
         session.execute(f"CREATE TABLE {BY_TITLE} ({columns}, PRIMARY KEY {key})")
-        for title, month, day, customer in [*DOWNLOADS, DOWNLOADS[0]]:  # one of them is sent twice
+        for title, month, day, customer in [*DOWNLOADS, DOWNLOADS[0]]:  # the first is sent twice
             row = (title, month, Request.at(START + timedelta(days=day), f"download {day}").event_time, customer)
             session.execute(f"INSERT INTO {BY_TITLE} (title, month, request, customer_id) VALUES (%s, %s, %s, %s)", row)  # noqa: S608
         return len(session.execute(f"SELECT title FROM {BY_TITLE}").all())  # noqa: S608
@@ -143,7 +146,7 @@ class FirstDelivered(Event, tag="Delivered:1"):
 
 
 class Delivered(Event, tag=version(2)):
-    """A delivery, with a number where the house has one."""
+    """A delivery, with a number if the house has one."""
 
     number: int | None
     street: str
@@ -156,7 +159,7 @@ def check_upcaster(split_address: Callable[[dict[str, Any]], Any]) -> Verdict:
         upcasters = {"Delivered:1": split_address}
 
         def apply(self, event: Delivered) -> None:
-            """Only read here."""
+            """Nothing to fold: the events are only read."""
 
     def load(address: str) -> Any:
         payload = encode_append({"deliveries:1": [FirstDelivered(address)]}, bytes(8))["deliveries:1"]
@@ -178,7 +181,7 @@ def check_upcaster(split_address: Callable[[dict[str, Any]], Any]) -> Verdict:
         for address, expected in cases
     ]
     kept = str({"type": "Delivered:1", "address": "12 Baker Street"})
-    return Verdict([*lines, _line("the map that it got, afterwards", kept, _outcome(unchanged))])
+    return Verdict([*lines, _line("the map that it received, afterwards", kept, _outcome(unchanged))])
 
 
 def check_partition(partition: Callable[[str, Request, int], tuple[str, str, int]]) -> Verdict:
@@ -186,8 +189,8 @@ def check_partition(partition: Callable[[str, Request, int], tuple[str, str, int
     requests = [Request.at(START + timedelta(minutes=n), f"download {n}") for n in range(2000)]
 
     def shards() -> list[int]:
-        found = [partition("ACME", request, 4)[2] for request in requests]
-        return sorted({shard for shard in found if 400 <= found.count(shard) <= 600})
+        chosen = [partition("ACME", request, 4)[2] for request in requests]
+        return sorted({shard for shard in chosen if 400 <= chosen.count(shard) <= 600})
 
     def named() -> str:
         studio, month, _ = partition("ACME", requests[0], 4)
@@ -205,7 +208,7 @@ def check_partition(partition: Callable[[str, Request, int], tuple[str, str, int
 
 
 def learner_copy(solution: Any) -> Any:
-    """The learner's notebook: every cell that carries a stub shows the stub in place of the solution."""
+    """Return the learner's notebook: a cell with a stub shows the stub instead of the solution."""
     notebook = deepcopy(solution)
     for cell in notebook.cells:
         if "stub" in cell.metadata:
@@ -222,10 +225,10 @@ def _outcome(run: Callable[[], Any]) -> Any:
         return run()
     except Rejected:
         return "Rejected"
-    except Exception as error:  # whatever the learner's code raises is shown, not thrown
+    except Exception as error:  # show whatever the learner's code raises
         return f"{type(error).__name__}: {error}"
 
 
-def _line(case: str, expected: Any, found: Any, unit: str = "") -> tuple[bool, str]:
+def _line(case: str, expected: Any, result: Any, unit: str = "") -> tuple[bool, str]:
     words = f"{expected} {unit}" if isinstance(expected, int) else expected
-    return expected == found, f"{case}: expected {words}" + ("" if expected == found else f", got {found}")
+    return expected == result, f"{case}: expected {words}" + ("" if expected == result else f", got {result}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from eslab.domains import pigment
 from eslab.domains.bakery import Frosting
+from eslab.operations.history import history
 from eslab.repository import Repository
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Film:
-    """The frosting after each event, in order; shows itself as a strip of bowls."""
+    """The frosting after each commit, in order; displays as a strip of bowls."""
 
     moments: list[Moment]
 
@@ -47,7 +48,7 @@ class Film:
 
 
 def bowl(frosting: Frosting, caption: str = "", width: int = 160) -> str:
-    """A bowl of this frosting as SVG, with its colour in words for those who can't see it."""
+    """Draw a bowl of this frosting as SVG, with its colours in words for a reader who can't see it."""
     portions = ", ".join(f"{n} {color}" for color, n in sorted(frosting.portions.items())) or "nothing but cream"
     label = escape(f"A bowl of {frosting.name} frosting: {portions}")
     words = escape(f"{caption} {frosting.name}".strip())
@@ -59,13 +60,13 @@ def bowl(frosting: Frosting, caption: str = "", width: int = 160) -> str:
 
 
 def film(repository: Repository, customer: str, key: str) -> Film:
-    """Hydrate the frosting as of each of its commits: time travel, one read per moment."""
-    times = list(dict.fromkeys(repository.history(customer, Frosting, key)["time"]))
+    """Hydrate the frosting as of each of its commits. Costs one hydration per commit."""
+    times = list(dict.fromkeys(history(repository, customer, Frosting, key)["time"]))
     return Film([Moment(t, repository.load(customer, Frosting, key, as_of=t)) for t in times])
 
 
 def scrub(film: Film):
-    """A slider through the film; every position is a hydration `as_of` that moment."""
+    """Return a slider through the film; each position shows the frosting as of that moment."""
     import ipywidgets
 
     labels = [(f"{m.time:%H:%M}", i) for i, m in enumerate(film.moments)]
@@ -81,7 +82,7 @@ def scrub(film: Film):
 
 
 def mixed_over_time(film: Film) -> "Figure":
-    """A chart of the portions in the bowl at each moment of the film, one on top of the other, each with its name."""
+    """Chart the portions in the bowl at each moment of the film, stacked and labelled by colour."""
     import altair
     import pandas
 

@@ -1,6 +1,6 @@
-"""What the lesson on queries needs: one set of downloads, as relations and as tables made for a question.
+"""Lesson 04: one set of downloads, as relations and as tables made for a question.
 
-Everything here is measured when it is called, on the reader's own machine.
+All times are measured on the reader's machine, when a function is called.
 """
 
 import sqlite3
@@ -23,14 +23,17 @@ if TYPE_CHECKING:
     from eslab.domains.downloads.read_tables import TitleOnPage
     from eslab.stores.cassandra import CassandraStore
 
-CUSTOMERS, TITLES, STUDIOS, DEVICES = 200, 40, 5, ("phone", "tablet", "laptop")
+CUSTOMERS = 200
+TITLES = 40
+STUDIOS = 5
+DEVICES = ("phone", "tablet", "laptop")
 RUNS = 5  # of each question; the median counts
 FETCHED = 50  # customers whose names a list of downloads shows
-WRITES = 300  # of each way to write, in turn
+WRITES = 300  # downloads, each written in every way
 
 
 class Download(NamedTuple):
-    """One download, as an event would tell it."""
+    """One download, with the fields that its event would have."""
 
     request: Request
     customer: str
@@ -40,16 +43,17 @@ class Download(NamedTuple):
 
 
 def downloads(count: int, seed: int) -> list[Download]:
-    """So many downloads, the same for the same seed; some titles are wanted far more than others."""
+    """Make this many downloads, the same for the same seed; some titles are far more popular than others."""
     random = Random(seed)  # noqa: S311 - repeatable on purpose
     weights = [1 / (rank + 1) for rank in range(TITLES)]
-    found = []
+    made = []
     for number in range(count):
         (title,) = random.choices(range(TITLES), weights)
-        customer, device = f"customer {random.randrange(CUSTOMERS)}", random.choice(DEVICES)
+        customer = f"customer {random.randrange(CUSTOMERS)}"
+        device = random.choice(DEVICES)
         request = Request.at(BEGAN.replace(day=1 + number % 28, second=number % 60), f"download {number}")
-        found.append(Download(request, customer, device, f"title {title}", f"studio {title % STUDIOS}"))
-    return found
+        made.append(Download(request, customer, device, f"title {title}", f"studio {title % STUDIOS}"))
+    return made
 
 
 # The relational habit
@@ -69,7 +73,7 @@ JOIN customer ON customer.id = device.customer WHERE title.name = ?
 
 
 def relational(made: list[Download]) -> sqlite3.Connection:
-    """The downloads in four relations, each fact in one place; in memory."""
+    """Return an in-memory database of the downloads in four relations, each fact in one place."""
     db = sqlite3.connect(":memory:")
     db.executescript(RELATIONS)
     db.executemany("INSERT OR IGNORE INTO customer (name) VALUES (?)", [(one.customer,) for one in made])
@@ -90,31 +94,31 @@ def relational(made: list[Download]) -> sqlite3.Connection:
 
 
 def by_join(db: sqlite3.Connection, title: str) -> "Asked":
-    """Who has the title? One statement that joins four relations."""
+    """Ask who has the title by one statement that joins four relations."""
     return _asked("one join", lambda: (db.execute(WHO_HAS, (title,)).fetchall(), 1))
 
 
 def by_objects(db: sqlite3.Connection, title: str) -> "Asked":
-    """The same as an object mapper asks that follows each reference when it is looked at: one statement an object."""
+    """Ask who has the title as a lazy object mapper does: one statement per object."""
 
     def one(query: str, id: object) -> tuple[Any, ...]:
         return db.execute(query, (id,)).fetchone()
 
     def ask() -> tuple[list[tuple[str, str]], int]:
         (wanted,) = one("SELECT id FROM title WHERE name = ?", title)
-        found = []
+        rows = []
         for (device_id,) in db.execute("SELECT device FROM download WHERE title = ?", (wanted,)).fetchall():
             customer_id, device = one("SELECT customer, name FROM device WHERE id = ?", device_id)
             (customer,) = one("SELECT name FROM customer WHERE id = ?", customer_id)
-            found.append((customer, device))
-        return found, 2 + 2 * len(found)
+            rows.append((customer, device))
+        return rows, 2 + 2 * len(rows)
 
     return _asked("object by object", ask)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A question's answer, how many waits on the store it took, and the median milliseconds."""
+    """The cost of a question: rows returned, waits on the store, and median milliseconds."""
 
     way: str
     rows: int
@@ -123,13 +127,14 @@ class Asked:
 
 
 def _asked(way: str, ask: Callable[[], tuple[list[Any], int]]) -> Asked:
-    took, rows, waits = [], 0, 0
+    took = []
+    rows: list[Any] = []
+    waits = 0
     for _ in range(RUNS):
         began = time.perf_counter()
-        found, waits = ask()
+        rows, waits = ask()
         took.append((time.perf_counter() - began) * 1000)
-        rows = len(found)
-    return Asked(way, rows, waits, round(median(took), 2))
+    return Asked(way, len(rows), waits, round(median(took), 2))
 
 
 # Query first, on Cassandra
@@ -145,7 +150,7 @@ INDEX = "CREATE INDEX IF NOT EXISTS lesson_title ON lesson_indexed (title) USING
 
 
 class Tables:
-    """The same downloads on Cassandra, three ways: bare rows, rows with an index, and a table for the question."""
+    """The same downloads on Cassandra, in three ways: bare rows, rows with an index, and a table for the question."""
 
     def __init__(self, store: EventStore) -> None:
         self.session = cast("CassandraStore", store).session
@@ -166,7 +171,7 @@ class Tables:
                 future.result()
 
     def ask(self, title: str) -> pandas.DataFrame:
-        """Who has the title, and from which country is each? By joining in the client, by the index, by its table."""
+        """Ask who has the title in three ways: by a join in the client, by the index, and by its table."""
         select = "SELECT customer, device FROM lesson_{} WHERE title = ?"
         scan, index, table = (
             self.session.prepare(select.format(name) + more)
@@ -188,7 +193,7 @@ class Tables:
         return pandas.DataFrame(ways)
 
     def write(self, made: list[Download]) -> pandas.DataFrame:
-        """What a download costs to write: the row alone, with an index on it, with a row in the table as well."""
+        """Time the write of a download in three ways: the row alone, with an index, and with the table's row."""
         ways = {
             "the row alone": ["downloads"],
             "the row and its index": ["indexed"],
@@ -208,7 +213,7 @@ class Tables:
 
 
 def cost_of_ways(asked: pandas.DataFrame) -> charts.Figure:
-    """A bar for each way to ask the same question."""
+    """Chart the cost of each way to ask the same question."""
     chart = (
         altair.Chart(asked)
         .mark_bar()
@@ -222,11 +227,11 @@ def cost_of_ways(asked: pandas.DataFrame) -> charts.Figure:
 
 
 def page_table(page: Sequence["TitleOnPage"]) -> pandas.DataFrame:
-    """A customer's page, a row for each licence."""
+    """Return a customer's page as a table, one row per licence."""
     rows = [
-        {"title": each.title, "downloads": each.downloads, "device": licence.device, "licence": str(licence.status)}
-        for each in page
-        for licence in each.licences
+        {"title": title.title, "downloads": title.downloads, "device": licence.device, "licence": str(licence.status)}
+        for title in page
+        for licence in title.licences
     ]
     return pandas.DataFrame(rows, columns=["title", "downloads", "device", "licence"])
 

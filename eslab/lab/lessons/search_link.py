@@ -1,4 +1,4 @@
-"""Why a search index beside the database, on the same network, goes wrong: a simulation from stated assumptions."""
+"""A simulation of a search index that shares the database's network link, from stated assumptions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from eslab.lab import charts
 
 @dataclass(frozen=True)
 class Link:
-    """What goes over a node's network link; all of it assumptions, for the reader to change."""
+    """The traffic on a node's network link; every number is an assumption for the reader to change."""
 
-    writes: int = 2000  # a second, that reach this node
+    writes: int = 2000  # a second, at this node
     row: int = 500  # bytes
-    replicas: int = 3  # of the database, and of the index: each row goes to so many
+    replicas: int = 3  # copies of each row, in the database and in the index
     index: float = 1.5  # bytes of index for each byte of row
-    merges: float = 4.0  # how often the index files are written anew and copied again, as segments merge
-    mbit: int = 100  # the link's megabits a second that replication may have
+    merges: float = 4.0  # how often an index file is rewritten and copied again as segments merge
+    mbit: int = 100  # megabits a second that replication may use
 
     @property
     def data(self) -> float:
@@ -35,15 +35,16 @@ class Link:
         return self.data * self.index * self.merges
 
     def delays(self, indexed: bool, seed: int, messages: int = 4000) -> list[float]:
-        """How many milliseconds each write waits for the link: one queue, arrivals at random, seeded.
+        """The milliseconds that each write waits for the link: one queue with random, seeded arrivals.
 
-        Index files go in pieces of 64 KB, in one line with the rows.
+        Index files travel in pieces of 64 KB and share the queue with the rows.
         """
         random = Random(seed)  # noqa: S311 - repeatable on purpose
         per_row = self.row * self.replicas * 8 / (self.mbit * 1e3)  # ms on the link
         piece = 65_536 * 8 / (self.mbit * 1e3)
         chance = self.files * 1e6 / 8 / 65_536 / self.writes if indexed else 0.0  # pieces for each write
-        free_at, waited = 0.0, []
+        free_at = 0.0
+        waited = []
         for now in accumulate(random.expovariate(self.writes / 1000) for _ in range(messages)):
             waited.append(max(0.0, free_at - now))
             pieces = int(chance) + (random.random() < chance % 1)
@@ -52,7 +53,7 @@ class Link:
 
 
 def link_costs(link: Link, seed: int) -> pandas.DataFrame:
-    """The median and p99 wait of a write, with and without index files, as writes grow up to the assumed rate."""
+    """The p99 wait of a write, with and without index files, as writes grow up to the assumed rate."""
     return pandas.DataFrame(_costs(link, seed))
 
 
@@ -68,7 +69,7 @@ def _costs(link: Link, seed: int) -> Iterator[dict[str, Any]]:
 
 
 def link_chart(costs: pandas.DataFrame) -> charts.Figure:
-    """How long a write waits for the link, by writes a second, with and without index files beside it."""
+    """A chart of the wait of a write by writes a second, with and without index files."""
     chart = (
         altair.Chart(costs)
         .mark_line(point=True)
@@ -84,9 +85,11 @@ def link_chart(costs: pandas.DataFrame) -> charts.Figure:
 
 
 def link_desk(seed: int, link: Link | None = None) -> Any:
-    """Sliders for each assumption, and the chart that follows from them."""
+    """Sliders for the assumptions, and a picture of the chart that follows from them.
+
+    The picture is HTML and not an `ipywidgets.Output`: a runner without a browser, such as nbclient, hangs on one.
+    """
     import ipywidgets
-    from IPython.display import display
 
     link = link or Link()
     sliders = {
@@ -97,15 +100,13 @@ def link_desk(seed: int, link: Link | None = None) -> Any:
         "merges": ipywidgets.FloatSlider(value=link.merges, min=1, max=10, step=0.5, description="merges"),
         "mbit": ipywidgets.IntSlider(value=link.mbit, min=10, max=1000, step=10, description="link, Mbit/s"),
     }
-    words, picture = ipywidgets.HTML(), ipywidgets.Output()
+    words = ipywidgets.HTML()
+    picture = ipywidgets.HTML()
 
     def show(_: object = None) -> None:
         chosen = Link(**{name: slider.value for name, slider in sliders.items()})
-        costs = link_costs(chosen, seed)
-        words.value = f"Rows {chosen.data:,.0f} Mbit/s, index files {chosen.files:,.0f}, of {chosen.mbit:,} there are."
-        picture.clear_output(wait=True)
-        with picture:
-            display(link_chart(costs))
+        words.value = _bandwidth(chosen)
+        picture.value = link_chart(link_costs(chosen, seed)).picture()
 
     for slider in sliders.values():
         slider.continuous_update = False
@@ -113,3 +114,9 @@ def link_desk(seed: int, link: Link | None = None) -> Any:
     show()
     controls = list(sliders.values())
     return ipywidgets.VBox([ipywidgets.HBox(controls[:3]), ipywidgets.HBox(controls[3:]), words, picture])
+
+
+def _bandwidth(link: Link) -> str:
+    """The link's load in words, which a screen reader reads out when they change."""
+    words = f"Rows use {link.data:,.0f} Mbit/s and index files {link.files:,.0f} Mbit/s of the link's {link.mbit:,}."
+    return f'<div role="status">{words}</div>'

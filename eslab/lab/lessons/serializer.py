@@ -1,7 +1,7 @@
-"""What the lesson on the serializer needs: formats side by side, bytes that can't be trusted, a class to change."""
+"""Lesson 05: formats compared, bytes that can't be trusted, and a class to change."""
 
 import json
-import pickle  # shown beside the others, to see what it does; nothing in eslab stores or reads it
+import pickle  # for comparison only; nothing in eslab stores or reads pickles
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,16 +21,16 @@ from eslab.aggregate import serializer_of
 from eslab.errors import Unreadable
 from eslab.event import version
 from eslab.lab import charts
-from eslab.payload.serializer import FORMAT, PLACEHOLDER, Envelope, encode_append, raw_events
+from eslab.payload.serializer import FORMAT, PLACEHOLDER, Envelope, decode_envelope, encode_append, raw_events
 
 COMMITS = 1000  # measured in one go
 ROUNDS = 7  # of all formats in turn; the median counts
-WISH = bytes(8)
+COMMAND_HASH = bytes(8)
 BEGAN = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 
 
 class Delivered(Event):
-    """A cake reached its table: the event whose forms are compared."""
+    """A cake reached its table: the event that every format stores."""
 
     order: str
     cake: str
@@ -39,7 +39,7 @@ class Delivered(Event):
 
 
 class Positional(msgspec.Struct, array_like=True, tag="Delivered:1", frozen=True, gc=False):
-    """The same without the names of its fields."""
+    """The same event without its field names."""
 
     order: str
     cake: str
@@ -48,15 +48,15 @@ class Positional(msgspec.Struct, array_like=True, tag="Delivered:1", frozen=True
 
 
 class Deliveries(Aggregate):
-    """Whatever was delivered."""
+    """An aggregate that only reads deliveries."""
 
     def apply(self, event: Delivered) -> None:
-        """Formats are compared, not folds."""
+        """Nothing to fold: the events are only read."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """One way to make bytes of an event, and to make the event of the bytes."""
+    """A way to write an event as bytes, and to read events from bytes."""
 
     name: str
     write: Callable[[Delivered], bytes]
@@ -64,30 +64,30 @@ class Format:
 
 
 def compare_formats() -> pandas.DataFrame:
-    """Bytes, and microseconds to write and to read, of one event in each format; takes about a second."""
+    """Measure the bytes of one event in each format, and the microseconds to write and read it. Takes a second."""
     cakes = ("sponge", "lemon", "cherry")
     events = [Delivered(f"order {n}", cakes[n % 3], 100 + n, BEGAN + timedelta(seconds=n)) for n in range(COMMITS)]
     formats = _formats()
-    stored = {each.name: [each.write(event) for event in events] for each in formats}
+    stored = {form.name: [form.write(event) for event in events] for form in formats}
     took: dict[tuple[str, str], list[float]] = {}
     for _ in range(ROUNDS):
-        for each in formats:
-            writing = _time(lambda f=each: [f.write(event) for event in events])
-            reading = _time(lambda f=each: f.read(stored[f.name]))
-            took.setdefault((each.name, "write"), []).append(writing)
-            took.setdefault((each.name, "read"), []).append(reading)
+        for form in formats:
+            writing = _time(lambda f=form: [f.write(event) for event in events])
+            reading = _time(lambda f=form: f.read(stored[f.name]))
+            took.setdefault((form.name, "write"), []).append(writing)
+            took.setdefault((form.name, "read"), []).append(reading)
     return pandas.DataFrame(
         {
-            "format": each.name,
-            "bytes": round(sum(map(len, stored[each.name])) / COMMITS),
-            **{f"µs to {do}": round(median(took[each.name, do]) / COMMITS * 1e6, 2) for do in ("write", "read")},
+            "format": form.name,
+            "bytes": round(sum(map(len, stored[form.name])) / COMMITS),
+            **{f"µs to {do}": round(median(took[form.name, do]) / COMMITS * 1e6, 2) for do in ("write", "read")},
         }
-        for each in formats
+        for form in formats
     )
 
 
 def formats_chart(compared: pandas.DataFrame) -> charts.Figure:
-    """Two rows of bars: how many bytes an event takes in each format, and how long it takes to read one."""
+    """Chart the bytes of an event in each format, and the time to read it."""
 
     def bars(column: str) -> Any:
         return (
@@ -97,28 +97,28 @@ def formats_chart(compared: pandas.DataFrame) -> charts.Figure:
             .properties(height=150)
         )
 
-    told = ", ".join(f"{name} {size} bytes and {read} µs" for name, size, _, read in compared.itertuples(index=False))
+    words = ", ".join(f"{name} {size} bytes and {read} µs" for name, size, _, read in compared.itertuples(index=False))
     return charts.show(
         altair.vconcat(bars("bytes"), bars("µs to read")),
-        alt=f"Bytes of one event, and microseconds to read it, by format: {told}.",
+        alt=f"Bytes of one event, and microseconds to read it, by format: {words}.",
         table=compared,
     )
 
 
 class Sell(Command):
-    """Sell a cake at a price, in whatever money and unit the till counts."""
+    """Sell a cake at a price, in the till's currency and unit."""
 
     cake: str
     price: int
 
 
 def selling(sold: Any, *more: object) -> Callable[[Any, Sell, Request], list[Event]]:
-    """A handler that records each sale as this class of event, with these values in its further fields."""
+    """Return a handler that records a sale as this class of event, with these values in its further fields."""
     return lambda till, command, request: [sold(command.cake, command.price, *more)]
 
 
 def till_of(sold: Any, upcasters: Mapping[Any, Any] = MappingProxyType({})) -> Any:
-    """The aggregate type `Till`, which knows this class of sale: how often each was made, as it is read now."""
+    """Return the aggregate type `Till` for this class of sale: it counts how often each sale was made."""
 
     def apply(self: Any, event: Any) -> None:
         self.sales[str(event)] = self.sales.get(str(event), 0) + 1
@@ -141,7 +141,7 @@ rung: list[str] = []
 
 
 def ring(words: str) -> str:
-    """Stands for whatever an attacker would run."""
+    """Stand in for an attacker's code."""
     rung.append(words)
     return words
 
@@ -154,9 +154,9 @@ class Bell:
 
 
 def untrusted_bytes() -> pandas.DataFrame:
-    """What pickle, plain JSON and a commit make of version 1 bytes, a flipped bit, half a row, and hostile bytes.
+    """Read version 1 bytes, a flipped bit, half a row and hostile bytes with pickle, plain JSON and a commit.
 
-    Every cell is what happened just now.
+    Every cell of the table is the result of a real call.
     """
 
     class Sold(Event, tag=version(2)):
@@ -174,7 +174,7 @@ def untrusted_bytes() -> pandas.DataFrame:
     stored = {
         "pickle": pickle.dumps(old, protocol=0),
         "JSON": json.dumps({"cake": "lemon", "euros": 4}).encode(),
-        "commit": encode_append({"till:1": [First("lemon", 4)]}, WISH)["till:1"],
+        "commit": encode_append({"till:1": [First("lemon", 4)]}, COMMAND_HASH)["till:1"],
     }
     hostile = {
         "pickle": pickle.dumps(Bell()),
@@ -203,7 +203,7 @@ PRICE = {"euros: int": ("euros", int), "euros: float": ("euros", float), "cents:
 
 
 def class_desk(store: EventStore, customer: str, aggregate_id: str, upcasters: Mapping[Any, Any]) -> Any:
-    """Menus that change the class `Sold`, and beside them which stored commits still load, and as what."""
+    """Return menus that change the class `Sold`, and a table of how the stored commits then load."""
     import ipywidgets
 
     payloads = [commit.payload for commit in store.rows(customer, aggregate_id)]
@@ -225,7 +225,7 @@ def class_desk(store: EventStore, customer: str, aggregate_id: str, upcasters: M
 
 
 def _till(number: int, currency: str, price: str, upcasters: Mapping[Any, Any]) -> Any:
-    """An aggregate that understands the class `Sold` as the menus say."""
+    """The aggregate of the class `Sold` that the menus describe."""
     there: dict[str, list[Any]] = {CURRENCY[0]: [], CURRENCY[1]: [("currency", str, "EUR")]}
     added = there.get(currency, [("currency", str)])
     required = [field for field in added if len(field) == 2]
@@ -237,12 +237,12 @@ def _till(number: int, currency: str, price: str, upcasters: Mapping[Any, Any]) 
 def _loaded(payloads: Sequence[bytes], fold: Any) -> str:
     rows = []
     for payload in payloads:
-        stored = raw_events(payload)[0]
+        stored = raw_events(decode_envelope(payload))[0]
         try:
-            found, mark = repr(serializer_of(fold).events(payload)[0]), "✓"
+            loaded = f"✓ {serializer_of(fold).events(payload)[0]!r}"
         except Unreadable as error:
-            found, mark = str(error), "✗"
-        rows.append(f"<tr><td>{escape(str(stored))}</td><td>{mark} {escape(found)}</td></tr>")
+            loaded = f"✗ {error}"
+        rows.append(f"<tr><td>{escape(str(stored))}</td><td>{escape(loaded)}</td></tr>")
     return f"<table><tr><th>stored</th><th>loads as</th></tr>{''.join(rows)}</table>"
 
 
@@ -252,15 +252,15 @@ def _formats() -> list[Format]:
     read_positional = msgspec.msgpack.Decoder(Positional).decode
     encode = msgspec.msgpack.encode
     return [
-        Format("commit", lambda e: encode_append({"x:1": [e]}, WISH)["x:1"], serializer_of(Deliveries).page),
-        Format("msgpack, named", encode, lambda all: [read_named(each) for each in all]),
+        Format("commit", lambda e: encode_append({"x:1": [e]}, COMMAND_HASH)["x:1"], serializer_of(Deliveries).page),
+        Format("msgpack, named", encode, lambda rows: [read_named(row) for row in rows]),
         Format(
             "msgpack, positional",
             lambda e: encode(Positional(e.order, e.cake, e.cents, e.at)),
-            lambda all: [read_positional(each) for each in all],
+            lambda rows: [read_positional(row) for row in rows],
         ),
-        Format("JSON", msgspec.json.encode, lambda all: [read_json(each) for each in all]),
-        Format("pickle", pickle.dumps, lambda all: [pickle.loads(each) for each in all]),  # noqa: S301 - made above
+        Format("JSON", msgspec.json.encode, lambda rows: [read_json(row) for row in rows]),
+        Format("pickle", pickle.dumps, lambda rows: [pickle.loads(row) for row in rows]),  # noqa: S301 - made above
     ]
 
 
@@ -270,9 +270,9 @@ def _time(job: Callable[[], object]) -> float:
     return perf_counter() - began
 
 
-def _sale(found: Any) -> object:
-    """A pickled object as it would be used: its fields are asked for."""
-    return (found.cake, found.euros, found.currency) if isinstance(found, PlainSale) else found
+def _sale(loaded: Any) -> object:
+    """The fields of an unpickled sale, since a program that uses it would read them."""
+    return (loaded.cake, loaded.euros, loaded.currency) if isinstance(loaded, PlainSale) else loaded
 
 
 def _dearer(data: bytes) -> bytes:
@@ -282,16 +282,16 @@ def _dearer(data: bytes) -> bytes:
 
 
 def _nested() -> bytes:
-    """A commit whose event is a list in a list in a list, with a checksum that is right."""
+    """A commit of deeply nested lists with a correct checksum."""
     raw = msgspec.Raw(b"\x91" * 100_000 + b"\xc0")
-    body = msgspec.msgpack.encode(Envelope(bytes(16), FORMAT, 1, WISH, raw))[: -len(PLACEHOLDER)]
+    body = msgspec.msgpack.encode(Envelope(bytes(16), FORMAT, 1, COMMAND_HASH, raw))[: -len(PLACEHOLDER)]
     return body + crc32(body).to_bytes(4, "little")
 
 
 def _outcome(read: Callable[[bytes], object], data: bytes) -> str:
     rung.clear()
     try:
-        found = f"loads: {read(data)!r}"
-    except Exception as error:  # whatever a reader does is what is shown
-        found = f"{type(error).__name__}: {str(error)[:120]}"
-    return f"RAN THEIR CODE: ring({rung[0]!r})" if rung else found
+        outcome = f"loads: {read(data)!r}"
+    except Exception as error:  # show whatever the reader raises
+        outcome = f"{type(error).__name__}: {str(error)[:120]}"
+    return f"RAN THEIR CODE: ring({rung[0]!r})" if rung else outcome

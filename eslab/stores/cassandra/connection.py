@@ -1,4 +1,4 @@
-"""How a Cassandra URL is read, and how the driver is set up for it."""
+"""The connection to Cassandra: read a store URL, and set up the driver for it."""
 
 import os
 import socket
@@ -31,7 +31,7 @@ SECRETS = ("user", "password", "ca", "cert", "key")  # may come from ESLAB_CASSA
 
 
 class Options(msgspec.Struct, frozen=True):
-    """What a Cassandra URL says; its text never shows the password."""
+    """The options in a Cassandra URL; as text they never show the password."""
 
     hosts: tuple[str, ...]
     keyspace: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,47}$")]
@@ -48,13 +48,13 @@ class Options(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, url: str, environment: Mapping[str, str] = os.environ) -> "Options":
-        """Read a URL and the environment; `InvalidInput` names what is wrong, never the password."""
+        """Read a URL and the environment. Raises `InvalidInput`, which names what is wrong but never the password."""
         try:
             parts = urlsplit(url)
         except ValueError as error:
             raise InvalidInput(f"Expected cassandra://host1,host2:9042/keyspace, got a URL with {error}.") from None
         if "@" in parts.path + parts.fragment or (not parts.path and "@" in parts.query):
-            raise InvalidInput("Expected a password with / ? # written as %2F %3F %23, found one of them bare.")
+            raise InvalidInput("Expected a password with / ? # written as %2F %3F %23, got one of them unescaped.")
         login, _, place = parts.netloc.rpartition("@")
         user, _, password = login.partition(":")
         hosts, _, port = place.partition(":")
@@ -62,11 +62,11 @@ class Options(msgspec.Struct, frozen=True):
             raise InvalidInput(f"Expected cassandra://host1,host2:9042/keyspace, got no host before {parts.path!r}.")
         secrets = {name: environment.get(f"ESLAB_CASSANDRA_{name.upper()}", "") for name in SECRETS}
         given = {**url_options(url, DEFAULTS), "user": unquote(user), "password": unquote(password), "port": port}
-        said = {**secrets, **{name: value for name, value in given.items() if value}}
+        values = {**secrets, **{name: value for name, value in given.items() if value}}
         try:
-            return msgspec.convert({**said, "hosts": hosts.split(","), "keyspace": parts.path[1:]}, cls, strict=False)
+            return msgspec.convert({**values, "hosts": hosts.split(","), "keyspace": parts.path[1:]}, cls, strict=False)
         except msgspec.ValidationError as error:
-            raise InvalidInput(f"{error} of a Cassandra URL at {place}{parts.path}; mend it there.") from None
+            raise InvalidInput(f"{error} of a Cassandra URL at {place}{parts.path}; correct it there.") from None
 
     def __str__(self) -> str:
         return f"Cassandra at {','.join(self.hosts)}:{self.port}, keyspace {self.keyspace}"
@@ -75,7 +75,7 @@ class Options(msgspec.Struct, frozen=True):
 
 
 class RetryOnce(RetryPolicy):
-    """Everything here is idempotent, so a request that failed or got no answer is sent once more, elsewhere."""
+    """Send a request that failed or got no answer once more, to another node; all of them are idempotent."""
 
     def on_write_timeout(self, query: Any, consistency: Any, *args: Any, retry_num: int, **_: Any) -> tuple[Any, Any]:
         return self._once(retry_num, consistency)
@@ -88,9 +88,9 @@ class RetryOnce(RetryPolicy):
 
 
 def connect(options: Options) -> tuple[Cluster, Session]:
-    """The driver's cluster, to shut down in the end, and a session not yet in the keyspace, which may be missing."""
+    """The driver's cluster, which the caller shuts down, and a session without a keyspace, which may not exist yet."""
     local = DCAwareRoundRobinPolicy(options.dc) if options.dc else RoundRobinPolicy()
-    # A policy without attempts is the driver's way to say never.
+    # To the driver, a policy with no attempts means never.
     speculation = ConstantSpeculativeExecutionPolicy(options.speculate / 1000, 2 if options.speculate else 0)
     profile = ExecutionProfile(
         load_balancing_policy=TokenAwarePolicy(local),
@@ -124,7 +124,7 @@ def connect(options: Options) -> tuple[Cluster, Session]:
 
 def _tls(options: Options) -> ssl.SSLContext | None:
     if not options.ca and (options.cert or options.key):
-        raise InvalidInput(f"Expected ?ca= beside cert and key for {options}: without it there is no TLS.")
+        raise InvalidInput(f"Expected ?ca= with cert and key for {options}: without it there is no TLS.")
     if not options.ca:
         return None
     for name in ("ca", "cert", "key"):
@@ -133,7 +133,7 @@ def _tls(options: Options) -> ssl.SSLContext | None:
             raise InvalidInput(f"Expected a file for {name}, found none at {path}.")
     try:
         context = ssl.create_default_context(cafile=options.ca)
-        context.check_hostname = False  # nodes are addressed by number; the authority is what is trusted
+        context.check_hostname = False  # nodes are addressed by number; it is the authority that is trusted
         if options.cert:
             context.load_cert_chain(options.cert, options.key or None)
     except ssl.SSLError as error:

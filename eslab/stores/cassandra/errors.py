@@ -1,4 +1,4 @@
-"""What an error of the driver means here, and what to do next."""
+"""The errors of the driver in the words of eslab: which error each one becomes, and what to do next."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ OF_THE_DRIVER = (NoHostAvailable, DriverException, RequestExecutionException)
 
 @contextmanager
 def translate_errors(options: Options, writing: bool = False) -> Generator[None, None, None]:
-    """Raise our own error in place of the driver's; a write without an answer is an `OutcomeUnknown`."""
+    """Raise an error of eslab in place of the driver's; for a write without an answer that is `OutcomeUnknown`."""
     try:
         yield
     except OF_THE_DRIVER as error:
@@ -41,10 +41,11 @@ def _meaning(error: Exception, options: Options, writing: bool) -> EslabError:
             "ESLAB_CASSANDRA_USER and ESLAB_CASSANDRA_PASSWORD."
         )
     if any(isinstance(cause, InvalidRequest) for cause in causes):
-        return StoreError(f"{options} refuses the statement: {error}. Mend it and ask again.")
-    if writing:  # even if too few replicas are up: an attempt before, or beside, may have written
+        return StoreError(f"{options} refuses the statement: {error}. Correct it and send it again.")
+    # Even if too few replicas are up: an earlier attempt of the driver, or a speculative one, may have written.
+    if writing:
         return OutcomeUnknown(
-            f"Expected an answer of {options} within {options.timeout:g} s, got {error}. It may have happened: send "
+            f"{options} did not confirm the write within {options.timeout:g} s: {error}. It may have happened: send "
             "the same request again, it can't count twice."
         )
     if any(isinstance(cause, TIMEOUTS) for cause in causes):
@@ -55,6 +56,6 @@ def _meaning(error: Exception, options: Options, writing: bool) -> EslabError:
 
 
 def _causes(error: Exception) -> list[Any]:
-    """The error, and what each host said."""
-    said = (error.errors or {}) if isinstance(error, NoHostAvailable) else {}
-    return [error, *(said.values() if isinstance(said, dict) else said)]
+    """The error, and the error of each host if all were tried."""
+    by_host = (error.errors or {}) if isinstance(error, NoHostAvailable) else {}
+    return [error, *(by_host.values() if isinstance(by_host, dict) else by_host)]

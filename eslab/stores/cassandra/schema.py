@@ -1,4 +1,4 @@
-"""The tables in Cassandra, made once per keyspace; several processes may make them at the same time."""
+"""The tables in Cassandra, made once in a keyspace; several processes may make them at the same time."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -38,10 +38,9 @@ TABLES = {
 
 
 def table(keyspace: str, name: str, columns: str, order: str, comment: str) -> str:
-    """The CQL that makes a table; names are checked, and nothing else is put into it.
-
-    Its id follows from its name: two processes that make it at once, on two nodes, make the same table.
-    """
+    """The CQL that makes a table; all names in it have been checked."""
+    # The id follows from the name, so two processes that make the table at once, on two nodes, make the same one. By
+    # default each node draws an id of its own, and the rows of the table that loses are gone.
     return (
         f"CREATE TABLE IF NOT EXISTS {keyspace}.{name} (\n    {columns}\n) "
         f"WITH {order}comment = '{MARK}: {comment}' AND id = {uuid5(NAMESPACE_URL, f'eslab:{keyspace}.{name}')}"
@@ -49,40 +48,40 @@ def table(keyspace: str, name: str, columns: str, order: str, comment: str) -> s
 
 
 def may_make(options: Options) -> bool:
-    """May a store make what is missing? In a lab's keyspace only; elsewhere a person runs `eslab schema apply`."""
+    """May a store make missing tables? Only in a lab's keyspace; elsewhere a person runs `eslab schema apply`."""
     return options.keyspace.startswith("lab")
 
 
 def statements(keyspace: str, replicas: Mapping[str, int]) -> list[str]:
     """The CQL that makes the keyspace and its tables."""
     replication = ", ".join(f"'{dc}': {count}" for dc, count in sorted(replicas.items()))
-    made = (
+    create = (
         f"CREATE KEYSPACE IF NOT EXISTS {keyspace} "
         f"WITH replication = {{'class': 'NetworkTopologyStrategy', {replication}}}"
     )
-    return [made, *(table(keyspace, name, *definition) for name, definition in TABLES.items())]
+    return [create, *(table(keyspace, name, *definition) for name, definition in TABLES.items())]
 
 
 def replicas(session: Session) -> dict[str, int]:
-    """How many replicas each region gets: three, or all of its nodes if there are fewer."""
+    """The number of replicas in each region: three, or all of its nodes if it has fewer."""
     hosts = session.cluster.metadata.all_hosts()  # type: ignore[union-attr] - there is one once connected
     nodes = Counter(host.datacenter for host in hosts)
     return {dc: min(3, count) for dc, count in nodes.items()}
 
 
 def apply(session: Session, options: Options, regions: Mapping[str, int] | None = None) -> None:
-    """Make the keyspace and its tables where they are missing; regions are those that are found, or given."""
+    """Make the keyspace and its tables if they are missing, in the given regions or in all that the cluster has."""
     for cql in statements(options.keyspace, regions or replicas(session)):
-        patiently(lambda cql=cql: session.execute(cql, timeout=60), options)
+        until_valid(lambda cql=cql: session.execute(cql, timeout=60), options)
 
 
 def ensure_schema(session: Session, options: Options) -> None:
-    """Use the keyspace; make it if it is missing and a lab's, refuse it if its schema is another version's."""
+    """Use the keyspace. Make it if it is missing and a lab's; refuse a schema of another version."""
     comment = _comment(session, options)
     if not comment and may_make(options):
         apply(session, options)
         end = monotonic() + options.timeout
-        # The next node that is asked may not list it yet, though the one before did.
+        # The query may go to another node than the last CREATE did, and that node may not list the table yet.
         while not (comment := _comment(session, options)) and monotonic() < end:
             sleep(0.05)
     if not comment:
@@ -90,11 +89,15 @@ def ensure_schema(session: Session, options: Options) -> None:
     if not comment.startswith(f"{MARK}:"):
         raise StoreError(f"Expected {MARK} in {options}, found {comment!r}: use the version of eslab that made it.")
     session.cluster.control_connection.wait_for_schema_agreement()  # type: ignore[union-attr] - there is one by now
-    patiently(lambda: session.set_keyspace(options.keyspace), options)
+    until_valid(lambda: session.set_keyspace(options.keyspace), options)
 
 
-def patiently(ask: Callable[[], T], options: Options) -> T:
-    """Ask until it isn't invalid: what another process makes shows on one node after the other, a moment later."""
+def until_valid(ask: Callable[[], T], options: Options) -> T:
+    """Ask again until the statement is valid, or the timeout is over.
+
+    A table that this or another process has just made appears on one node after the other, so a node that doesn't have
+    it yet refuses a statement that is right.
+    """
     end = monotonic() + options.timeout
     while True:
         try:

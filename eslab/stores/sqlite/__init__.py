@@ -3,12 +3,12 @@
 The tables are clustered exactly like Cassandra's, and event times are kept as sort keys, so that plain byte
 order is Cassandra's order. What was acknowledged survives kill -9; with `?synchronous=full` a power cut too (G2).
 
-URL: `sqlite:///relative.db`, `sqlite:////absolute.db`, or `sqlite:` for a fresh file that goes when the store is
-closed; with these options behind a `?`:
+URL: `sqlite:///relative.db`, `sqlite:////absolute.db`, or `sqlite:` for a new file that is deleted when the store is
+closed; options follow a `?`:
 
     synchronous   normal (default) or full
     timeout       seconds to wait for another writer, 5 by default
-    mode          rwc (default: made if missing), rw, or ro
+    mode          rwc (default: the file is made if it is missing), rw, or ro
 """
 
 import sqlite3
@@ -35,46 +35,20 @@ from eslab.store import (
     check_floor,
     check_read_rows,
     no_read_table,
-    place,
 )
 from eslab.stores import url_options
-from eslab.stores.sqlite import read_tables
+from eslab.stores.sqlite import read_tables, statements
 from eslab.stores.sqlite.file import SqliteFile
 
-PAGE = 1000  # commits in a page
-APPEND = """
-INSERT INTO events VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
-SET event_type = excluded.event_type, version = excluded.version, payload = excluded.payload
-WHERE excluded.payload > events.payload"""
-BEGAN = """
-INSERT INTO aggregates (customer_id, aggregate_id, first) VALUES (?, ?, ?) ON CONFLICT DO UPDATE
-SET first = excluded.first WHERE first IS NULL OR excluded.first < first"""
-FLOOR = """
-INSERT INTO aggregates (customer_id, aggregate_id, floor) VALUES (?, ?, ?) ON CONFLICT DO UPDATE
-SET floor = excluded.floor WHERE floor IS NULL OR excluded.floor > floor"""
-FROM_PREFIX = "SELECT aggregate_id FROM aggregates WHERE customer_id = ? AND aggregate_id >= ? ORDER BY aggregate_id"
-ENTRY = "SELECT first, floor FROM aggregates WHERE customer_id = ? AND aggregate_id = ?"
-SNAPSHOTS = "SELECT up_to, fold, payload FROM snapshots WHERE customer_id = ? AND aggregate_id = ?"
-RECORDED = """
-SELECT event_type, version, payload FROM events WHERE customer_id = ? AND aggregate_id = ? AND event_time = ?"""
-PAYLOADS = """
-SELECT payload FROM events
-WHERE customer_id = ? AND aggregate_id = ? AND event_time > ? AND event_time <= ? ORDER BY event_time"""
-ROWS = """
-SELECT event_time, event_type, version, payload FROM events
-WHERE customer_id = ? AND aggregate_id = ? AND event_time > ? AND event_time <= ? ORDER BY event_time LIMIT ?"""
-SAVE_SNAPSHOT = "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?)"
-DELETE_SNAPSHOT = "DELETE FROM snapshots WHERE customer_id = ? AND aggregate_id = ? AND up_to = ? AND fold = ?"
-DELETE_SNAPSHOTS = "DELETE FROM snapshots WHERE customer_id = ? AND aggregate_id = ? AND up_to >= ?"
-DELETE_EVENTS = "DELETE FROM events WHERE customer_id = ? AND aggregate_id = ? AND event_time <= ?"
-EARLIEST, LATEST = b"", b"\xff" * 17  # below and above every sort key
+PAGE = 1000  # rows in a page
 
 
 class SqliteStore(EventStore):
     """An `EventStore` in one SQLite file; each thread has a connection of its own."""
 
     def __init__(self, path: Path, mode: str = "rwc", synchronous: str = "normal", timeout: float = 5) -> None:
-        self.path, self._mode = path, mode
+        self.path = path
+        self._mode = mode
         self._file = SqliteFile(path, mode, synchronous, timeout)
         self._folder: TemporaryDirectory[str] | None = None
 
@@ -101,15 +75,13 @@ class SqliteStore(EventStore):
         read_rows: Sequence[ReadRow] = (),
     ) -> None:
         check_append(customer_id, commits, read_rows)
-        rows = [
-            (customer_id, c.aggregate_id, sort_key(c.event_time), c.event_type, c.version, c.payload) for c in commits
-        ]
-        first: dict[str, bytes] = {}
+        rows = [(customer_id, id, sort_key(event_time), *rest) for id, event_time, *rest in commits]
+        first: dict[str, bytes] = {}  # the earliest commit of each aggregate
         for _, id, key, *_ in rows:
             first[id] = min(first.get(id, key), key)
         with self._file.write() as connection:
-            connection.executemany(APPEND, rows)
-            connection.executemany(BEGAN, [(customer_id, id, key) for id, key in first.items()])
+            connection.executemany(statements.APPEND, rows)
+            connection.executemany(statements.BEGAN, [(customer_id, id, key) for id, key in first.items()])
             read_tables.put(connection, read_rows)
 
     def heads(
@@ -127,8 +99,9 @@ class SqliteStore(EventStore):
     ) -> dict[str, Head]:
         with (
             self._file.using() as connection,
-            closing(connection.execute(FROM_PREFIX, (customer_id, prefix))) as cursor,
+            closing(connection.execute(statements.FROM_PREFIX, (customer_id, prefix))) as cursor,
         ):
+            # The ids with a prefix are neighbours, and the cursor reads no further than the first that has another.
             ids = list(takewhile(lambda id: id.startswith(prefix), (id for (id,) in cursor)))
         return self.heads(customer_id, ids)
 
@@ -141,7 +114,7 @@ class SqliteStore(EventStore):
     ) -> Generator[tuple[str, Sequence[bytes]], None, None]:
         for id, start in after.items():
             with self._file.using() as connection:
-                cursor = connection.execute(PAYLOADS, (customer_id, id, *_between(start, up_to)))
+                cursor = connection.execute(statements.PAYLOADS, (customer_id, id, *_between(start, up_to)))
             with closing(cursor):
                 while rows := self._fetch(cursor):
                     yield id, [payload for (payload,) in rows]
@@ -155,7 +128,8 @@ class SqliteStore(EventStore):
     ) -> Generator[tuple[str, Sequence[Commit]], None, None]:
         for id, start in after.items():
             low, high = _between(start, up_to)
-            # A statement for each page: a reader that pauses, or appends in between, holds nobody up.
+            # One statement per page: an open cursor is an open read transaction, which holds up the reader's own
+            # appends in between and the checkpoints of the write-ahead log.
             while page := self._page(customer_id, id, low, high):
                 low = page[-1][0]
                 yield id, [Commit(id, from_sort_key(key), *rest) for key, *rest in page]
@@ -163,36 +137,36 @@ class SqliteStore(EventStore):
     def save_snapshot(self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> None:
         with self._file.write() as connection:
             key = (customer_id, aggregate_id, sort_key(snapshot.up_to), snapshot.fold)
-            connection.execute(SAVE_SNAPSHOT, (*key, snapshot.payload))
+            connection.execute(statements.SAVE_SNAPSHOT, (*key, snapshot.payload))
 
     def delete_snapshot(self, customer_id: str, aggregate_id: str, up_to: UUID, fold: int) -> None:
         with self._file.write() as connection:
-            connection.execute(DELETE_SNAPSHOT, (customer_id, aggregate_id, sort_key(up_to), fold))
+            connection.execute(statements.DELETE_SNAPSHOT, (customer_id, aggregate_id, sort_key(up_to), fold))
 
     def delete_snapshots(
         self, customer_id: str, aggregate_id: str, since: UUID, consistency: Consistency = Consistency.LOCAL
     ) -> None:
         with self._file.write() as connection:
-            connection.execute(DELETE_SNAPSHOTS, (customer_id, aggregate_id, sort_key(since)))
+            connection.execute(statements.DELETE_SNAPSHOTS, (customer_id, aggregate_id, sort_key(since)))
 
     def raise_floor(self, customer_id: str, aggregate_id: str, floor: UUID) -> None:
         with self._file.write() as connection:
-            connection.execute(FLOOR, (customer_id, aggregate_id, sort_key(floor)))
+            connection.execute(statements.FLOOR, (customer_id, aggregate_id, sort_key(floor)))
 
     def delete_events(self, customer_id: str, aggregate_id: str, up_to: UUID) -> None:
         with self._file.write() as connection:
             floor = _head(connection, customer_id, aggregate_id).floor
-            check_floor(floor, up_to, place(customer_id, aggregate_id))
-            connection.execute(DELETE_EVENTS, (customer_id, aggregate_id, sort_key(up_to)))
+            check_floor(floor, up_to, customer_id, aggregate_id)
+            connection.execute(statements.DELETE_EVENTS, (customer_id, aggregate_id, sort_key(up_to)))
 
     def make_read_tables(self, layouts: Sequence[Layout]) -> None:
         with self._file.using() as connection:
-            gone = read_tables.missing(connection, layouts, self.path)
-        if gone and self._mode == "ro":
-            raise no_read_table(gone[0], self.path)
-        if gone:
+            missing = read_tables.missing(connection, layouts, self.path)
+        if missing and self._mode == "ro":
+            raise no_read_table(missing[0], self.path)
+        if missing:
             with self._file.write() as connection:
-                read_tables.make(connection, gone)
+                read_tables.make(connection, missing)
 
     def put_read_rows(self, rows: Sequence[ReadRow], consistency: Consistency = Consistency.LOCAL) -> None:
         check_read_rows(rows)
@@ -220,12 +194,12 @@ class SqliteStore(EventStore):
 
     def checkpoint(self, name: str) -> str:
         with self._file.using() as connection:
-            (text,) = connection.execute(read_tables.CHECKPOINT, (name,)).fetchone() or ("",)
+            (text,) = connection.execute(statements.CHECKPOINT, (name,)).fetchone() or ("",)
         return text
 
     def set_checkpoint(self, name: str, text: str) -> None:
         with self._file.write() as connection:
-            connection.execute(read_tables.SET_CHECKPOINT, (name, text))
+            connection.execute(statements.SET_CHECKPOINT, (name, text))
 
     def close(self) -> None:
         self._file.close()
@@ -234,7 +208,7 @@ class SqliteStore(EventStore):
 
     def _page(self, customer_id: str, aggregate_id: str, low: bytes, high: bytes) -> list[tuple[Any, ...]]:
         with self._file.using() as connection:
-            return connection.execute(ROWS, (customer_id, aggregate_id, low, high, PAGE)).fetchall()
+            return connection.execute(statements.ROWS, (customer_id, aggregate_id, low, high, PAGE)).fetchall()
 
     def _read_page(self, layout: Layout, key: tuple[str, ...], last: Sequence[Any]) -> list[tuple[Any, ...]]:
         with self._file.using() as connection:
@@ -242,7 +216,7 @@ class SqliteStore(EventStore):
 
     def _customers(self, after: str) -> list[str]:
         with self._file.using() as connection:
-            return [customer for (customer,) in connection.execute(read_tables.CUSTOMERS, (after, PAGE))]
+            return [customer for (customer,) in connection.execute(statements.CUSTOMERS, (after, PAGE))]
 
     def _fetch(self, cursor: sqlite3.Cursor) -> list[tuple[bytes]]:
         with self._file.using():
@@ -250,7 +224,7 @@ class SqliteStore(EventStore):
 
 
 def _path(url: str) -> str:
-    """The path of the file that a store URL names; empty for a fresh one."""
+    """The path of the file that a store URL names; empty for a new one."""
     parts = urlsplit(url)
     path = unquote(parts.path)[1:]
     named = url.startswith("sqlite:///") and path and "\0" not in path
@@ -264,23 +238,25 @@ def _seconds(text: str) -> float:
         seconds = float(text)
     except ValueError:
         seconds = -1
-    if not 0 <= seconds <= 86_400:  # neither is nan
+    if not 0 <= seconds <= 86_400:  # so nan is refused too
         raise InvalidInput(f"Expected timeout in seconds, 0 to 86400, got {text!r}.")
     return seconds
 
 
 def _between(after: UUID | None, up_to: UUID | None) -> tuple[bytes, bytes]:
-    return sort_key(after) if after else EARLIEST, sort_key(up_to) if up_to else LATEST
+    low = sort_key(after) if after else statements.EARLIEST
+    high = sort_key(up_to) if up_to else statements.LATEST
+    return low, high
 
 
 def _head(connection: sqlite3.Connection, customer_id: str, aggregate_id: str, event_time: UUID | None = None) -> Head:
     key = (customer_id, aggregate_id)
-    first, floor = connection.execute(ENTRY, key).fetchone() or (None, None)
+    first, floor = connection.execute(statements.ENTRY, key).fetchone() or (None, None)
     snapshots = [
         StoredSnapshot(from_sort_key(up_to), fold, payload)
-        for up_to, fold, payload in connection.execute(SNAPSHOTS, key)
+        for up_to, fold, payload in connection.execute(statements.SNAPSHOTS, key)
     ]
     recorded = None
-    if event_time and (row := connection.execute(RECORDED, (*key, sort_key(event_time))).fetchone()):
+    if event_time and (row := connection.execute(statements.RECORDED, (*key, sort_key(event_time))).fetchone()):
         recorded = Commit(aggregate_id, event_time, *row)
     return Head(first and from_sort_key(first), floor and from_sort_key(floor), snapshots, recorded)

@@ -1,22 +1,23 @@
-"""What an error of SQLite means here, and what to do next."""
+"""The errors of SQLite in the words of eslab: which `StoreError` each one becomes, and what to do next."""
 
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from eslab.errors import StoreClosed, StoreError, StoreFull, StoreReadOnly, StoreUnavailable
+from eslab.errors import StoreError, StoreFull, StoreReadOnly, StoreUnavailable
+from eslab.store import closed
 
 AGAIN = "Send the same request again, or raise ?timeout=."
 
 
 @contextmanager
 def translate_errors(path: Path) -> Generator[None, None, None]:
-    """Say what an SQLite error in this file means, and what to do."""
+    """Raise a `StoreError` in place of SQLite's error; it names the file and what to do."""
     try:
         yield
     except sqlite3.ProgrammingError as error:
-        raise StoreClosed(f"Expected an open store, but {path} was closed: {error}.") from error
+        raise closed(f"{path} ({error})") from error
     except sqlite3.DatabaseError as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind, the rest the detail
         kind, advice = MEANINGS.get(code, (StoreError, "Check the file and the disk."))

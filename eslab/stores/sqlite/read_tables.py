@@ -1,6 +1,6 @@
-"""Read tables in SQLite, clustered like Cassandra's: making, writing and reading them on a connection.
+"""Read tables in SQLite, clustered like Cassandra's: make, write and read them on a connection.
 
-Names of tables and columns are checked when a layout is used first; values are always bound.
+Names of tables and columns are checked before they are put into a statement; values are always bound.
 """
 
 import sqlite3
@@ -13,25 +13,23 @@ from eslab.request import from_sort_key, sort_key
 from eslab.store import ReadRow
 
 CHECKPOINTS = "CREATE TABLE IF NOT EXISTS checkpoints (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID"
-CHECKPOINT = "SELECT text FROM checkpoints WHERE name = ?"
-SET_CHECKPOINT = "INSERT OR REPLACE INTO checkpoints VALUES (?, ?)"
-CUSTOMERS = "SELECT DISTINCT customer_id FROM aggregates WHERE customer_id > ? ORDER BY customer_id LIMIT ?"
 TYPES = {"event_time": "BLOB", "version": "INTEGER", "payload": "BLOB NOT NULL"}  # all others are TEXT
 
 
 def missing(connection: sqlite3.Connection, layouts: Iterable[Layout], store: object) -> list[Layout]:
-    """Those of the layouts that have no table yet; `StoreError` for a table of other columns."""
-    gone = []
+    """The layouts that have no table yet. Raises `StoreError` for a table with other columns."""
+    missing = []
     for layout in layouts:
         check_layout(layout)
-        found = [row[1] for row in connection.execute(f"PRAGMA table_info({layout.name})")]
-        check_columns(layout, found, store)
-        gone += [] if found else [layout]
-    return gone
+        columns = [row[1] for row in connection.execute(f"PRAGMA table_info({layout.name})")]
+        check_columns(layout, columns, store)
+        if not columns:
+            missing.append(layout)
+    return missing
 
 
 def make(connection: sqlite3.Connection, layouts: Iterable[Layout]) -> None:
-    """Make the tables, and that of the checkpoints, where they are missing."""
+    """Make the tables, and the table of checkpoints, where they are missing."""
     connection.execute(CHECKPOINTS)
     for layout in layouts:
         columns = ", ".join(f"{quoted(name)} {TYPES.get(name, 'TEXT')}" for name in layout.columns)
@@ -42,14 +40,14 @@ def make(connection: sqlite3.Connection, layouts: Iterable[Layout]) -> None:
 
 
 def put(connection: sqlite3.Connection, rows: Sequence[ReadRow]) -> None:
-    """Write rows; of two payloads of one key the greater stays."""
+    """Write rows in the transaction of the connection."""
     for row in rows:
         connection.execute(insert(row.layout), values(row))
 
 
 @cache
 def insert(layout: Layout) -> str:
-    """Writes one row; of two payloads of one key the greater stays."""
+    """The SQL that writes one row; of two rows with one key the one with the greater payload stays."""
     columns = check_layout(layout).columns
     return (
         f"INSERT INTO {quoted(layout.name)} VALUES ({', '.join('?' * len(columns))}) ON CONFLICT DO UPDATE "  # noqa: S608
@@ -59,20 +57,20 @@ def insert(layout: Layout) -> str:
 
 
 def values(row: ReadRow) -> tuple[Any, ...]:
-    """A row as it stands."""
+    """The values of a row in the order of its table's columns, for `insert`."""
     id, event_time, *rest = row.commit
-    return (*row.place, id, sort_key(event_time), *rest)
+    return (*row.key, id, sort_key(event_time), *rest)
 
 
 def page(
     connection: sqlite3.Connection, layout: Layout, key: tuple[str, ...], last: Sequence[Any], limit: int
 ) -> list[tuple[Any, ...]]:
-    """Rows as they stand whose key begins with `key`, behind the whole key `last`."""
+    """The next rows whose key begins with `key`; `last` is the rest of the last row's key, empty for the first page."""
     return connection.execute(_page(layout, len(key), bool(last)), (*key, *last, limit)).fetchall()
 
 
 def read_row(layout: Layout, values: tuple[Any, ...]) -> ReadRow:
-    """A row as the core knows it."""
+    """The row with these values, the way back from `values`."""
     *before, key, type, version, payload = values
     return ReadRow.of(layout, (*before, from_sort_key(key), type, version, payload))
 

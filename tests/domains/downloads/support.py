@@ -1,4 +1,4 @@
-"""The words in which the downloads are told: a counter, its customers, and events that happened before."""
+"""Helpers of the downloads' tests: a small catalogue, a service, and requests and times by day."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -8,7 +8,9 @@ from uuid import UUID
 
 from eslab import Event, EventStore, ManualClock, Request
 from eslab.domains.downloads.catalogue import Title
+from eslab.domains.downloads.drm import DrmServer
 from eslab.domains.downloads.plans import Plan, PlanSet
+from eslab.domains.downloads.policies import Policies
 from eslab.domains.downloads.service import DownloadService
 from eslab.domains.downloads.studios import RuleSet, StudioRules
 from eslab.domains.downloads.versions import Versions
@@ -32,15 +34,21 @@ def plans(plan: Plan | None = None, version: int = 1, start: date = date(2020, 1
 
 
 def service(
-    store: EventStore, clock: ManualClock, studio: StudioRules | None = None, plan: Plan | None = None, **more: Any
+    store: EventStore,
+    clock: ManualClock,
+    studio: StudioRules | None = None,
+    plan: Plan | None = None,
+    *,
+    drm: DrmServer | None = None,
+    **policies: Any,
 ) -> DownloadService:
     """A service with three titles, one studio with rules, and one plan."""
-    versions = {"rules": Versions((rules(studio),)), "plans": Versions((plans(plan),)), **more}
-    return DownloadService(store, clock, CATALOGUE, **versions)
+    versions = {"rules": Versions((rules(studio),)), "plans": Versions((plans(plan),))}
+    return DownloadService(store, clock, Policies(catalogue=CATALOGUE, **{**versions, **policies}), drm=drm)
 
 
 class Edge:
-    """Where requests are made: each is a minute later than the one before."""
+    """The edge that makes requests, by default a minute apart."""
 
     def __init__(self, clock: ManualClock, seed: int = 7) -> None:
         self.clock, self.random = clock, Random(seed)
@@ -50,18 +58,18 @@ class Edge:
         return Request.new(self.clock, self.random)
 
 
-def at(days: float, key: str = "a wish") -> Request:
-    """The request made so many days after the start."""
+def at(days: float, key: str = "a request") -> Request:
+    """The request made this many days after the start."""
     return Request.at(START + timedelta(days=days), key)
 
 
-def id_at(days: float, key: str = "a wish") -> UUID:
-    """The name of what that request was granted."""
+def id_at(days: float, key: str = "a request") -> UUID:
+    """The id of that request, which names its licence."""
     return at(days, key).id
 
 
 def time_at(days: float) -> datetime:
-    """So many days after the start."""
+    """The moment this many days after the start."""
     return START + timedelta(days=days)
 
 

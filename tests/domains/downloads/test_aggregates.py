@@ -34,7 +34,7 @@ HOURS = st.none() | st.integers(1, 100)
 
 
 def issue(day: int, ends: int | None, hours: int | None) -> LicenseIssued:
-    """What a request is granted follows from it: the same name never has two terms in one log."""
+    """The terms of a grant follow from its request, so a name never has two terms in one log."""
     return LicenseIssued(id_at(day), time_at(day), None if ends is None else time_at(ends), hours)
 
 
@@ -68,7 +68,7 @@ EVENTS = {
 }
 
 
-@pytest.mark.parametrize("aggregate_type", EVENTS, ids=lambda each: each.__name__)
+@pytest.mark.parametrize("aggregate_type", EVENTS, ids=lambda aggregate_type: aggregate_type.__name__)
 @given(data=st.data())
 def test_G4_any_order_of_the_same_events_folds_to_the_same_state(aggregate_type: type, data: st.DataObject) -> None:
     """Also where names are met before what they name, and where an event is met twice; to the last byte."""
@@ -100,7 +100,7 @@ ISSUED, RENEWED = issue(0, 30, 48), renewal(20, 0)
     ],
 )
 def test_a_licence_ends_with_the_latest_of_its_periods(events: list[Event], ends: int | None) -> None:
-    """Each at its expiry or so many hours after the first play that names it; an expiry never outweighs another."""
+    """A period ends at its expiry or some hours after its first play; an expiry never outweighs another period."""
     assert folded(License, events).end(L) == (None if ends is None else time_at(ends))
 
 
@@ -122,7 +122,7 @@ REVOKED, RELEASED = LicenseRevoked(L, time_at(9), "left the plan"), LicenseRelea
     ],
 )
 def test_revoked_wins_then_released_then_time(events: list[Event], day: int, status: Status) -> None:
-    """Whatever else happens, and in whatever order it is met."""
+    """Regardless of other events, and of the order in which they arrive."""
     licence = folded(License, events)
     assert licence.status(L, time_at(day)) == status
 

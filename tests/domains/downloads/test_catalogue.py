@@ -42,24 +42,24 @@ def test_it_is_sorted_and_whole() -> None:
     [
         (
             "glow,Glow,series,Netflix,2017\ndark,Dark,show,Netflix,2017\n",
-            "line 3, kind: Expected film or series, found 'show'; mend it there.",
+            "line 3, kind: Expected film or series, found 'show'; fix it there.",
         ),
         (
             "glow,Glow,series,Netflix,MMXVII\n",
-            "line 2, release_year: Expected `int`, found 'MMXVII'; mend it there.",
+            "line 2, release_year: Expected `int`, found 'MMXVII'; fix it there.",
         ),
         (
             "glow,Glow,series,Netflix,17\n",
-            "line 2, release_year: Expected `int` >= 1888, found '17'; mend it there.",
+            "line 2, release_year: Expected `int` >= 1888, found '17'; fix it there.",
         ),
         (
             "glow,Glow,series,,2017\n",
-            "line 2, studio: Expected `str` of length >= 1, found ''; mend it there.",
+            "line 2, studio: Expected `str` of length >= 1, found ''; fix it there.",
         ),
-        ("glow,Glow,series,Netflix\n", "line 2, release_year: Expected `int`, found None; mend it there."),
+        ("glow,Glow,series,Netflix\n", "line 2, release_year: Expected `int`, found None; fix it there."),
         (
             "glow,Glow,series,Netflix,2017,x\n",
-            "line 2: Object contains unknown field `surplus`; mend it there.",
+            "line 2: Object contains unknown field `surplus`; fix it there.",
         ),
         (
             "glow,Glow,series,Netflix,2017\nglow,Glow,film,MGM,1999\n",
@@ -104,13 +104,13 @@ def test_a_title_may_be_offered_in_some_countries_only(tmp_path: Path) -> None:
     [
         (
             'glow = ["us"]',
-            "line 3, titles.glow.countries: Expected `str` matching regex '^[A-Z]{2}$', found ['us']; mend it there.",
+            "line 3, titles.glow.countries: Expected `str` matching regex '^[A-Z]{2}$', found ['us']; fix it there.",
         ),
         (
             "glow = []",
-            "line 3, titles.glow.countries: Expected `array` of length >= 1, found []; mend it there.",
+            "line 3, titles.glow.countries: Expected `array` of length >= 1, found []; fix it there.",
         ),
-        ('gloww = ["US"]', "line 3, titles.gloww: Expected a title of the catalogue, found 'gloww'; mend it."),
+        ('gloww = ["US"]', "line 3, titles.gloww: Expected a title of the catalogue, found 'gloww'; fix it."),
     ],
 )
 def test_a_wrong_country_is_named(tmp_path: Path, line: str, message: str) -> None:

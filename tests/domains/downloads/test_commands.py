@@ -1,6 +1,7 @@
 """The life of a licence through the service: play, renew, release, revoke, expire; and the rules in force."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 
 import msgspec
@@ -15,7 +16,8 @@ from eslab.domains.downloads.plans import Plan
 from eslab.domains.downloads.service import DownloadService
 from eslab.domains.downloads.studios import StudioRules
 from eslab.domains.downloads.versions import Versions
-from eslab.event import command_hash
+from eslab.operations.history import history
+from eslab.payload.serializer import command_hash
 from tests.domains.downloads.support import Edge, plans, rules, service, stored
 from tests.support.sample import DAY, HOUR, MINUTE, START
 
@@ -120,8 +122,8 @@ def test_revoke_wins_over_what_comes_late(desk: Desk) -> None:
     assert desk.command("revoke", reason="fraud").status.state == "revoked"
     assert desk.command("renew", late).rule == "given back"
     assert desk.command("release").status.state == "revoked"
-    history = desk.service.repository.history("ann", License, "phone/glow")
-    assert "fraud" in set(history["reason"])
+    licence = history(desk.service.repository, "ann", License, "phone/glow")
+    assert "fraud" in set(licence["reason"])
 
 
 def test_expire_frees_the_place_of_what_has_ended(desk: Desk) -> None:
@@ -149,7 +151,7 @@ def test_a_place_that_was_freed_may_be_taken(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("name", ["start_playback", "renew", "release", "revoke"])
-def test_G3_every_wish_repeated_is_the_same(desk: Desk, name: str) -> None:
+def test_G3_every_command_repeated_is_the_same(desk: Desk, name: str) -> None:
     """The same answer, the same rows; days later too."""
     request = desk.edge.request()
     first = desk.command(name, request)
@@ -160,8 +162,8 @@ def test_G3_every_wish_repeated_is_the_same(desk: Desk, name: str) -> None:
     assert stored(desk.store) == before
 
 
-def test_a_request_id_stands_for_one_wish(desk: Desk) -> None:
-    """Another wish that meets its commit is a conflict, be it the same call with another plan; nothing is written."""
+def test_a_request_id_stands_for_one_command(desk: Desk) -> None:
+    """Another command under the same id is a conflict, even if only its plan differs; nothing is written."""
     before = stored(desk.store)
     with pytest.raises(RequestConflict):
         desk.command("renew", desk.first)
@@ -171,7 +173,7 @@ def test_a_request_id_stands_for_one_wish(desk: Desk) -> None:
 
 
 def test_G9_a_repeat_of_the_first_releases_request_is_no_conflict() -> None:
-    """Its wish knew neither plan nor country; with their defaults it is the same wish."""
+    """Its command had neither plan nor country; with their defaults it is the same command."""
     first = msgspec.defstruct(
         "RequestDownload", [("device", str), ("title", str)], bases=(Command,), tag=True, omit_defaults=True
     )
@@ -179,8 +181,8 @@ def test_G9_a_repeat_of_the_first_releases_request_is_no_conflict() -> None:
     assert command_hash(first("phone", "glow")) != command_hash(RequestDownload("phone", "glow", "standard", "DE"))
 
 
-def test_G7_no_rejection_of_any_wish_writes(desk: Desk) -> None:
-    """Whatever is wished."""
+def test_G7_no_rejection_of_any_command_writes(desk: Desk) -> None:
+    """The rows before and after a rejection are the same."""
     desk.command("revoke")
     before = stored(desk.store)
     for name in ("start_playback", "renew", "expire"):
@@ -227,10 +229,10 @@ def test_a_service_adopts_rules_that_start_later() -> None:
 
 
 def test_explain_shows_every_rule_and_writes_nothing(desk: Desk) -> None:
-    """What the command desk shows before a wish is sent."""
+    """As the command desk shows it before a command is sent."""
     before = stored(desk.store)
-    found = desk.service.explain("ann", RequestDownload("tv", "glow"), desk.edge.request())
-    numbers = {rule.name: (check.passed, check.count, check.limit) for rule, check in found}
+    explained = desk.service.explain("ann", RequestDownload("tv", "glow"), desk.edge.request())
+    numbers = {rule.name: (check.passed, check.count, check.limit) for rule, check in explained}
     assert numbers["downloads per title per year"] == (True, 1, 3)
     assert stored(desk.store) == before
 
@@ -248,7 +250,7 @@ def test_an_answer_says_itself_in_a_line(desk: Desk) -> None:
 
 def test_a_title_that_left_the_catalogue_still_answers(desk: Desk) -> None:
     """A repeat gets its licence; its year is no longer counted."""
-    desk.service.catalogue = {}
+    desk.service.policies = replace(desk.service.policies, catalogue={})
     repeated = desk.service.request_download(*TO_GLOW, desk.first)
     assert (repeated.license_id, repeated.used) == (desk.first.id, None)
     assert desk.service.limit("glow", START + timedelta(days=1)) is None

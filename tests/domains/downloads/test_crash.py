@@ -95,8 +95,8 @@ def check_one_licence(store: EventStore, answer: Granted) -> None:
     assert list(repository.load("ann", Downloaded, "glow").downloads) == [FIRST.id]
     assert [hold.license_id for hold in repository.load("ann", Devices, ALL).held] == [FIRST.id]
     assert len(stored(store)) == 3
-    assert [each.license_id for each in licences_on(repository, "ann", "phone")] == [FIRST.id]
-    assert [each.downloads for each in page_of(repository, "ann")] == [1]
+    assert [licence.license_id for licence in licences_on(repository, "ann", "phone")] == [FIRST.id]
+    assert [title.downloads for title in page_of(repository, "ann")] == [1]
     assert downloads_of(repository, "Netflix", "2026-01") == {"glow": 1}
 
 
@@ -123,7 +123,7 @@ def test_G3_dead_at_every_step_one_after_the_other() -> None:
 
 @pytest.mark.parametrize("name", ["start_playback", "renew", "release", "revoke"])
 @pytest.mark.parametrize("step", STEPS[:5])
-def test_G3_every_other_wish_is_as_safe(name: str, step: str) -> None:
+def test_G3_every_other_command_is_as_safe(name: str, step: str) -> None:
     """After the repeat the rows are those of a life without a death."""
     clean, broken = open_store("memory:"), open_store("memory:")
     for store in (clean, broken):

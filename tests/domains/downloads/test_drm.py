@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from eslab import InvalidInput, ManualClock, Request, open_store
-from eslab.domains.downloads.drm import Claims, Fault, FaultyDrm, LocalSigner, TokenRefused
+from eslab.domains.downloads.drm import Claims, DrmUnavailable, Fault, FaultyDrm, LocalSigner, TokenRefused
 from eslab.domains.downloads.keys import key_id, lab_key, load_keys, make_key_file
 from eslab.domains.downloads.outcome import Granted
 from eslab.domains.downloads.service import DownloadService
@@ -44,8 +44,9 @@ def test_the_token_is_an_ed25519_jwt_with_a_key_id() -> None:
 @pytest.mark.parametrize("now", [START - SECOND, START + DAY, START + 10 * DAY])
 def test_G10_a_token_is_judged_at_a_moment_that_is_given(now) -> None:
     """Not by the machine's clock: not before its begin, nor from its end on."""
-    with pytest.raises(TokenRefused, match="Expected a token valid at"):
+    with pytest.raises(TokenRefused, match="Expected a token valid at") as refused:
         SIGNER.verify(SIGNER.sign(CLAIMS), now)
+    assert (refused.value.claims, refused.value.key_id) == (CLAIMS, key_id(lab_key(7)))
 
 
 def test_a_token_never_outlasts_what_was_signed() -> None:
@@ -71,17 +72,18 @@ def test_a_forged_token_is_refused() -> None:
         "glow",
         "a.b.c",
     ]
-    for each in forged:
+    for token in forged:
         with pytest.raises(TokenRefused):
-            SIGNER.verify(each, START)
+            SIGNER.verify(token, START)
 
 
 def test_an_older_key_verifies_but_no_longer_signs() -> None:
     """Keys are rotated by putting the new one first."""
     both = LocalSigner([lab_key(8), lab_key(7)])
     assert both.verify(SIGNER.sign(CLAIMS), START) == CLAIMS
-    with pytest.raises(TokenRefused, match="fetch newer keys"):
+    with pytest.raises(TokenRefused, match="fetch newer keys") as refused:
         SIGNER.verify(both.sign(CLAIMS), START)
+    assert (refused.value.claims, refused.value.key_id) == (None, key_id(lab_key(8)))
     with pytest.raises(InvalidInput, match="Expected a key to sign with"):
         LocalSigner([])
 
@@ -125,7 +127,7 @@ def test_a_file_without_keys_is_named_and_not_quoted(tmp_path: Path, content: st
 
 
 class Desk:
-    """A service whose DRM server meets faults, and a wish for Glow."""
+    """A service whose DRM server meets faults, and a request for Glow."""
 
     def __init__(self, *faults: Fault | None, token_lifetime: timedelta = 30 * DAY) -> None:
         self.clock, self.store = ManualClock(START), open_store("memory:")
@@ -171,6 +173,14 @@ def test_a_failed_call_leaves_the_licence_granted_and_a_repeat_signs_the_same(fa
     assert (first.status.state, second.token) == ("active", None)
     assert opened(desk, third).license_id == first.license_id == desk.first.id
     assert len(stored(desk.store)) == 3
+
+
+@pytest.mark.parametrize(("fault", "timeout"), [("fails", None), ("too late", MINUTE / 2)])
+def test_a_failed_call_names_its_licence(fault: Fault, timeout: timedelta | None) -> None:
+    """And how long the client waited for the server, if it did."""
+    with pytest.raises(DrmUnavailable, match="the DRM server") as unavailable:
+        FaultyDrm(SIGNER, [fault]).sign(CLAIMS)
+    assert (unavailable.value.license_id, unavailable.value.timeout) == (CLAIMS.license_id, timeout)
 
 
 def test_a_slow_server_is_waited_for() -> None:
@@ -234,7 +244,7 @@ def test_what_gives_back_is_not_signed() -> None:
     expire = lambda: desk.service.expire("ann", "phone", "glow", desk.first.id, request)  # noqa: E731
     expire()
     desk.command("renew")
-    assert (expire().token, expire().unsigned) == (None, "this wish needs none")
+    assert (expire().token, expire().unsigned) == (None, "this command needs none")
 
 
 def test_a_late_request_may_find_its_licence_ended() -> None:

@@ -1,6 +1,6 @@
-"""The law: what the service returned is what the next hydration shows, however late and in whatever order wishes come.
+"""The law: the next hydration shows what the service returned, however late and in whatever order requests arrive.
 
-Random wishes at random times of their requests arrive in a random order at the real service on the memory store.
+Random commands, with requests of random times, arrive in a random order at the real service on the memory store.
 """
 
 from datetime import datetime, timedelta
@@ -18,6 +18,7 @@ from eslab.domains.downloads.outcome import Granted
 from eslab.domains.downloads.plans import Plan
 from eslab.domains.downloads.service import DownloadService
 from eslab.domains.downloads.studios import StudioRules
+from eslab.operations.snapshots import build_snapshot
 from eslab.payload.encoding import encode
 from tests.domains.downloads.support import service, stored
 from tests.support.sample import START
@@ -35,8 +36,8 @@ TERMS = StudioRules(
 )
 PLAN = Plan(devices=2, downloads_per_device=2, downloads=3)
 
-# An arrival: how many minutes pass, how old the request is then, what is wished, on which device, for which title, and
-# which licence of those granted there it names.
+# An arrival: the minutes that pass, the age of the request by then, the command, its device, its title, and the licence
+# that it names, of those granted there.
 ARRIVALS = st.lists(
     st.tuples(
         st.integers(0, 400),
@@ -53,13 +54,13 @@ ARRIVALS = st.lists(
 def play(
     store: EventStore, arrivals: list[Any], start: datetime = START
 ) -> tuple[DownloadService, list[tuple[Request, Any, Any]]]:
-    """Let the wishes arrive; each answer is compared with what a fresh reader sees."""
+    """Let the commands arrive; every answer is compared with what a fresh reader sees."""
     clock = ManualClock(start)
     desk = service(store, clock, TERMS, PLAN)
     answers, granted = [], {}
     for number, (passed, age, name, device, title, which) in enumerate(arrivals):
         request = Request.at(
-            clock.advance(passed * timedelta(minutes=1)) - timedelta(minutes=age), f"wish {start} {number}"
+            clock.advance(passed * timedelta(minutes=1)) - timedelta(minutes=age), f"request {start} {number}"
         )
         known = granted.setdefault((device, title), [])
         licence = [known[which % len(known)] if known else Request.at(START, "unknown").id] if name in NAMED else []
@@ -85,12 +86,12 @@ def shown(store: EventStore, clock: ManualClock, answer: Granted) -> None:
 
 @given(ARRIVALS)
 def test_G4_what_the_service_returned_is_what_the_next_hydration_shows(arrivals: list[Any]) -> None:
-    """For every wish, late ones included; a rejection changes nothing."""
+    """For every command, late ones included; a rejection changes nothing."""
     play(open_store("memory:"), arrivals)
 
 
 @given(ARRIVALS)
-def test_G3_every_wish_repeated_later_writes_nothing_and_names_the_same_licence(arrivals: list[Any]) -> None:
+def test_G3_every_command_repeated_later_writes_nothing_and_names_the_same_licence(arrivals: list[Any]) -> None:
     """The repeats come in the same order, after all is done."""
     store = open_store("memory:")
     desk, answers = play(store, arrivals)
@@ -106,7 +107,7 @@ def test_G3_every_wish_repeated_later_writes_nothing_and_names_the_same_licence(
 
 @given(ARRIVALS, st.randoms(use_true_random=False))
 def test_G4_the_same_rows_in_any_order_are_the_same_state(arrivals: list[Any], random: Any) -> None:
-    """Another region gets the rows in another order, each perhaps twice."""
+    """Another region gets the rows in another order, some of them twice."""
     here, there = open_store("memory:"), open_store("memory:")
     desk, _ = play(here, arrivals)
     rows = stored(here)
@@ -119,13 +120,13 @@ def test_G4_the_same_rows_in_any_order_are_the_same_state(arrivals: list[Any], r
 
 @given(ARRIVALS)
 def test_G5_snapshot_plus_tail_equals_full_replay(arrivals: list[Any]) -> None:
-    """For each aggregate, half-way through and a day later."""
+    """For every aggregate, half-way through and a day later."""
     store, half = open_store("memory:"), len(arrivals) // 2
     desk, _ = play(store, arrivals[:half])
     clock = ManualClock(desk.repository.clock() + timedelta(hours=27))
     for aggregate_type in KINDS:
         for key in desk.repository.load_all("ann", aggregate_type):
-            Repository(store, clock).build_snapshot("ann", aggregate_type, key, SnapshotPolicy(every=1))
+            build_snapshot(Repository(store, clock), "ann", aggregate_type, key, SnapshotPolicy(every=1))
     rest, _ = play(store, [(*arrival[:1], 0, *arrival[2:]) for arrival in arrivals[half:]], clock.now)
     bare = open_store("memory:")
     bare.append("ann", stored(store))
@@ -136,7 +137,7 @@ def test_G5_snapshot_plus_tail_equals_full_replay(arrivals: list[Any]) -> None:
 
 @given(ARRIVALS)
 def test_limits_hold_where_decisions_do_not_overlap(arrivals: list[Any]) -> None:
-    """One desk, one wish after the other, however late: nothing is ever one too many."""
+    """At one desk, one command after the other, however late: no grant ever exceeds a limit."""
     desk, _ = play(open_store("memory:"), arrivals)
     devices = desk.repository.load("ann", Devices, ALL)
     assert len({(hold.device, hold.title) for hold in devices.held}) <= 3
@@ -165,7 +166,7 @@ def test_the_arrivals_meet_every_answer() -> None:
 
 
 def test_G4_every_store_ends_in_the_same_state(store: EventStore) -> None:
-    """The same wishes, on whatever keeps them."""
+    """The same commands, on every store."""
     here, _ = play(store, year(80))
     there, _ = play(open_store("memory:"), year(80))
     for aggregate_type in KINDS:

@@ -1,4 +1,4 @@
-"""Three questions, one read each: what they answer is what hydration says, live and rebuilt, late and concurrent."""
+"""Three questions, one read each: their answers are what hydration says, live and rebuilt, late and concurrent."""
 
 from collections import Counter
 from typing import Any
@@ -47,8 +47,8 @@ def answers(repository: Repository, customer: str = "ann") -> list[Any]:
 
 def by_studio(repository: Repository) -> dict[tuple[str, str], dict[str, int]]:
     studios = {title.studio for title in CATALOGUE.values()}
-    found = {(studio, month): dict(downloads_of(repository, studio, month)) for studio in studios for month in MONTHS}
-    return {key: titles for key, titles in found.items() if titles}
+    months = {(studio, month): dict(downloads_of(repository, studio, month)) for studio in studios for month in MONTHS}
+    return {key: titles for key, titles in months.items() if titles}
 
 
 def counted_by_hydration(repository: Repository) -> dict[tuple[str, str], dict[str, int]]:
@@ -63,15 +63,15 @@ def counted_by_hydration(repository: Repository) -> dict[tuple[str, str], dict[s
 
 
 def test_what_does_this_device_hold(desk: DownloadService, clock: ManualClock) -> None:
-    """Each licence with its title, and how it stands now."""
+    """Every licence with its title and its status now."""
     edge = Edge(clock)
     glow, dark = edge.request(), edge.request()
     desk.request_download("ann", "phone", "glow", glow)
     desk.request_download("ann", "phone", "dark", dark, country="DE")
     desk.request_download("ann", "tv", "glow", edge.request())
     desk.release("ann", "phone", "dark", dark.id, edge.request())
-    found = licences_on(desk.repository, "ann", "phone")
-    assert [(each.title, each.license_id, each.status.state) for each in found] == [
+    licences = licences_on(desk.repository, "ann", "phone")
+    assert [(licence.title, licence.license_id, licence.status.state) for licence in licences] == [
         ("dark", dark.id, "released"),
         ("glow", glow.id, "active"),
     ]
@@ -87,7 +87,7 @@ def test_what_does_the_customer_see_of_it_all(desk: DownloadService, clock: Manu
     desk.renew("ann", "phone", "glow", first.id, edge.request())
     (page,) = page_of(desk.repository, "ann")
     assert (page.title, page.downloads) == ("glow", 2)
-    assert [(each.device, each.license_id, each.renewals) for each in page.licences] == [
+    assert [(licence.device, licence.license_id, licence.renewals) for licence in page.licences] == [
         ("tv", second.id, 0),
         ("phone", first.id, 1),
     ]
@@ -106,7 +106,7 @@ def test_how_often_was_what_downloaded(desk: DownloadService, clock: ManualClock
 
 @pytest.mark.parametrize("month", ["2026-3", "2026-13", "March", ""])
 def test_a_month_that_is_none_is_refused(desk: DownloadService, month: str) -> None:
-    """It would find nothing, and say that nobody downloaded anything."""
+    """It would find nothing, and tell that no title was downloaded."""
     with pytest.raises(InvalidInput, match="Expected a month such as 2026-03"):
         downloads_of(desk.repository, "Netflix", month)
 
@@ -139,7 +139,7 @@ class Counting(Faulty):
 
 
 def test_each_question_is_one_read(store: EventStore, clock: ManualClock) -> None:
-    """Of one partition; of a studio's month one of each shard, all in one wait."""
+    """Of one partition; for a studio's month of every shard, all in one wait."""
     service(store, clock).request_download("ann", "phone", "glow", at(0))
     counting = Counting(store)
     repository = Repository(counting, clock, read_tables=READ_TABLES)  # type: ignore[arg-type]
@@ -155,7 +155,7 @@ def test_each_question_is_one_read(store: EventStore, clock: ManualClock) -> Non
 
 @given(ARRIVALS)
 def test_G4_the_tables_say_what_hydration_says(arrivals: list[Any]) -> None:
-    """For any wishes, however late."""
+    """For any commands, however late."""
     desk, _ = play(open_store("memory:"), arrivals)
     repository = desk.repository
     now = repository.clock()
@@ -167,9 +167,9 @@ def test_G4_the_tables_say_what_hydration_says(arrivals: list[Any]) -> None:
     }
     on_devices = [licence for device in DEVICES for licence in licences_on(repository, "ann", device)]
     on_page = [licence for title in page_of(repository, "ann") for licence in title.licences]
-    for found in (on_devices, on_page):
-        assert {(each.license_id, each.status, each.ends) for each in found} == expected
-        assert len(found) == len(expected)
+    for listed in (on_devices, on_page):
+        assert {(licence.license_id, licence.status, licence.ends) for licence in listed} == expected
+        assert len(listed) == len(expected)
     assert {title.title: title.downloads for title in page_of(repository, "ann")} == {
         title: len(seen.counted) for title, seen in repository.load_all("ann", Downloaded).items()
     }
@@ -199,26 +199,27 @@ def test_what_parted_regions_granted_too_much_counts_no_more_when_it_is_taken_ba
     assert downloads_of(us.service.repository, "Netflix", "2026-01") == {"glow": 3}
     (page,) = page_of(us.service.repository, "ann")
     assert page.downloads == 3
-    assert Counter(each.status.state for each in page.licences)["revoked"] == 2
+    assert Counter(licence.status.state for licence in page.licences)["revoked"] == 2
 
 
 def rows_of(store: EventStore, count: int) -> list[bytes]:
     """All rows of the three tables, as bytes."""
-    names, found = list(customers(count)), []
+    names = list(customers(count))
+    rows = []
     for table in (LICENCES_BY_DEVICE, CUSTOMER_PAGES):
-        found += [row for name in names for page in store.read_rows(table.layout, [(name,)]) for row in page]
-    titles = {row.commit.aggregate_id.partition(":")[2] for row in found}
+        rows += [row for name in names for page in store.read_rows(table.layout, [(name,)]) for row in page]
+    titles = {row.commit.aggregate_id.partition(":")[2] for row in rows}
     studios = {title.studio for id, title in load_catalogue().items() if id in titles}
     shards = [(studio, month, str(shard)) for studio in studios for month in MONTHS[12:15] for shard in range(SHARDS)]
-    found += [row for page in store.read_rows(DOWNLOADS_BY_STUDIO.layout, shards) for row in page]
-    return sorted(encode((row.layout.name, row.place, row.commit)) for row in found)
+    rows += [row for page in store.read_rows(DOWNLOADS_BY_STUDIO.layout, shards) for row in page]
+    return sorted(encode((row.layout.name, row.key, row.commit)) for row in rows)
 
 
 @pytest.mark.parametrize(
     "open_new", ["sqlite", pytest.param("cassandra", marks=REAL)], indirect=True
 )  # fmt: skip
 def test_G6_rebuilt_tables_of_whole_lives_are_equal_to_the_live_ones(store: EventStore) -> None:
-    """Every row of three tables after two months of six customers, with retries and late wishes."""
+    """Every row of three tables after two months of six customers, with retries and late requests."""
     play_lives(store, 6, 60, seed=7, workers=3)
     live = rows_of(store, 6)
     repository = Repository(store, ManualClock(BEGAN + 61 * DAY), read_tables=READ_TABLES)

@@ -1,9 +1,10 @@
-"""Reconcile: limits that two parted regions overshot together are found, and what is too many is the same for both."""
+"""Reconcile: grants by which parted regions exceed a limit together are found, and both regions find the same."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from threading import Barrier
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -17,12 +18,14 @@ from eslab.domains.downloads.downloaded import DownloadCounted, Downloaded
 from eslab.domains.downloads.license import License, LicenseIssued
 from eslab.domains.downloads.outcome import Granted
 from eslab.domains.downloads.plans import Plan
+from eslab.domains.downloads.policies import Policy
+from eslab.domains.downloads.reconcile import Reconciled
 from eslab.domains.downloads.rules import Refused
 from eslab.domains.downloads.service import DownloadService
 from eslab.domains.downloads.studios import StudioRules
 from eslab.domains.downloads.versions import Versions
-from eslab.event import command_hash
 from eslab.payload.encoding import encode
+from eslab.payload.serializer import command_hash
 from tests.domains.downloads.support import at, rules, service, stored
 from tests.support.sample import DAY, HOUR, MINUTE, START, Faulty, commits
 
@@ -54,11 +57,16 @@ def meet(*regions: Region) -> None:
 def states(store: EventStore) -> bytes:
     """All that the rows of a store add up to."""
     repository = Repository(store, ManualClock(START))
-    return encode([repository.load_all("ann", each) for each in (Downloaded, License, Devices)])
+    return encode([repository.load_all("ann", aggregate_type) for aggregate_type in (Downloaded, License, Devices)])
+
+
+def names(reconciled: Reconciled) -> list[UUID]:
+    """The grants that exceed a limit."""
+    return [overshoot.name for overshoot in reconciled.overshoots]
 
 
 def request_at(hours: float) -> Request:
-    return at(hours / 24, f"wish of {float(hours)}")
+    return at(hours / 24, f"request of {float(hours)}")
 
 
 @pytest.fixture
@@ -76,17 +84,17 @@ def parted() -> tuple[Region, Region]:
 def test_what_is_too_many_is_taken_back(parted: tuple[Region, Region]) -> None:
     """Five were granted, three are allowed; the two newest by their requests go, with rule, limit and count."""
     us, _ = parted
-    found = us.service.reconcile("ann")
-    assert [each.name for each in found.overshoots] == [request_at(4).id, request_at(5).id]
-    assert {(each.rule, each.limit, each.count) for each in found.overshoots} == {
+    reconciled = us.service.reconcile("ann")
+    assert names(reconciled) == [request_at(4).id, request_at(5).id]
+    assert {(overshoot.rule, overshoot.limit, overshoot.count) for overshoot in reconciled.overshoots} == {
         ("downloads per title per year", 3, 3)
     }
-    assert (us.revoked(), found.commits) == ({request_at(4).id, request_at(5).id}, 2)
-    assert "2 too many" in repr(found)
+    assert (us.revoked(), reconciled.commits) == ({request_at(4).id, request_at(5).id}, 2)
+    assert "2 too many" in repr(reconciled)
 
 
 def test_both_regions_take_back_the_same(parted: tuple[Region, Region]) -> None:
-    """Each on its own, at another time; after they meet again there is nothing more to do."""
+    """On their own, at different times; after they meet again there is nothing more to do."""
     us, europe = parted
     assert us.service.reconcile("ann").overshoots == europe.service.reconcile("ann").overshoots
     meet(us, europe)
@@ -128,24 +136,26 @@ def test_a_region_that_has_not_all_rows_finds_less() -> None:
         us.clock.now = START + 6 * HOUR
         granted.request_download("ann", "phone", "glow", request_at(hours))
         us.store.append("ann", stored(granted.repository.store))
-    assert [each.name for each in us.service.reconcile("ann").overshoots] == [request_at(5).id]
+    assert names(us.service.reconcile("ann")) == [request_at(5).id]
     europe.clock.now = us.clock.now
     europe.ask(request_at(3))
     meet(us, europe)
-    assert [each.name for each in europe.service.reconcile("ann").overshoots] == [request_at(4).id]
-    assert [each.name for each in us.service.reconcile("ann").overshoots] == [request_at(4).id]
+    assert names(europe.service.reconcile("ann")) == [request_at(4).id]
+    assert names(us.service.reconcile("ann")) == [request_at(4).id]
 
 
 def test_the_policy_may_let_it_stand() -> None:
-    """Found and told, nothing is written."""
-    us, europe = Region(StudioRules(1), policy="let it stand"), Region(StudioRules(1))
+    """The overshoot is found and reported, and nothing is written."""
+    us, europe = Region(StudioRules(1), on_overshoot=Policy.LET_IT_STAND), Region(StudioRules(1))
     us.ask(request_at(0))
     europe.ask(request_at(0.01), "tablet")
     meet(us, europe)
     before = stored(us.store)
-    found = us.service.reconcile("ann")
-    assert [(each.name, each.device) for each in found.overshoots] == [(request_at(0.01).id, "tablet")]
-    assert found.commits == 0 and stored(us.store) == before
+    reconciled = us.service.reconcile("ann")
+    assert [(overshoot.name, overshoot.device) for overshoot in reconciled.overshoots] == [
+        (request_at(0.01).id, "tablet")
+    ]
+    assert reconciled.commits == 0 and stored(us.store) == before
 
 
 @pytest.mark.parametrize(
@@ -163,15 +173,15 @@ def test_the_policy_may_let_it_stand() -> None:
     ],
 )
 def test_every_limit_can_be_overshot_and_found(plan: Plan, studio: StudioRules, asked: list, rule: str) -> None:
-    """Two wishes, each fine in its region; the newer one goes, and its place is free."""
+    """Two grants that are allowed in their own regions; the newer one is taken back, and its place is free."""
     regions = [Region(studio, plan), Region(studio, plan)]
     for hours, (region, where) in enumerate(zip(regions, asked, strict=True)):
         assert isinstance(region.ask(request_at(hours / 100), *where), Granted)
     meet(*regions)
-    found = [region.service.reconcile("ann") for region in regions]
-    assert [[(each.rule, each.name) for each in each.overshoots] for each in found] == [
-        [(rule, request_at(0.01).id)]
-    ] * 2
+    for reconciled in [region.service.reconcile("ann") for region in regions]:
+        assert [(overshoot.rule, overshoot.name) for overshoot in reconciled.overshoots] == [
+            (rule, request_at(0.01).id)
+        ]
     devices = regions[0].service.repository.load("ann", Devices, ALL)
     assert [hold.license_id for hold in devices.held] == [request_at(0).id]
 
@@ -187,15 +197,19 @@ def test_renewals_too_many_are_taken_back_and_the_licence_stays() -> None:
         region.service.renew("ann", "phone", "glow", request_at(0).id, request_at(hours))
     meet(us, europe)
     for region in (us, europe):
-        (found,) = region.service.reconcile("ann").overshoots
-        assert (found.rule, found.name, found.renewal) == ("renewals per licence", request_at(0.002).id, True)
+        (overshoot,) = region.service.reconcile("ann").overshoots
+        assert (overshoot.rule, overshoot.name, overshoot.renewal) == (
+            "renewals per licence",
+            request_at(0.002).id,
+            True,
+        )
     licence = us.service.repository.load("ann", License, "phone/glow")
     assert licence.end(request_at(0).id) == request_at(0.001).time + DAY
     assert us.revoked() == set()
 
 
 def test_a_newer_version_of_the_rules_makes_no_old_grant_too_many() -> None:
-    """A late wish from before the limit fell, decided after a newer one: both were right."""
+    """A late request from before the limit was lowered, decided after a newer one: both decisions were right."""
     versions = Versions((rules(StudioRules(3)), rules(StudioRules(2), 2, date(2026, 1, 6))))
     us = Region(rules=versions)
     us.ask(request_at(0))
@@ -210,7 +224,7 @@ STEP = st.tuples(st.integers(0, 1), st.integers(0, 1300), st.sampled_from(["phon
 
 @given(st.lists(STEP, max_size=14))
 def test_G4_two_regions_reconcile_alike_and_no_limit_stays_overshot(steps: list[tuple[int, int, str, bool]]) -> None:
-    """Whatever was asked where, and whenever they met: afterwards each limit holds, and nothing more is found."""
+    """In whatever order they were asked and met: afterwards every limit holds, and nothing more is found."""
     studio, plan = StudioRules(downloads_per_title_per_year=2), Plan(devices=1)
     regions = [Region(studio, plan), Region(studio, plan)]
     for region in regions:
@@ -221,8 +235,8 @@ def test_G4_two_regions_reconcile_alike_and_no_limit_stays_overshot(steps: list[
         if meeting:
             meet(*regions)
     meet(*regions)
-    found = [region.service.reconcile("ann").overshoots for region in regions]
-    assert found[0] == found[1]
+    mine, theirs = [region.service.reconcile("ann").overshoots for region in regions]
+    assert mine == theirs
     meet(*regions)
     assert states(regions[0].store) == states(regions[1].store)
     repository = regions[0].service.repository
@@ -232,7 +246,7 @@ def test_G4_two_regions_reconcile_alike_and_no_limit_stays_overshot(steps: list[
 
 
 def older_decision(request: Request) -> dict[str, list]:
-    """What a service from before there were devices and terms decides for the same wish: two commits."""
+    """The two commits that a service from before devices and terms decides for the same command."""
     return {
         "downloaded:glow": [DownloadCounted(request.id, "phone", request.time)],
         "license:phone/glow": [LicenseIssued(request.id, request.time)],
@@ -254,8 +268,8 @@ def test_rows_that_only_a_losing_decision_wrote_are_undone() -> None:
     else:
         raise AssertionError("Expected one of 40 requests whose older decision wins.")
     us.store.append("ann", [*mine, *old, *commits(request, {"frosting:1": [ColorAdded("red")]})])  # another domain's
-    found = us.service.reconcile("ann")
-    assert [(stray.aggregate_id, stray.request) for stray in found.strays] == [("devices:all", request)]
+    reconciled = us.service.reconcile("ann")
+    assert [(stray.aggregate_id, stray.request) for stray in reconciled.strays] == [("devices:all", request)]
     assert us.service.repository.load("ann", Devices, ALL).held == []
     assert us.revoked() == set()
     again = us.service.reconcile("ann")
@@ -287,17 +301,15 @@ def test_the_overshoot_is_bounded_by_the_regions() -> None:
 
 
 def test_the_overshoot_is_bounded_by_the_decisions_that_overlap() -> None:
-    """Eight wishes are decided before any is written: all are granted; the ninth comes after and is not."""
+    """Eight commands are decided before any is written: all are granted; the ninth comes after and is not."""
     us = Region()
     us.clock.now = START + HOUR
     slow: Any = Faulty(us.store)
     slow.before = Barrier(8).wait  # nobody writes until all have read
     desk = service(slow, us.clock, THREE)
     with ThreadPoolExecutor(8) as threads:
-        wishes = [request_at(n / 100) for n in range(8)]
-        answers = list(threads.map(lambda request: desk.request_download("ann", "phone", "glow", request), wishes))
+        requests = [request_at(n / 100) for n in range(8)]
+        answers = list(threads.map(lambda request: desk.request_download("ann", "phone", "glow", request), requests))
     assert [type(answer) for answer in answers] == [Granted] * 8
     assert us.ask(request_at(0.5)).count == 8
-    assert [each.name for each in us.service.reconcile("ann").overshoots] == [
-        request_at(n / 100).id for n in range(3, 8)
-    ]
+    assert names(us.service.reconcile("ann")) == [request_at(n / 100).id for n in range(3, 8)]

@@ -1,4 +1,4 @@
-"""Every rule, one by one: given what happened, when somebody wishes, then it passes or is broken, with its numbers."""
+"""Every rule: given events, when a command, then the rule passes or is broken, with its numbers."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -54,7 +54,7 @@ NO_LIMITS = Plan()
 
 
 class Given:
-    """Events that happened to the aggregates that a wish touches."""
+    """Events that happened to the aggregates that a command touches."""
 
     def __init__(self, *events: Event) -> None:
         self.events = events
@@ -78,7 +78,7 @@ class Given:
 
 
 class Asked:
-    """A wish before the rules."""
+    """A command before the rules."""
 
     def __init__(self, ask: Ask) -> None:
         self.ask = ask
@@ -150,7 +150,7 @@ def test_downloads_per_title_per_year() -> None:
     Given(*past).when(GET, THREE, day=365).then_allowed()
 
 
-def test_a_late_wish_does_not_slip_in_behind_later_downloads() -> None:
+def test_a_late_request_does_not_slip_in_behind_later_downloads() -> None:
     """Grants later than the request count too."""
     Given(counted(2), counted(3), counted(4)).when(GET, THREE, day=1).then_broken(
         "downloads per title per year", limit=3, count=3, allowed_at=time_at(2 + 365)
@@ -242,7 +242,7 @@ def test_licence(command: DownloadCommand) -> None:
 @pytest.mark.parametrize("command", [PLAY, RENEW])
 @pytest.mark.parametrize("over", [LicenseReleased(L, time_at(9)), LicenseRevoked(L, time_at(9), "left the plan")])
 def test_given_back(command: DownloadCommand, over: Event) -> None:
-    """What was released or revoked stays so, also for a wish that was made before and comes late."""
+    """A licence that was released or revoked stays so, also for a late request from before."""
     Given(ISSUED).when(command, day=5).then_allowed()
     Given(ISSUED, over).when(command, day=5).then_broken("given back")
 
@@ -267,7 +267,7 @@ def test_not_yet_ended() -> None:
 
 @pytest.mark.parametrize("command", [Release("phone", "glow", L), Revoke("phone", "glow", L)])
 def test_release_and_revoke_meet_no_other_rule(command: DownloadCommand) -> None:
-    """Who gives something back is never refused for what the house allows."""
+    """Giving a licence back is never refused because of a limit."""
     Given(ISSUED, LicenseExpired(L, L, time_at(30))).when(command, day=40, plan=None, title=None).then_allowed()
 
 
@@ -284,13 +284,13 @@ def test_G7_a_rejection_says_rule_sentence_limit_count_and_when() -> None:
 
 def test_a_check_that_passes_still_shows_its_numbers() -> None:
     """So the command desk can show how much is left."""
-    found = {rule.name: check for rule, check in explain(Given(counted(0)).when(GET, THREE).ask)}
-    assert found["downloads per title per year"] == Check(limit=3, count=1)
-    assert found["devices with downloads"] == Check(limit=None, count=0)
+    checks = {rule.name: check for rule, check in explain(Given(counted(0)).when(GET, THREE).ask)}
+    assert checks["downloads per title per year"] == Check(limit=3, count=1)
+    assert checks["devices with downloads"] == Check(limit=None, count=0)
 
 
 def test_the_plans_of_the_file_are_invented_and_grow() -> None:
-    """Each allows at least what the smaller one does."""
+    """A larger plan allows more downloads."""
     plans = load_plans()
     assert plans.invented
     basic, standard, premium = plans.at(datetime(2026, 1, 1, tzinfo=UTC)).plans.values()

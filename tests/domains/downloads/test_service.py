@@ -17,7 +17,7 @@ DEVICES = ["phone", "tablet", "laptop", "tv"]
 
 
 class Counter:
-    """A customer at the counter: each call is a new wish, a minute later."""
+    """A customer at the counter: every call is a new request, a minute later."""
 
     def __init__(self, store: EventStore) -> None:
         self.clock, self.random, self.store = ManualClock(START), Random(7), store
@@ -78,7 +78,7 @@ def test_G3_a_repeated_request_gets_the_same_licence_and_counts_once(counter: Co
     assert counter.rows() == before
 
 
-def test_a_new_id_is_a_new_wish(counter: Counter) -> None:
+def test_a_new_id_is_a_new_request(counter: Counter) -> None:
     """Three tries under three ids use three downloads."""
     for _ in range(3):
         counter.ask("phone")
@@ -93,11 +93,11 @@ def test_a_late_request_without_rows_is_out_of_time(counter: Counter) -> None:
 
 
 def test_a_request_id_used_for_another_device_is_a_conflict(counter: Counter) -> None:
-    """One id, two wishes: an error, and nothing is written."""
+    """One id for two commands is an error, and nothing is written."""
     first = counter.request()
     counter.ask("phone", request=first)
     before = counter.rows()
-    with pytest.raises(RequestConflict, match="used before for another wish"):
+    with pytest.raises(RequestConflict, match="used before for another command"):
         counter.ask("laptop", request=first)
     assert counter.rows() == before
 
@@ -123,7 +123,7 @@ def test_a_download_leaves_the_window_after_a_year(counter: Counter) -> None:
     assert counter.ask("tv").used == 3
 
 
-def test_a_late_wish_does_not_slip_in_behind_later_ones(counter: Counter) -> None:
+def test_a_late_request_does_not_slip_in_behind_later_ones(counter: Counter) -> None:
     """Downloads later than the request count too."""
     late = counter.request()
     counter.clock.advance(timedelta(hours=1))

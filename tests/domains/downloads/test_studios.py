@@ -65,32 +65,32 @@ NETFLIX = VERSION + "# a comment\n[versions.studios.Netflix]\nlicence_days = 30\
         ),
         (
             NETFLIX + "downloads_per_year = 3\n",
-            ", line 6, versions[0].studios.Netflix: Object contains unknown field `downloads_per_year`; mend it there.",
+            ", line 6, versions[0].studios.Netflix: Object contains unknown field `downloads_per_year`; fix it there.",
         ),
         (
             NETFLIX + 'year = "lunar"\n',
-            ", line 8, versions[0].studios.Netflix.year: Expected rolling or calendar, found 'lunar'; mend it there.",
+            ", line 8, versions[0].studios.Netflix.year: Expected rolling or calendar, found 'lunar'; fix it there.",
         ),
         (
             NETFLIX + 'time_zone = "Europe/Atlantis"\n',
             ", line 8, versions[0].studios.Netflix.time_zone: Expected a time zone such as Europe/Berlin, "
-            "found 'Europe/Atlantis'; mend it there.",
+            "found 'Europe/Atlantis'; fix it there.",
         ),
         (
             NETFLIX + 'blocked_countries = [\n    "AQ",\n    "Peru",\n]\n',
             ", line 8, versions[0].studios.Netflix.blocked_countries: Expected `str` matching regex '^[A-Z]{2}$', "
-            "found ['AQ', 'Peru']; mend it there.",
+            "found ['AQ', 'Peru']; fix it there.",
         ),
         (
             NETFLIX.replace("30", "0"),
-            ", line 7, versions[0].studios.Netflix.licence_days: Expected `int` >= 1, found 0; mend it there.",
+            ", line 7, versions[0].studios.Netflix.licence_days: Expected `int` >= 1, found 0; fix it there.",
         ),
         (
             VERSION.replace("2020-01-01", "'soon'") + "[versions.studios]\n",
-            ", line 3, versions[0].effective_from: Invalid RFC3339 encoded date, found 'soon'; mend it there.",
+            ", line 3, versions[0].effective_from: Invalid RFC3339 encoded date, found 'soon'; fix it there.",
         ),
-        (VERSION, ", line 1, versions[0]: Object missing required field `studios`; mend it there."),
-        ("versions = []", ", line 1, versions: Expected `array` of length >= 1, found []; mend it there."),
+        (VERSION, ", line 1, versions[0]: Object missing required field `studios`; fix it there."),
+        ("versions = []", ", line 1, versions: Expected `array` of length >= 1, found []; fix it there."),
         (
             VERSION + LATER,
             ", line 6, versions[1]: Expected a number above 1 and a start after 2020-01-01, found 2 and 2019-01-01; "
@@ -102,7 +102,7 @@ NETFLIX = VERSION + "# a comment\n[versions.studios.Netflix]\nlicence_days = 30\
         ),
         (
             VERSION + LATER.replace("2019", "2021") + "[versions.studios.MGM]\nlicence_days = true\n",
-            ", line 11, versions[1].studios.MGM.licence_days: Expected `int | null`, found True; mend it there.",
+            ", line 11, versions[1].studios.MGM.licence_days: Expected `int | null`, found True; fix it there.",
         ),
         ("versions", ": Expected TOML, found an error: "),
     ],
@@ -126,12 +126,12 @@ def test_a_newer_file_may_add_what_starts_later() -> None:
 @pytest.mark.parametrize("newer", [(NEW,), (OLD,), (OLD, RuleSet(2, date(2024, 7, 1), StudioRules(8), {}))])
 def test_a_newer_file_must_leave_what_was_known(newer: tuple[RuleSet, ...]) -> None:
     """A version may have decided grants, so it is neither changed nor taken out, even one that has not started."""
-    with pytest.raises(InvalidInput, match=r"Expected version \d as it is, .* found it changed or gone"):
+    with pytest.raises(InvalidInput, match=r"Version \d was changed or removed, .* Restore it"):
         RULES.grown_to(Rules(newer), datetime(2020, 1, 1, tzinfo=UTC))
 
 
 def test_an_event_names_its_version() -> None:
-    """Whatever is in force by now; an event from before versions were kept means the one of its time."""
+    """That version is used, even if another is in force by now; without a number it is the one of the event's time."""
     time = datetime(2025, 1, 1, tzinfo=UTC)
     assert RULES.numbered(1, time) is OLD
     assert RULES.numbered(0, time) is NEW

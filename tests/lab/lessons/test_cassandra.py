@@ -1,4 +1,4 @@
-"""The lesson on Cassandra: whose node it runs on, what its exercise accepts, what it measures."""
+"""Lesson 03: the node it runs on, the keys its exercise accepts, and its measurements."""
 
 from contextlib import closing
 
@@ -42,7 +42,7 @@ def test_the_readers_own_cassandra_is_used_and_left_alone() -> None:
 @pytest.mark.cassandra
 @pytest.mark.timeout(600)
 def test_a_lesson_begins_empty(node) -> None:
-    """A lab_ keyspace is emptied for it; another one that holds rows is refused, and keeps them."""
+    """A lab_ keyspace is emptied; another keyspace that holds rows is refused and keeps them."""
     for keyspace, left in ("lab_lesson", 0), ("lab", 1):
         with closing(open_store(node.url(keyspace))) as store:
             store.append("ann", [commit("bowl", 1, request(1))])
@@ -56,13 +56,13 @@ def test_a_lesson_begins_empty(node) -> None:
 
 
 def test_the_chart_says_in_words_what_the_widest_partition_costs() -> None:
-    """Who can't see the chart gets its end."""
+    """The alternative text gives the chart's right end."""
     timed = pandas.DataFrame({"partition": [110, 1010], "question": ["all", "all"], "ms": [1.5, 20.25], "rows": [1, 2]})
     assert cost_of_width(timed).alt.endswith("of 1,010 rows, each question costs: all 20.2 ms.")
 
 
 class TestOnARealNode:
-    """What needs one."""
+    """Measurements and the exercise, on a node."""
 
     pytestmark = on_cassandra
 
@@ -83,20 +83,20 @@ class TestOnARealNode:
         assert [ok for ok, _ in check_primary_key(lesson_store, key).lines] == passed
 
     def test_each_question_finds_its_rows(self, lesson_store) -> None:
-        """Two questions give the newest few, one gives all; filling twice changes nothing."""
+        """Two queries return the newest commits, one returns all; filling twice changes nothing."""
         fill_partitions(lesson_store, [50])
         timed = time_queries(lesson_store, fill_partitions(lesson_store, [50]))
         assert timed["rows"].tolist() == [NEWEST, NEWEST, 50 + NEWEST]
         assert timed["partition"].tolist() == [60, 60, 60]
 
     def test_levels_are_named_as_cassandra_names_them(self, lesson_store) -> None:
-        """One line for each, with a time."""
+        """There is one line per level, with a time."""
         levels = time_levels(lesson_store)
         assert levels["level"].tolist() == ["LOCAL_QUORUM", "QUORUM", "EACH_QUORUM"]
         assert levels["ms here"].gt(0).all()
 
     @pytest.mark.full
     def test_G2_a_batched_commit_log_loses_nothing_acknowledged(self) -> None:
-        """Kill -9 of the only replica, as the lesson does it."""
+        """A kill -9 of the only replica, as in the lesson, loses no acknowledged commit."""
         killed = kill_amid_appends("batch", seconds=1)
         assert killed.acknowledged and killed.lost == 0

@@ -1,4 +1,4 @@
-"""The lesson on downloads: the command desk, a year of one customer, rules that change, and the exercise's check."""
+"""Lesson 02: the command desk, a year of one customer, rules that change, and the exercise's check."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -23,7 +23,7 @@ from eslab.lab.session import Lab, open_lab
 
 @pytest.fixture
 def lab() -> Iterator[Lab]:
-    """A lesson of its own."""
+    """A lab for one test."""
     lab = open_lab("memory:", 7)
     yield lab
     lab.store.close()
@@ -40,12 +40,12 @@ def downloads(lab: Lab) -> DownloadService:
 
 @pytest.fixture
 def desk(downloads: DownloadService, lab: Lab) -> CommandDesk:
-    """A desk that has asked for a fourth."""
+    """A desk that has requested a fourth download."""
     return CommandDesk(downloads, lab, "ann", "tv", "glow")
 
 
 def test_the_desk_tells_its_story_without_a_click(desk: CommandDesk) -> None:
-    """Every rule with its numbers and a mark in words, the answer, and that nothing was written."""
+    """It shows every rule with its numbers and a mark in words, the answer, and that nothing was written."""
     told: Any = desk.told.value
     assert told.count("✓ passes") == 8 and told.count("✗ forbids it") == 1
     assert "Netflix allows 3 downloads of Glow a year, and 3 are used" in told
@@ -62,7 +62,7 @@ def test_g7_a_rejection_at_the_desk_writes_nothing(desk: CommandDesk) -> None:
 
 
 def test_the_desk_shows_the_events_that_a_wish_wrote(desk: CommandDesk) -> None:
-    """As they are stored, aggregate by aggregate."""
+    """Events are shown as stored, aggregate by aggregate."""
     desk.buttons[RELEASE].click()
     tried = desk.journal[-1]
     assert [event["event"] for event in tried.events] == ["HoldEnded:1", "LicenseReleased:1"]
@@ -71,7 +71,7 @@ def test_the_desk_shows_the_events_that_a_wish_wrote(desk: CommandDesk) -> None:
 
 
 def test_g3_the_desk_sends_the_same_request_again(desk: CommandDesk) -> None:
-    """What was granted is answered as before, a month later too; nothing is written, and no rule is asked."""
+    """A granted request gets the same answer a month later; nothing is written, and no rule is asked."""
     desk.customer.value = "eve"
     desk.buttons[DOWNLOAD].click()
     desk.later.value = "a month"
@@ -91,7 +91,7 @@ def test_an_error_is_said_in_the_desk(desk: CommandDesk) -> None:
 
 
 def test_a_store_that_fails_is_said_in_the_desk(desk: CommandDesk) -> None:
-    """Whether a picker moved or a button was pressed."""
+    """The error is shown when a picker moves and when a button is pressed."""
     desk.lab.store.close()
     desk.customer.value = "eve"
     assert "✗ StoreClosed" in desk.told.value  # type: ignore[operator]
@@ -101,7 +101,7 @@ def test_a_store_that_fails_is_said_in_the_desk(desk: CommandDesk) -> None:
 
 
 def test_a_picker_that_moves_sends_nothing(desk: CommandDesk) -> None:
-    """It shows what the rules would say."""
+    """The desk shows the rules' checks, and the store is unchanged."""
     desk.title.value, desk.country.value = "amadeus", "AQ"
     assert "Not sent yet." in desk.told.value  # type: ignore[operator]
     assert "Warner Bros. allows no downloads in AQ" in desk.told.value  # type: ignore[operator]
@@ -109,7 +109,7 @@ def test_a_picker_that_moves_sends_nothing(desk: CommandDesk) -> None:
 
 
 def test_without_a_licence_there_is_nothing_to_play(desk: CommandDesk) -> None:
-    """The buttons say so; with one they act on the licence that is chosen, and the choice stays."""
+    """The buttons are disabled; with licences, they act on the chosen one, and the choice stays."""
     desk.customer.value = "eve"
     assert [desk.buttons[name].disabled for name in (PLAY, RENEW, RELEASE)] == [True] * 3
     desk.customer.value = "ann"
@@ -121,7 +121,7 @@ def test_without_a_licence_there_is_nothing_to_play(desk: CommandDesk) -> None:
 
 
 def test_an_attempt_shows_a_conflict_as_its_answer(downloads: DownloadService, lab: Lab) -> None:
-    """One id for two wishes: the error is the answer, and the rows stay."""
+    """One id for two commands: the error is the answer, and the rows stay."""
     request = lab.request()
     attempt(downloads, "bob", RequestDownload("phone", "glow"), request)
     tried = attempt(downloads, "bob", RequestDownload("tv", "glow"), request)
@@ -130,19 +130,19 @@ def test_an_attempt_shows_a_conflict_as_its_answer(downloads: DownloadService, l
 
 
 def test_tables_escape_what_they_show() -> None:
-    """A value is text, whatever it holds; no line is no table."""
+    """Every value is text; without lines there is no table."""
     assert "<td style" in html_table([{"who": "<b>"}]) and "&lt;b&gt;" in html_table([{"who": "<b>"}])
     assert html_table([]) == ""
 
 
 @pytest.fixture(scope="module")
 def year() -> Year:
-    """The year that the lesson shows."""
+    """The year shown in the lesson."""
     return a_year_with_everything(open_store("memory:"), 7)
 
 
-def test_the_year_has_all_that_the_lesson_speaks_of(year: Year) -> None:
-    """A mark of each sort, a retry, and a download that was refused, in few enough lanes to read."""
+def test_the_year_has_everything_that_the_lesson_mentions(year: Year) -> None:
+    """It has a mark of each kind, a retry and a refused download, in few enough lanes to read."""
     assert all(year.count(what) for what in (*SHOWN, "a retry"))
     assert {"devices with downloads", "downloads per title per year"} & {wish.rule for wish in year.wishes}
     assert len({wish.lane for wish in year.wishes}) <= 12
@@ -150,19 +150,19 @@ def test_the_year_has_all_that_the_lesson_speaks_of(year: Year) -> None:
 
 
 def test_each_period_of_the_year_was_granted_or_renewed(year: Year) -> None:
-    """A bar for each grant and each renewal, which ends when it began or later."""
+    """There is a bar for each grant and each renewal, and none ends before it begins."""
     assert len(year.periods) == year.count("granted") + year.count("renewed")
     assert all(period.ends >= period.begins for period in year.periods)
 
 
 def test_the_same_seed_is_the_same_year(year: Year) -> None:
-    """On another store too (G10)."""
+    """The store makes no difference (G10)."""
     again = a_year_with_everything(open_store("sqlite:"), 7)
     assert again == year
 
 
-def test_the_timeline_says_itself_in_words_and_numbers(year: Year) -> None:
-    """Shapes and colours tell the marks apart; the table holds every wish that has a mark."""
+def test_the_timeline_is_described_in_words_and_numbers(year: Year) -> None:
+    """Shapes and colours distinguish the marks; the table holds every command with a mark."""
     figure = timeline(year)
     assert str(year) in figure.alt and len(figure.table) == len(year.wishes) - year.count("a retry")
     (marks,) = [layer for layer in figure.spec["layer"] if layer["mark"]["type"] == "point"]
@@ -187,14 +187,14 @@ def test_licences_say_which_rules_gave_them(downloads: DownloadService, lab: Lab
     downloads.adopt(rules=with_version(downloads.rules, "Netflix", start, licence_days=7))
     lab.clock.advance(timedelta(days=2))
     downloads.request_download("ann", "tv", "dark", lab.request())
-    found = licences(downloads, "ann")
-    assert list(found["licence"]) == ["phone/glow", "tablet/glow", "laptop/glow", "tv/dark"]
-    assert list(found["rules"]) == [1, 1, 1, 2]
-    assert [expires[:10] for expires in found["expires"]] == ["2026-02-04"] * 3 + ["2026-01-14"]
+    table = licences(downloads, "ann")
+    assert list(table["licence"]) == ["phone/glow", "tablet/glow", "laptop/glow", "tv/dark"]
+    assert list(table["rules"]) == [1, 1, 1, 2]
+    assert [expires[:10] for expires in table["expires"]] == ["2026-02-04"] * 3 + ["2026-01-14"]
 
 
 def test_a_version_changes_one_studio_and_nothing_else() -> None:
-    """A copy: the versions that were there are the same, and so are the other studios."""
+    """It is a copy: earlier versions and other studios stay the same."""
     rules = load_rules()
     newer = with_version(rules, "Netflix", rules.versions[-1].effective_from + timedelta(days=9000), licence_days=7)
     *old, added = newer.versions
@@ -204,29 +204,29 @@ def test_a_version_changes_one_studio_and_nothing_else() -> None:
 
 
 def test_what_was_in_force_cannot_vanish(downloads: DownloadService, lab: Lab) -> None:
-    """Nor may a version start at once; the licences that are out stay as they are."""
+    """A version in force may not be removed, nor a new one start at once; granted licences stay the same."""
     before = downloads.repository.load_all("ann", License)
     with pytest.raises(InvalidInput, match="to start after"):
         downloads.adopt(rules=with_version(downloads.rules, "Netflix", lab.clock().date(), licence_days=1))
     newer = with_version(downloads.rules, "Netflix", (lab.clock() + timedelta(days=2)).date(), licence_days=1)
     downloads.adopt(rules=newer)
-    with pytest.raises(InvalidInput, match="changed or gone"):
+    with pytest.raises(InvalidInput, match="changed or removed"):
         downloads.adopt(rules=load_rules())
     assert downloads.repository.load_all("ann", License) == before
 
 
 def a_rule(count: Callable[[Ask], int], reason: str = "too many in a day") -> Callable[[Ask], Check]:
-    """A rule that counts as told."""
+    """A rule that counts by this function."""
     return lambda ask: Check(count(ask) < 3, reason, limit=3, count=count(ask))
 
 
 def in_a_day(ask: Ask) -> int:
-    """What the exercise asks for."""
+    """The count that the exercise asks for."""
     return sum(hold.time > ask.time - timedelta(days=1) for hold in ask.devices.holds.values())
 
 
 def test_the_exercise_passes_a_rule_that_is_right() -> None:
-    """Its numbers are looked at too."""
+    """A rule with the right numbers and reason passes."""
     assert check_downloads_per_day(a_rule(in_a_day)).passed
 
 
@@ -247,6 +247,6 @@ def test_the_exercise_passes_a_rule_that_is_right() -> None:
     ],
 )  # fmt: skip
 def test_the_exercise_says_what_is_wrong(wrong: Callable[[Ask], Check], case: str) -> None:
-    """Another thing counted, no window, a window that ends too early or too late, no reason, no numbers, no answer."""
+    """A wrong count, window, reason, number or answer is named by its case."""
     verdict = check_downloads_per_day(wrong)
     assert case in "\n".join(line for passed, line in verdict.lines if not passed)

@@ -1,4 +1,4 @@
-"""The lesson on queries: all ways to ask give one answer, and the link does what its assumptions say."""
+"""Lesson 04: every way to ask gives the same answer, and the link follows its assumptions."""
 
 from random import randrange
 
@@ -14,7 +14,7 @@ MADE = downloads(200, seed=7)
 
 
 def test_a_seed_makes_the_same_downloads() -> None:
-    """Title 0 is wanted most, and every request is another one."""
+    """Title 0 is the most popular, and no two requests are equal."""
     assert downloads(200, seed=7) == MADE != downloads(200, seed=8)
     titles = [one.title for one in MADE]
     assert max(set(titles), key=titles.count) == "title 0"
@@ -22,7 +22,7 @@ def test_a_seed_makes_the_same_downloads() -> None:
 
 
 def test_a_join_waits_once_and_objects_for_each_other() -> None:
-    """The rows are the same; the object mapper's way asks twice for each of them."""
+    """The rows are the same; the object mapper waits twice for each row."""
     relations = relational(MADE)
     wanted = sum(one.title == "title 0" for one in MADE)
     joined, followed = by_join(relations, "title 0"), by_objects(relations, "title 0")
@@ -33,7 +33,7 @@ def test_a_join_waits_once_and_objects_for_each_other() -> None:
 @pytest.mark.cassandra
 @pytest.mark.timeout(600)
 def test_scan_index_and_table_give_the_same_rows(node) -> None:
-    """And writing says how long each way takes."""
+    """The three ways return the same rows, and writing is timed for each."""
     store = open_store(node.url("lab_lesson"))
     try:
         tables = Tables(store)
@@ -47,7 +47,7 @@ def test_scan_index_and_table_give_the_same_rows(node) -> None:
 
 
 def test_the_chart_tells_its_bars_in_words() -> None:
-    """Who can't see it gets each way with its waits."""
+    """The alternative text gives each way with its time and waits."""
     asked = pandas.DataFrame({"way": ["scan", "table"], "rows": [9, 9], "waits": [10, 1], "ms": [20.5, 1.5]})
     assert cost_of_ways(asked).alt == "What the same question costs: scan 20.5 ms in 10 waits, table 1.5 ms in 1 waits."
 
@@ -73,7 +73,7 @@ def test_a_link_without_an_index_is_a_link_of_rows() -> None:
 
 
 def test_the_exercise_knows_a_partition_that_moves() -> None:
-    """A random shard is not where a retry goes, and one shard for all is no spreading."""
+    """A random shard fails, because a retry moves; so does a single shard, because nothing is spread."""
     month = "{:%Y-%m}".format
     assert check_partition(lambda studio, r, n: (studio, month(r.time), r.id.int % n)).passed
     assert not check_partition(lambda studio, r, n: (studio, month(r.time), randrange(n))).passed

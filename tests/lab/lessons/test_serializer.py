@@ -1,4 +1,4 @@
-"""The lesson on the serializer: what each reader really does, the desk, and the exercise's check."""
+"""Lesson 05: how readers treat untrusted bytes, the class desk, and the exercise's check."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ from eslab.lab.lessons.serializer import class_desk, compare_formats, formats_ch
 from tests.support.sample import Counted, at, commits
 
 
-def test_what_readers_do_with_bytes_that_cannot_be_trusted() -> None:
-    """pickle runs them, JSON believes a flipped bit, a commit refuses all but its own."""
+def test_only_a_commit_refuses_bytes_that_cannot_be_trusted() -> None:
+    """Pickle runs hostile bytes, JSON accepts a flipped bit, a commit accepts only its own bytes."""
     judged = untrusted_bytes().set_index("given")
     assert judged["pickle"]["bytes made to harm"] == "RAN THEIR CODE: ring('your files, please')"
     assert judged["pickle"]["the price's lowest bit flipped"] == "loads: ('lemon', 5, 'EUR')"
@@ -24,15 +24,15 @@ def test_what_readers_do_with_bytes_that_cannot_be_trusted() -> None:
 
 
 def test_formats_are_compared_by_the_same_event() -> None:
-    """Names cost bytes; the chart tells all in words."""
+    """Names cost bytes; the chart's alternative text gives every figure."""
     compared = compare_formats().set_index("format")
     assert compared["bytes"]["msgpack, positional"] < compared["bytes"]["msgpack, named"] < compared["bytes"]["commit"]
     assert (compared[["µs to write", "µs to read"]] > 0).all(axis=None)
-    assert "pickle 170 bytes and" in formats_chart(compared.reset_index()).alt
+    assert "pickle 171 bytes and" in formats_chart(compared.reset_index()).alt
 
 
 def test_the_desk_shows_what_still_loads() -> None:
-    """Menus by keyboard or mouse; a newer class reads all, an older one refuses what is newer."""
+    """A class refuses a type that it doesn't know, and its message follows the menus."""
     store = open_store("memory:")
     store.append("ann", commits(at(0), {"till:1": [Counted("tea")]}))
     desk: Any = class_desk(store, "ann", "till:1", {})
@@ -51,7 +51,7 @@ def test_the_desk_shows_what_still_loads() -> None:
     ],
 )
 def test_the_exercise_knows_a_step_that_is_wrong(wrong: Any) -> None:
-    """Nothing filled in, a number that is text, a map that is changed."""
+    """Missing fields, a number as text and a changed map all fail."""
     verdict = check_upcaster(wrong)
     assert not verdict.passed
     assert "Unreadable" in str(verdict)

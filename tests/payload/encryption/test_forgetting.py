@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from eslab import EventStore, Forgotten, ManualClock, Repository, StoreUnavailable, open_store
+from eslab.operations.snapshots import build_snapshot
 from eslab.payload.encryption import CustomerCipher
+from eslab.snapshot import snapshot_of
 from eslab.stores.keys import FileKeys, make_master
-from tests.support.sample import ROOT, START, Card, Faulty, at, everything, rows, snapshot
+from tests.support.sample import ROOT, START, Card, Faulty, at, everything, rows
 from tests.support.ward import ASKED, NIGHT, Chart, both, diagnose, night
 
 
@@ -29,7 +31,7 @@ def forgotten(ward: Repository, store: EventStore, clock: ManualClock) -> Reposi
 def test_whoever_asks_for_a_forgotten_customer_is_told(forgotten: Repository, store: EventStore, asked: str) -> None:
     """Before anything is read or written, with the customer and what to do."""
     before, faulty = everything(store), Faulty(store)
-    message = r"key of customer 'ann', found that it was destroyed.* Nothing was written.* use a new customer id"
+    message = r"key of customer 'ann' was destroyed.* Nothing was written.* use a new customer id"
     with pytest.raises(Forgotten, match=message):
         ASKED[asked](Repository(faulty, forgotten.clock, keys=forgotten.keys))
     assert faulty.calls == []
@@ -96,7 +98,7 @@ def test_G2_kill_9_in_the_middle_of_forgetting_brings_nobody_back(tmp_path: Path
         diagnose(ward, "measles", customer=f"c{number}")
         cipher = CustomerCipher(FileKeys(*paths[1:]), f"c{number}")
         store.save_snapshot(
-            f"c{number}", "chart:1", cipher.encrypt_snapshot("chart:1", snapshot(at(), Chart({"measles"})))
+            f"c{number}", "chart:1", snapshot_of("chart:1", Chart({"measles"}), 1, at().event_time, cipher)
         )
     child = subprocess.Popen([sys.executable, "-c", FORGETTING, *paths], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert child.stdout
@@ -121,7 +123,7 @@ def test_forgetting_spares_plain_snapshots(ward: Repository, store: EventStore, 
     """One may stand on a floor, where it can't be built again (G6)."""
     both(ward)
     clock.advance(2 * ward.bounds.fold_after)
-    ward.build_snapshot("ann", Card, "1", NIGHT)
+    build_snapshot(ward, "ann", Card, "1", NIGHT)
     ward.forget("ann")
     assert len(store.heads("ann", ["card:1"])["card:1"].snapshots) == 1
 

@@ -1,4 +1,4 @@
-"""The files that a node starts from, written anew at each start: what Cassandra is told, and what Java is told."""
+"""The configuration files of a node, written at every start: for Cassandra, its data centre, its log and Java."""
 
 import json
 import shutil
@@ -10,7 +10,7 @@ from eslab.cluster.certificates import PASSWORD
 from eslab.cluster.plan import Node, Plan, Settings
 from eslab.cluster.runtime import Java
 
-# What Cassandra 5.0 documents for its Java versions: the inner packages that it reaches into.
+# Internal packages of Java that Cassandra 5.0 uses, as its own conf/jvm11- and jvm17-server.options list them.
 EXPORTS = {
     11: "java.base/jdk.internal.misc java.base/jdk.internal.ref java.base/jdk.internal.util java.base/sun.nio.ch "
     "java.management.rmi/com.sun.jmx.remote.internal.rmi java.rmi/sun.rmi.registry java.rmi/sun.rmi.server "
@@ -34,13 +34,13 @@ NETTY = {
     "io.netty.allocator.useCacheForAllThreads": "true",
     "io.netty.allocator.maxOrder": "11",
 }
-# A node of a lab need not wait for what it can't know yet: the ring is given, and its peers start with it.
-AT_ONCE = {
+# Cassandra waits to learn a ring that it doesn't know. Here the ring is in the plan, and all nodes start together.
+NO_WAITING = {
     "cassandra.ring_delay_ms": "2000",
     "cassandra.skip_wait_for_gossip_to_settle": "0",
     "cassandra.superuser_setup_delay_ms": "0",
 }
-HEAP_AT_START = "128m"
+HEAP_AT_START = "128m"  # see `jvm_options`
 LOGBACK = """<configuration>
   <appender name="SYSTEM" class="ch.qos.logback.core.rolling.RollingFileAppender">
     <file>${cassandra.logdir}/system.log</file>
@@ -58,7 +58,7 @@ LOGBACK = """<configuration>
 """
 
 
-def write_node_files(plan: Plan, node: Node, cluster: Path, java: Java, jars: Sequence[Path]) -> list[str]:
+def write_config(plan: Plan, node: Node, cluster: Path, java: Java, jars: Sequence[Path]) -> list[str]:
     """Write the node's conf folder; returns the command that starts the node."""
     folder = cluster / node.folder
     conf = folder / "conf"
@@ -76,10 +76,11 @@ def write_node_files(plan: Plan, node: Node, cluster: Path, java: Java, jars: Se
 
 
 def cassandra_yaml(plan: Plan, node: Node, cluster: Path) -> dict[str, Any]:
-    """What Cassandra is told; the settings' `config` has the last word."""
-    folder, settings = cluster / node.folder, plan.settings
-    # All are seeds: another one gives up after ring_delay_ms if a seed is slower to start than itself.
-    seeds = ",".join(f"{each.host}:{each.storage_port}" for each in plan.nodes)
+    """The node's cassandra.yaml; the `config` of the settings overrides everything else."""
+    folder = cluster / node.folder
+    settings = plan.settings
+    # Every node is a seed: a node that is none gives up after ring_delay_ms if the seeds start more slowly than itself.
+    seeds = ",".join(f"{seed.host}:{seed.storage_port}" for seed in plan.nodes)
     seed_provider = {"class_name": "org.apache.cassandra.locator.SimpleSeedProvider", "parameters": [{"seeds": seeds}]}
     return {
         "cluster_name": plan.name,
@@ -105,9 +106,9 @@ def cassandra_yaml(plan: Plan, node: Node, cluster: Path) -> dict[str, Any]:
 
 
 def jvm_options(plan: Plan, folder: Path, major: int, jars: Sequence[Path]) -> Iterable[str]:
-    """What Java is told, an option a line."""
+    """The options of Java, one a line."""
     yield from ("-ea", "-da:net.openhft...", "-XX:+UseG1GC", "-XX:+PerfDisableSharedMem", "-Xss256k")
-    # Cassandra pins in memory what it has at its start, so it starts with little: that halves a node.
+    # Cassandra locks its memory when it starts (mlockall). A small heap at that moment halves what a node takes.
     yield from (f"-Xms{HEAP_AT_START}", f"-Xmx{plan.settings.heap}", "-XX:+ExitOnOutOfMemoryError")
     yield f"-javaagent:{next(jar for jar in jars if jar.name.startswith('jamm-'))}"
     yield from (f"--add-exports={package}=ALL-UNNAMED" for package in EXPORTS[major].split())
@@ -119,10 +120,10 @@ def jvm_options(plan: Plan, folder: Path, major: int, jars: Sequence[Path]) -> I
         "cassandra.config": (folder / "conf" / "cassandra.yaml").as_uri(),
         "cassandra.storagedir": str(folder),
         "cassandra.logdir": str(folder / "logs"),
-        "java.io.tmpdir": str(folder / "tmp"),  # a killed node leaves there what it unpacked
+        "java.io.tmpdir": str(folder / "tmp"),  # emptied at each start: a killed node leaves unpacked libraries
         "cassandra.system_auth.default_rf": everywhere,
         "cassandra.system_distributed.default_rf": everywhere,
-        **AT_ONCE,
+        **NO_WAITING,
         **NETTY,
     }
     yield from (f"-D{name}={value}" for name, value in properties.items())
@@ -156,6 +157,6 @@ def _access(settings: Settings, keys: Path) -> dict[str, Any]:
 
 
 def _quoted(option: str) -> str:
-    """As Java's @-files want it: in quotes, with backslashes doubled."""
+    """Quote an option for Java's @-files, with backslashes doubled."""
     escaped = option.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

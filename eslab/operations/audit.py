@@ -1,0 +1,80 @@
+"""Audit: finds rows that only a losing decision wrote.
+
+A request may have been decided twice: in two regions that were parted, or by two versions of the code. The decision
+with the greatest digest wins in every aggregate that both touched (G1). In an aggregate that only the losing decision
+touched, its row remains and takes part in the state: a stray. An audit writes nothing; only the domain knows how to
+undo the events of a stray.
+"""
+
+from collections import defaultdict
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from uuid import UUID
+
+from eslab.aggregate import Address, Aggregate, address, aggregate_id, type_name
+from eslab.event import Event
+from eslab.recorded import RecordedCommit, parse
+from eslab.repository import Repository
+from eslab.request import Request
+from eslab.store import EventStore
+
+
+@dataclass(frozen=True)
+class Stray:
+    """A row that only the losing decision of a request wrote."""
+
+    address: Address
+    request: Request
+    events: Sequence[Event]
+
+    @property
+    def aggregate_id(self) -> str:
+        """The stored id of the aggregate that the row belongs to."""
+        return aggregate_id(self.address)
+
+
+def find_strays(repository: Repository, customer_id: str, aggregate_types: Iterable[type[Aggregate]]) -> list[Stray]:
+    """The strays among a customer's aggregates of these types, in order of their requests.
+
+    Name every type that the requests touched: a request is passed over while the winner's commits are not all seen.
+    Costs two waits for each type, and memory for all of the customer's rows. Undone strays are still found, since
+    their rows remain. Raises `Unreadable` with the row that can't be trusted, and `Forgotten` for an encrypted stray
+    of a customer who was forgotten.
+    """
+    types = {type_name(each): each for each in aggregate_types}
+    recorded_at: defaultdict[UUID, list[RecordedCommit]] = defaultdict(list)
+    for name in types:
+        for recorded in _recorded(repository.store, customer_id, name):
+            recorded_at[recorded.commit.event_time].append(recorded)
+    lost = [recorded for request in recorded_at.values() for recorded in _lost(request)]
+    strays = [_stray(repository, customer_id, types, recorded) for recorded in lost]
+    return sorted(strays, key=lambda stray: (stray.request.id, stray.aggregate_id))
+
+
+def _recorded(store: EventStore, customer_id: str, name: str) -> Generator[RecordedCommit, None, None]:
+    """All commits of the customer's aggregates whose type has this name."""
+    ids = store.heads_of_type(customer_id, f"{name}:")
+    with closing(store.rows_many(customer_id, dict.fromkeys(ids))) as pages:
+        for _, commits in pages:
+            for commit in commits:
+                yield parse(customer_id, commit)
+
+
+def _lost(recorded: Sequence[RecordedCommit]) -> Sequence[RecordedCommit]:
+    """The commits of a request's losing decisions; none while the winner's are not all seen.
+
+    A commit of the winner that is still on its way may replace a losing row, which then is no stray.
+    """
+    winner = max(recorded, key=lambda each: each.envelope.digest).envelope
+    lost = [each for each in recorded if each.envelope.digest != winner.digest]
+    return lost if len(recorded) - len(lost) == winner.commits else []
+
+
+def _stray(
+    repository: Repository, customer_id: str, types: Mapping[str, type[Aggregate]], recorded: RecordedCommit
+) -> Stray:
+    id = recorded.commit.aggregate_id
+    aggregate_type = types[id.partition(":")[0]]
+    events = repository.hydrator(customer_id, {id: aggregate_type}).events_of(*recorded)
+    return Stray(address(aggregate_type, id), Request.from_event_time(recorded.commit.event_time), events)

@@ -1,0 +1,191 @@
+"""The commands of operations: `eslab inspect`, `eslab schema-lock`, `eslab read-tables` and `eslab schema`."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from eslab.clock import system_clock
+from eslab.errors import InvalidInput
+from eslab.layout import Layout
+from eslab.operations import inspection
+from eslab.operations import rebuild as rebuilding
+from eslab.operations import schema_lock as lock
+from eslab.operations.discovery import aggregates_in, tables_in
+from eslab.operations.walk import OnProgress
+from eslab.payload.encryption import NO_CIPHER, CustomerCipher, RowCipher
+from eslab.repository import Repository
+from eslab.stores import existing, open_store
+
+read_tables = typer.Typer(no_args_is_help=True)
+schema = typer.Typer(no_args_is_help=True)
+
+Store = Annotated[str, typer.Option(help="Store URL.")]
+Tables = Annotated[
+    list[str], typer.Option("--module", help="Module that defines read tables, or module:NAME for a single one.")
+]
+Regions = Annotated[str, typer.Option(help="Replicas of each region, such as us=3,eu=3; default: at most 3 of each.")]
+DOWNLOADS = ["eslab.domains.downloads.read_tables"]
+
+
+def inspect(
+    store: Store,
+    customer: Annotated[str, typer.Option(help="The customer's id.")],
+    aggregate: Annotated[str, typer.Option(help="An id or its beginning, such as license:")] = "",
+    module: Annotated[
+        list[str] | None, typer.Option(help="Module of the domain's aggregates: shows how their code reads the rows.")
+    ] = None,
+    keys: Annotated[
+        Path | None, typer.Option(help="The file of customers' keys, to decrypt encrypted rows.", exists=True)
+    ] = None,
+    master: Annotated[Path | None, typer.Option(help="The file of the master key, for --keys.", exists=True)] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Show the bytes too, in hexadecimal digits.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one line for each aggregate.")] = False,
+) -> None:
+    """Show the rows of a customer, decoded; exit code 1 if a row is broken. Needs no domain's code."""
+    from rich.console import Console
+
+    from eslab.operations import inspection_text
+
+    types = aggregates_in(module or [])
+    cipher = _cipher(keys, master, customer)
+    with closing(open_store(existing(store))) as opened:
+        aggregates = inspection.inspect(opened, customer, aggregate, types, cipher, raw)
+        if as_json:
+            broken = sum(_print_json(each) for each in aggregates)
+        else:
+            broken = inspection_text.show(customer, aggregates, Console(highlight=False))
+    raise typer.Exit(1 if broken else 0)
+
+
+def schema_lock(
+    modules: Annotated[list[str] | None, typer.Argument(help="Modules of aggregates; default: eslab.domains.")] = None,
+    file: Annotated[Path, typer.Option(help="The lock file.", dir_okay=False)] = lock.LOCK,
+    check: Annotated[bool, typer.Option("--check", help="Only compare; exit code 1 if old rows don't fit.")] = False,
+) -> None:
+    """Keep the shape of every stored event and snapshot, and refuse a change that old rows don't fit."""
+    aggregates = aggregates_in(modules or ["eslab.domains"])
+    (lock.check if check else lock.write_lock)(file, aggregates)
+    typer.echo(f"{file} holds {len(lock.read_lock(file))} shapes; {len(aggregates)} aggregate types fit them.")
+
+
+@read_tables.command()
+def rebuild(store: Store, module: Tables = DOWNLOADS) -> None:
+    """Empty the read tables and write them from all events. If it is interrupted, run it again: it resumes."""
+    _write_tables(store, module, rebuilding.rebuild, "rebuilt")
+
+
+@read_tables.command("catch-up")
+def catch_up(store: Store, module: Tables = DOWNLOADS) -> None:
+    """Write the rows that services left out when they died, since the last run; run it regularly."""
+    _write_tables(store, module, rebuilding.catch_up, "caught up")
+
+
+@read_tables.command()
+def status(store: Store, module: Tables = DOWNLOADS) -> None:
+    """Show up to which moment the read tables are certainly complete."""
+    with _repository(store, module) as repository:
+        complete = rebuilding.caught_up(repository)
+        for table in repository.read_tables:
+            if table.layout.with_customer:
+                state = "complete: its rows are a part of every append"
+            else:
+                state = f"complete up to {complete:%Y-%m-%d %H:%M:%S} UTC" if complete else "nobody has caught up yet"
+            typer.echo(f"{table.layout.name}: {state}")
+
+
+@schema.command()
+def apply(
+    store: Annotated[str, typer.Argument(help="cassandra://host1,host2:9042/keyspace")],
+    regions: Regions = "",
+    module: Tables = [],  # noqa: B006 - typer needs a list
+) -> None:
+    """Create the keyspace and its tables where they are missing. Idempotent; concurrent runs are safe."""
+    from eslab.stores.cassandra import read_tables as cassandra_read_tables
+    from eslab.stores.cassandra import schema as cassandra_schema
+    from eslab.stores.cassandra.connection import Options, connect
+    from eslab.stores.cassandra.errors import translate_errors
+
+    options = Options.parse(store)
+    layouts = _layouts(module)
+    with translate_errors(options):
+        cluster, session = connect(options)
+        try:
+            cassandra_schema.apply(session, options, _replicas(regions))
+            cassandra_schema.ensure_schema(session, options)
+            if layouts:
+                cassandra_read_tables.apply(session, options, layouts)
+                cassandra_read_tables.ensure(session, options, layouts)
+        finally:
+            cluster.shutdown()
+    typer.echo(f"{options} holds schema version {cassandra_schema.VERSION}.")
+
+
+@schema.command()
+def show(
+    keyspace: Annotated[str, typer.Option(help="The keyspace's name.")] = "lab",
+    regions: Regions = "us=1",
+    module: Tables = [],  # noqa: B006 - typer needs a list
+) -> None:
+    """Show the CQL of the keyspace and its tables; needs no running Cassandra."""
+    from eslab.stores.cassandra import read_tables as cassandra_read_tables
+    from eslab.stores.cassandra import schema as cassandra_schema
+    from eslab.stores.cassandra.connection import Options
+
+    Options.parse(f"cassandra://nowhere/{keyspace}")  # refuses an invalid name
+    layouts = _layouts(module)
+    of_layouts = cassandra_read_tables.statements(keyspace, layouts) if layouts else []
+    for statement in (*cassandra_schema.statements(keyspace, _replicas(regions)), *of_layouts):
+        typer.echo(f"{statement};\n")
+
+
+def _print_json(aggregate: inspection.InspectedAggregate) -> int:
+    """Print an aggregate; returns the number of its broken rows."""
+    typer.echo(msgspec.json.encode(aggregate))
+    return aggregate.broken
+
+
+def _cipher(keys: Path | None, master: Path | None, customer: str) -> RowCipher:
+    """The customer's cipher, if keys are named."""
+    if keys is None and master is None:
+        return NO_CIPHER
+    if keys is None or master is None:
+        raise InvalidInput("Expected --keys and --master together, got one of them. Nothing was read.")
+    from eslab.stores.keys import FileKeys
+
+    return CustomerCipher(FileKeys(keys, master), customer)
+
+
+def _write_tables(
+    store: str, modules: list[str], write: Callable[[Repository, OnProgress], rebuilding.Done], done: str
+) -> None:
+    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
+    with _repository(store, modules) as repository, Progress(*columns) as progress:
+        task = progress.add_task("customers", total=None)
+        written = write(repository, lambda rows: progress.advance(task))
+    typer.echo(f"{done}: {written.rows:,} rows of {written.customers:,} customers in {', '.join(written.tables)}")
+
+
+@contextmanager
+def _repository(store: str, modules: list[str]) -> Iterator[Repository]:
+    with closing(open_store(existing(store))) as opened:
+        yield Repository(opened, system_clock, read_tables=tables_in(modules))
+
+
+def _layouts(modules: list[str]) -> list[Layout]:
+    return [table.layout for table in tables_in(modules)]
+
+
+def _replicas(regions: str) -> dict[str, int]:
+    replicas: dict[str, int] = {}
+    for part in filter(None, regions.split(",")):
+        region, _, count = part.partition("=")
+        if not region.replace("-", "").replace("_", "").isalnum() or not count.isdigit() or not int(count):
+            raise InvalidInput(f"Expected regions such as us=3,eu=3, got {part!r}.")
+        replicas[region] = int(count)
+    return replicas

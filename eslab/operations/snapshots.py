@@ -1,0 +1,38 @@
+"""Builds snapshots off the caller's path."""
+
+from eslab.aggregate import Aggregate, aggregate_id
+from eslab.payload.encryption import NO_CIPHER
+from eslab.repository import Repository
+from eslab.request import latest_at
+from eslab.snapshot import SnapshotPolicy, snapshot_of
+from eslab.store import Consistency, StoredSnapshot
+
+
+def build_snapshot(
+    repository: Repository,
+    customer_id: str,
+    aggregate_type: type[Aggregate],
+    key: str,
+    policy: SnapshotPolicy | None = None,
+) -> StoredSnapshot | None:
+    """Save a snapshot if enough commits wait to be folded; only those older than `fold_after` count (G5).
+
+    Reads EVERYWHERE, so that it contains the acknowledged commits of every region; while a region can't be reached,
+    this raises `StoreUnavailable` and builds nothing.
+    """
+    policy = policy or SnapshotPolicy()
+    id = aggregate_id((aggregate_type, key))
+    hydrator = repository.hydrator(customer_id, {id: aggregate_type})
+    up_to = latest_at(repository.clock() - repository.bounds.fold_after)
+    heads = hydrator.heads(consistency=Consistency.EVERYWHERE)
+    hydration = hydrator.hydrate(heads, up_to, Consistency.EVERYWHERE)[id]
+    if hydration.tail < policy.every:
+        return None
+    cipher = hydrator.cipher if aggregate_type.encrypted else NO_CIPHER
+    snapshot = snapshot_of(id, hydration.state, hydration.commits, up_to, cipher)
+    repository.store.save_snapshot(customer_id, id, snapshot)
+    kept = (up_to, heads[id].floor)  # the snapshot on the floor is the base of last resort
+    older = [s for s in heads[id].snapshots if s.fold == snapshot.fold and s.up_to not in kept]
+    for old in older[policy.keep - 1 :]:
+        repository.store.delete_snapshot(customer_id, id, old.up_to, old.fold)
+    return snapshot

@@ -1,0 +1,59 @@
+"""Write times and lifetimes of rows: functions of the request, never "now", so that a retry writes the very same row.
+
+Of two values of one cell Cassandra keeps the one with the later write time; if these are equal, the one that expires
+later, and then the greater one in bytes. So commits of one key, which have one write time, end as the greater payload
+on every replica (G1); and the cells of the directory end as the earliest or the latest event time, because their write
+times say which.
+"""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from eslab.clock import Clock, to_ms
+from eslab.request import TICKS_AT_1970, time_of
+from eslab.store import Commit
+
+SECONDS_A_DAY = 86_400
+
+
+def write_time(event_time: UUID) -> int:
+    """The write time of a commit's row, in its own table and in every read table: microseconds since 1970.
+
+    A delete of events up to an event time has the same write time. Stamped "now", it would hide every older row that
+    arrives later, for ever.
+    """
+    return to_ms(time_of(event_time)) * 1000
+
+
+def time_to_live(event_time: UUID, lifetime: int, clock: Clock) -> int:
+    """The seconds that a commit's row has left if it lives `lifetime` days from its request on; 0 is for ever.
+
+    A repeat, however late, does not prolong it. A row that has outlived its time is given one second, since 0 is taken.
+    """
+    if not lifetime:
+        return 0
+    end = to_ms(time_of(event_time)) // 1000 + lifetime * SECONDS_A_DAY
+    return max(1, end - to_ms(clock()) // 1000)
+
+
+def time_of_floor(event_time: UUID) -> int:
+    """The write time of a floor in the directory: it rises with the floor, so that the highest wins."""
+    return _ticks(event_time)
+
+
+def time_of_first(event_time: UUID) -> int:
+    """The write time of an aggregate's first commit in the directory: it falls with time, so that the earliest wins."""
+    return -_ticks(event_time)
+
+
+def earliest(commits: Iterable[Commit]) -> dict[str, UUID]:
+    """The earliest event time of each aggregate among these commits."""
+    first: dict[str, UUID] = {}
+    for id, event_time, *_ in commits:
+        first[id] = min(first.get(id, event_time), event_time, key=_ticks)
+    return first
+
+
+def _ticks(event_time: UUID) -> int:
+    """Units of 100 ns since 1970: finer than a write time needs to be, so that even one millisecond has an order."""
+    return event_time.time - TICKS_AT_1970

@@ -1,0 +1,34 @@
+"""The SQL that reads and writes a store's own tables, and the least and greatest event time in it."""
+
+# Of two commits with one key the one with the greater payload stays, with its type and version.
+APPEND = """
+INSERT INTO events VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
+SET event_type = excluded.event_type, version = excluded.version, payload = excluded.payload
+WHERE excluded.payload > events.payload"""
+# The earliest commit of an aggregate stays in the directory, whichever order they arrive in.
+BEGAN = """
+INSERT INTO aggregates (customer_id, aggregate_id, first) VALUES (?, ?, ?) ON CONFLICT DO UPDATE
+SET first = excluded.first WHERE first IS NULL OR excluded.first < first"""
+FLOOR = """
+INSERT INTO aggregates (customer_id, aggregate_id, floor) VALUES (?, ?, ?) ON CONFLICT DO UPDATE
+SET floor = excluded.floor WHERE floor IS NULL OR excluded.floor > floor"""
+FROM_PREFIX = "SELECT aggregate_id FROM aggregates WHERE customer_id = ? AND aggregate_id >= ? ORDER BY aggregate_id"
+ENTRY = "SELECT first, floor FROM aggregates WHERE customer_id = ? AND aggregate_id = ?"
+SNAPSHOTS = "SELECT up_to, fold, payload FROM snapshots WHERE customer_id = ? AND aggregate_id = ?"
+RECORDED = """
+SELECT event_type, version, payload FROM events WHERE customer_id = ? AND aggregate_id = ? AND event_time = ?"""
+PAYLOADS = """
+SELECT payload FROM events
+WHERE customer_id = ? AND aggregate_id = ? AND event_time > ? AND event_time <= ? ORDER BY event_time"""
+ROWS = """
+SELECT event_time, event_type, version, payload FROM events
+WHERE customer_id = ? AND aggregate_id = ? AND event_time > ? AND event_time <= ? ORDER BY event_time LIMIT ?"""
+SAVE_SNAPSHOT = "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?)"
+DELETE_SNAPSHOT = "DELETE FROM snapshots WHERE customer_id = ? AND aggregate_id = ? AND up_to = ? AND fold = ?"
+DELETE_SNAPSHOTS = "DELETE FROM snapshots WHERE customer_id = ? AND aggregate_id = ? AND up_to >= ?"
+DELETE_EVENTS = "DELETE FROM events WHERE customer_id = ? AND aggregate_id = ? AND event_time <= ?"
+CUSTOMERS = "SELECT DISTINCT customer_id FROM aggregates WHERE customer_id > ? ORDER BY customer_id LIMIT ?"
+CHECKPOINT = "SELECT text FROM checkpoints WHERE name = ?"
+SET_CHECKPOINT = "INSERT OR REPLACE INTO checkpoints VALUES (?, ?)"
+EARLIEST = b""  # below every sort key, as an exclusive bound
+LATEST = b"\xff" * 17  # above every sort key: one byte longer

@@ -1,0 +1,64 @@
+"""Lessons use widgets that every runner of notebooks can keep up with."""
+
+import ast
+import json
+from pathlib import Path
+
+import ipywidgets
+import pytest
+
+from eslab.lab.lessons.search_link import link_desk
+
+ROOT = Path(__file__).parents[2]
+# The first one makes nbclient and the kernel wait for each other on a busy machine; the others contain one.
+HANGING = {"Output", "interact", "interact_manual", "interactive", "interactive_output"}
+SOURCES = [*(ROOT / "eslab" / "lab").rglob("*.py"), *(ROOT / "notebooks").rglob("*.ipynb")]
+
+
+def code(path: Path) -> str:
+    """The Python of a module or a notebook; cells with magics are left out."""
+    if path.suffix == ".py":
+        return path.read_text(encoding="utf-8")
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    return "\n".join(source for source in sources if not source.lstrip().startswith("%"))
+
+
+def names(source: str) -> set[str]:
+    """Every name, attribute and imported name in the source."""
+    nodes = list(ast.walk(ast.parse(source)))
+    plain = {node.id for node in nodes if isinstance(node, ast.Name)}
+    attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    return plain | attributes | {alias.name for n in nodes if isinstance(n, ast.ImportFrom) for alias in n.names}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_no_lesson_uses_a_widget_that_can_hang(path):
+    """No `ipywidgets.Output`, nor a helper that makes one: show HTML instead."""
+    assert names(code(path)) & HANGING == set()
+
+
+@pytest.mark.parametrize(
+    "source", ["ipywidgets.Output()", "from ipywidgets import Output as O", "@widgets.interact(x=3)\ndef f(x): ..."]
+)
+def test_such_a_widget_is_noticed(source):
+    """However it is spelt."""
+    assert names(source) & HANGING
+
+
+def test_the_desk_of_the_search_link_is_a_picture_with_words():
+    """It follows the sliders; picture, words and numbers need no script, since an HTML widget runs none."""
+    desk = link_desk(seed=7)
+    first, second, words, picture = desk.children
+    before = picture.value
+    assert isinstance(picture, ipywidgets.HTML)
+    assert words.value == ('<div role="status">Rows use 24 Mbit/s and index files 144 Mbit/s of the link\'s 100.</div>')
+    assert before.count('alt="How long one write in a hundred waits for the link at the full rate: rows alone') == 1
+    assert '<img src="data:image/png;base64,' in before
+    assert "<summary>The numbers</summary>" in before
+    assert "<script" not in before
+    (mbit,) = [slider for slider in second.children if slider.description == "link, Mbit/s"]
+    mbit.value = 1000
+    assert picture.value != before
+    assert words.value.endswith("of the link's 1,000.</div>")
+    assert len(first.children) == len(second.children) == 3
