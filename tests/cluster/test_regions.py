@@ -49,7 +49,7 @@ def test_each_region_is_a_data_centre(regions: Cluster) -> None:
     assert regions.url("lab", "asia").endswith(f"{regions.addresses('asia')[0]}:9042/lab?dc=asia")
 
 
-@pytest.mark.full  # tests/stores/test_cassandra.py parts and heals regions in every run
+@pytest.mark.full  # tests/stores/test_cassandra_regions.py parts and heals regions in every run
 def test_both_sides_of_a_cut_take_writes_and_have_all_when_it_heals(regions: Cluster, table: str) -> None:
     """Asia is cut off: nobody sees the other side's rows, both are acknowledged, and none is lost."""
     with regions.session("us") as us, regions.session("eu") as eu, regions.session("asia") as asia:

@@ -1,1 +1,1 @@
-"""Helpers of the tests: a sample domain, real clusters, golden bytes, mutants."""
+"""Helpers of the tests: a sample domain, real clusters and stores on them, golden bytes, mutants, the two suites."""

@@ -1,22 +1,58 @@
 """Stores on real Cassandra for tests: connected once, and empty for each test that uses them."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from itertools import count
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pytest
 
-from eslab import EventStore, open_store
+from eslab import AggregateService, EventStore, ManualClock, OutcomeUnknown, StoreUnavailable, open_store
 from eslab.aggregate import MAX_ID_BYTES
 from eslab.cluster.cluster import Cluster
 from eslab.layout import Layout
 from eslab.store import Commit, Consistency, ReadRow, closed
 from eslab.stores.cassandra import CassandraStore
+from tests.support.sample import ROOT, START, Counter, handle
+
+T = TypeVar("T")
 
 KEYSPACES = 4  # as many stores as a test uses at once
 DELETED_FROM = {"events"}  # a delete there hides rows that are written later and stamped earlier, even if none is left
 numbers = count()
+
+
+def on_cassandra(test: T) -> T:
+    """Marks a test that needs a real node, and may be the one that waits for its start."""
+    return pytest.mark.cassandra(pytest.mark.timeout(600)(test))
+
+
+@contextmanager
+def opened(url: str) -> Generator[CassandraStore, None, None]:
+    """The store of a URL, closed at the end."""
+    with closing(CassandraStore.open(url)) as store:
+        yield store
+
+
+def counting(store: CassandraStore) -> AggregateService[Counter]:
+    """The service of the tests' domain over a store, on a clock that stands."""
+    return AggregateService(store, Counter, handle, ManualClock(START))
+
+
+def eventually(ask: Callable[[], T], seconds: float = 60) -> T:
+    """What `ask` answers, asked again while it says that the store is away."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return ask()
+        except (StoreUnavailable, OutcomeUnknown):
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.5)
 
 
 class Pool:
@@ -161,3 +197,10 @@ def _keepable(customer_id: str, room: int) -> bool:
         return 0 < len(customer_id.encode()) <= MAX_ID_BYTES - room
     except UnicodeEncodeError:
         return False
+
+
+def process(code: str, *arguments: Any) -> "subprocess.Popen[str]":
+    """Another Python process that runs `code`, which may print to us and read from us."""
+    head = "import sys\nfrom eslab import *\nfrom tests.support.sample import *\n"
+    command = [sys.executable, "-c", head + textwrap.dedent(code), *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -53,7 +53,7 @@ def start_us3() -> Cluster:
 
 def start_three_regions() -> Cluster:
     """Three data centres of one node each."""
-    return Cluster.start(regions="us,eu,asia")
+    return Cluster.start(regions="us,eu,asia", config={"hints_flush_period": "1s"})  # 10 s would be waited for
 
 
 CLUSTERS: Mapping[str, Callable[[], Cluster]] = {

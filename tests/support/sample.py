@@ -1,4 +1,9 @@
-"""A small domain for the tests of the core, and the few words in which they are told."""
+"""A sample domain for tests: a counter and a card, so that the tests of the core need no domain of the package.
+
+Beside it lie the words in which those tests are told: requests at so many minutes after a start (`at`), rows and
+commits made by hand (`row`, `commits`, `fill`), all that a store holds (`rows`, `everything`), and a store that loses
+or refuses what it is told to (`Faulty`). Whatever belongs to one topic has a module of its own beside this one.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
