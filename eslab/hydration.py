@@ -137,4 +137,4 @@ class Hydrator:
 
 def cipher_of_types(keys: KeyProvider | None, customer_id: str, types: Iterable[type[Aggregate]]) -> RowCipher:
     """The customer's cipher if one of the types is encrypted; raises `Forgotten` if their key was destroyed."""
-    return cipher_for(keys, customer_id) if any(each.encrypted for each in types) else NO_CIPHER
+    return cipher_for(keys, customer_id) if any(type.encrypted for type in types) else NO_CIPHER

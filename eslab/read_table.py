@@ -88,7 +88,7 @@ def query(
     store: EventStore, keys: KeyProvider | None, table: ReadTable, prefixes: Sequence[tuple[str, ...]]
 ) -> list[Found]:
     """Fold the rows under full keys or key prefixes; see `Repository.read`."""
-    types = {type_name(each): each for each in table.keys}
+    types = {type_name(cls): cls for cls in table.keys}
     states = []
     ciphers: dict[str, RowCipher | None] = {}
     for (customer_id, id), commits in _commits_in(store, table, prefixes).items():

@@ -1,6 +1,6 @@
 """The decision that a request left behind, and whether all of it can be seen.
 
-A request may have been decided twice, in two regions that were parted. Of the commits found, those with the greatest
+A request may have been decided twice, in two regions that were parted. Of its commits, those with the greatest
 digest are the decision that counts; the others belong to the losing one. A decision is complete when as many commits
 carry its digest as it announces. Nothing is decided a second time on half a truth: what is missing may still arrive.
 """
@@ -30,8 +30,8 @@ def decision_in(customer_id: str, heads: Mapping[str, Head]) -> list[RecordedCom
     Raises `Unreadable` with the row that can't be trusted.
     """
     recorded = [parse(customer_id, head.recorded) for head in heads.values() if head.recorded]
-    greatest = max((each.envelope.digest for each in recorded), default=b"")
-    return [each for each in recorded if each.envelope.digest == greatest]
+    greatest = max((one.envelope.digest for one in recorded), default=b"")
+    return [one for one in recorded if one.envelope.digest == greatest]
 
 
 def is_complete(decision: Sequence[RecordedCommit], heads: Mapping[str, Head]) -> bool:
@@ -42,7 +42,7 @@ def is_complete(decision: Sequence[RecordedCommit], heads: Mapping[str, Head]) -
     if not decision:
         return False
     event_time = decision[0].commit.event_time
-    seen = {each.commit.aggregate_id for each in decision}
+    seen = {one.commit.aggregate_id for one in decision}
     below = [id for id, head in heads.items() if id not in seen and is_below(event_time, head.floor)]
     return len(decision) + len(below) >= decision[0].envelope.commits
 

@@ -114,7 +114,7 @@ class UnitOfWork:
         known = event_types(type(state))
         for event in events:
             if type(event) not in known:
-                names = ", ".join(each.__name__ for each in known)
+                names = ", ".join(cls.__name__ for cls in known)
                 raise InvalidInput(
                     f"Expected an event that {type(state).__name__}.apply knows ({names}), got {event!r}."
                 )
@@ -167,7 +167,7 @@ class UnitOfWork:
 
     def _decision_in(self, heads: Mapping[str, Head]) -> list[RecordedCommit]:
         decision = decision_in(self.customer_id, heads)
-        if not all(self._is_of_command(each.envelope.command) for each in decision):
+        if not all(self._is_of_command(one.envelope.command) for one in decision):
             raise conflict(self.customer_id, self.request, decision[0].commit)
         return decision
 

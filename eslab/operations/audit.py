@@ -42,7 +42,7 @@ def find_strays(repository: Repository, customer_id: str, aggregate_types: Itera
     their rows remain. Raises `Unreadable` with the row that can't be trusted, and `Forgotten` for an encrypted stray
     of a customer who was forgotten.
     """
-    types = {type_name(each): each for each in aggregate_types}
+    types = {type_name(cls): cls for cls in aggregate_types}
     recorded_at: defaultdict[UUID, list[RecordedCommit]] = defaultdict(list)
     for name in types:
         for recorded in _recorded(repository.store, customer_id, name):
@@ -66,8 +66,8 @@ def _lost(recorded: Sequence[RecordedCommit]) -> Sequence[RecordedCommit]:
 
     A commit of the winner that is still on its way may replace a losing row, which then is no stray.
     """
-    winner = max(recorded, key=lambda each: each.envelope.digest).envelope
-    lost = [each for each in recorded if each.envelope.digest != winner.digest]
+    winner = max(recorded, key=lambda one: one.envelope.digest).envelope
+    lost = [one for one in recorded if one.envelope.digest != winner.digest]
     return lost if len(recorded) - len(lost) == winner.commits else []
 
 

@@ -55,7 +55,7 @@ def inspect(
     with closing(open_store(existing(store))) as opened:
         aggregates = inspection.inspect(opened, customer, aggregate, types, cipher, raw)
         if as_json:
-            broken = sum(_print_json(each) for each in aggregates)
+            broken = sum(_print_json(inspected) for inspected in aggregates)
         else:
             broken = inspection_text.show(customer, aggregates, Console(highlight=False))
     raise typer.Exit(1 if broken else 0)

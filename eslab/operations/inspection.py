@@ -117,7 +117,7 @@ class Inspector:
     ) -> None:
         self.store = store
         self.customer_id = check_id("customer id", customer_id)
-        self._types = {type_name(each): each for each in types}
+        self._types = {type_name(cls): cls for cls in types}
         self._cipher = cipher
         self._raw = raw
 

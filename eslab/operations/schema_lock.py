@@ -80,7 +80,7 @@ def problems(locked: Shapes, aggregates: Iterable[type[Aggregate]]) -> list[str]
     """The changes that old rows would fail on: one sentence each, with the fix; empty if all old rows load."""
     chosen = list(aggregates)
     now = shapes(chosen)
-    upcast = {tag for each in chosen for key in each.upcasters for tag in ((key,) if isinstance(key, str) else key)}
+    upcast = {tag for cls in chosen for key in cls.upcasters for tag in ((key,) if isinstance(key, str) else key)}
     sentences: list[str] = []
     for name, old in locked.items():
         if name in now:
@@ -200,17 +200,17 @@ def _type(node: Any, seen: set[type]) -> str:
         case msgspec.inspect.StructType(cls=cls) if cls in seen:
             return cls.__name__
         case msgspec.inspect.StructType(cls=cls, fields=fields):
-            inside = (f"{each.encode_name}: {_type(each.type, seen | {cls})}" for each in fields)
+            inside = (f"{field.encode_name}: {_type(field.type, seen | {cls})}" for field in fields)
             return f"{cls.__name__}{{{', '.join(inside)}}}"
         case msgspec.inspect.EnumType(cls=cls):
-            return f"{cls.__name__}({', '.join(sorted(str(each.value) for each in cls))})"
+            return f"{cls.__name__}({', '.join(sorted(str(member.value) for member in cls))})"
         case msgspec.inspect.LiteralType(values=values):
             return f"Literal({', '.join(sorted(map(str, values)))})"
         case msgspec.inspect.UnionType(types=types):
-            return " | ".join(sorted(_type(each, seen) for each in types))
+            return " | ".join(sorted(_type(item, seen) for item in types))
         case msgspec.inspect.DictType(key_type=key, value_type=value):
             return f"dict[{_type(key, seen)}, {_type(value, seen)}]"
         case msgspec.inspect.TupleType(item_types=types):
-            return f"tuple[{', '.join(_type(each, seen) for each in types)}]"
+            return f"tuple[{', '.join(_type(item, seen) for item in types)}]"
     name = type(node).__name__.removesuffix("Type").lower()
     return f"{name}[{_type(node.item_type, seen)}]" if hasattr(node, "item_type") else name
