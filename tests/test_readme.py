@@ -141,8 +141,8 @@ class Shell:
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory) -> Shell:
-    """A shell in a copy with the first two lessons, which need no Cassandra."""
-    folder = clone(tmp_path_factory.mktemp("clone"), ("00_start_here", "01_frosting"))
+    """A shell in a copy with the first lesson, which needs no Cassandra."""
+    folder = clone(tmp_path_factory.mktemp("clone"), ("00_start_here",))
     borrow_packages(folder)
     return Shell(folder, tmp_path_factory.mktemp("home"))
 
@@ -198,12 +198,11 @@ def test_make_runs_without_activation(shell, command):
 
 
 def test_make_run_writes_reports(shell):
-    """Of the copy's lessons, at the place that README names."""
+    """Of the copy's one lesson, at the place that README names."""
     assert "make run" in COMMANDS
     shell.run("make run")
-    assert {page.stem for page in (shell.folder / "build" / "reports").glob("*.html")} == {
-        "index", "00_start_here", "01_frosting",
-    }  # fmt: skip
+    reports = (shell.folder / "build" / "reports").glob("*.html")
+    assert {page.stem for page in reports} == {"index", "00_start_here"}
 
 
 @pytest.mark.full
