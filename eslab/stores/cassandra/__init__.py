@@ -15,13 +15,13 @@ are idempotent, since the key and the write time of a commit follow from its req
 speculate on them.
 """
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from uuid import UUID
 
 from cassandra import ConsistencyLevel
-from cassandra.cluster import ResponseFuture, Session
+from cassandra.cluster import Cluster, ResponseFuture, Session
 from cassandra.query import BatchStatement, BatchType
 
 from eslab.aggregate import MAX_ID_BYTES
@@ -59,7 +59,13 @@ LEVELS = {
 class CassandraStore(EventStore):
     """An `EventStore` in one keyspace; all threads share its session."""
 
-    def __init__(self, options: Options, clock: Clock = system_clock) -> None:
+    def __init__(
+        self,
+        options: Options,
+        clock: Clock = system_clock,
+        connect: Callable[[Options], tuple[Cluster, Session]] = connect,
+    ) -> None:
+        """`connect` opens the driver's cluster and a session; the simulator brings its own."""
         self.options = options
         self._clock = clock
         self._closed = False

@@ -1,0 +1,165 @@
+"""Judges a history: is every promise kept that its operations could show?
+
+Each rule is a function that yields its violations. A verdict is false with the operations that contradict each other,
+true if there are none, or unknown if nothing was acknowledged that could have been broken.
+
+    lost        what was acknowledged shows in every state of the end (G2)
+    twice       no request has two places in one tally (G3)
+    changed     every answer to a request tells the same places (G1)
+    forgotten   what an answer said, the next hydration in its region shows (read your own writes)
+    apart       in the end all regions show the same state (G4)
+    unfounded   a rejection is explained by requests other than the rejected one (G7)
+    overshot    a request was counted although its region had acknowledged as many before as the limit allows
+    undone      a repeat in the region that acknowledged a request is never rejected or refused
+    gone        no state is lost below a floor (G6)
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from eslab.errors import HistoryGone, OutOfTime, Unreadable
+from eslab.faults.history import Operation
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A broken promise, and the operations that show it."""
+
+    rule: str
+    text: str
+    operations: tuple[Operation, ...]
+
+    def __str__(self) -> str:
+        return "\n".join((f"{self.rule}: {self.text}", *(f"    {operation}" for operation in self.operations)))
+
+
+def violations(operations: Sequence[Operation]) -> list[Violation]:
+    """All violations in a history."""
+    return [violation for rule in RULES for violation in rule(operations)]
+
+
+def lost(operations: Sequence[Operation]) -> Iterator[Violation]:
+    """What was acknowledged shows in every state of the end."""
+    for end in _states(operations, final=True):
+        for counted in _accepted(operations):
+            for key in counted.accepted.places:  # type: ignore[union-attr] - it was accepted
+                if key in end.keys and _name(counted) not in end.answer[key].places:
+                    yield Violation("lost", f"{_short(counted)} was acknowledged in tally {key}", (counted, end))
+
+
+def twice(operations: Sequence[Operation]) -> Iterator[Violation]:
+    """No request has two places in one tally, in any state that anybody saw."""
+    for operation in operations:
+        tallies = operation.answer.tallies if operation.what == "count" and operation.answer else None
+        for key, tally in (tallies or (operation.answer if operation.what == "load" else None) or {}).items():
+            for request, places in tally.places.items():
+                if len(places) > 1:
+                    yield Violation("twice", f"{request[-12:]} has places {places} in tally {key}", (operation,))
+
+
+def changed(operations: Sequence[Operation]) -> Iterator[Violation]:
+    """Answers that were given in one region, one after the other, tell the same places."""
+    for first in _accepted(operations):
+        for later in _accepted(operations):
+            if _follows(first, later) and later.accepted.places != first.accepted.places:  # type: ignore[union-attr]
+                yield Violation("changed", "a repeat was told other places", (first, later))
+
+
+def forgotten(operations: Sequence[Operation]) -> Iterator[Violation]:
+    """What an answer said, the next hydrations in its region show."""
+    for counted in _accepted(operations):
+        for seen in _states(operations, final=False):
+            if seen.region == counted.region and counted.ended is not None and seen.began >= counted.ended:
+                for key in counted.accepted.places:  # type: ignore[union-attr] - it was accepted
+                    if key in seen.keys and _name(counted) not in seen.answer[key].places:
+                        yield Violation("forgotten", f"{_short(counted)} is missing in tally {key}", (counted, seen))
+
+
+def apart(operations: Sequence[Operation]) -> Iterator[Violation]:
+    """In the end all regions show the same state."""
+    ends = list(_states(operations, final=True))
+    for end in ends[1:]:
+        if end.answer != ends[0].answer:
+            yield Violation("apart", "regions with the same rows show different states", (ends[0], end))
+
+
+def unfounded(operations: Sequence[Operation]) -> Iterator[Violation]:
+    """A rejection is explained by other requests, sent before it was answered."""
+    counts = [operation for operation in operations if operation.what == "count"]
+    for refused in counts:
+        if refused.rejected and refused.ended is not None:
+            others = {
+                _name(other)
+                for other in counts
+                if other.began < refused.ended and not other.rejected and set(other.keys) & set(refused.keys)
+            }
+            if len(others - {_name(refused)}) < refused.limit:
+                yield Violation("unfounded", f"{_short(refused)} was rejected for its own commit", (refused,))
+
+
+def overshot(operations: Sequence[Operation]) -> Iterator[Violation]:
+    """Nothing is counted above a limit that its region had reached before it was sent at all."""
+    accepted = _accepted(operations)
+    for counted in accepted:
+        began = min(other.began for other in operations if other.request == counted.request)
+        for key in counted.accepted.places:  # type: ignore[union-attr] - it was accepted
+            before = {
+                _name(other)
+                for other in accepted
+                if other.region == counted.region
+                and other.request != counted.request
+                and other.ended is not None
+                and other.ended <= began
+                and key in other.accepted.places  # type: ignore[union-attr]
+            }
+            if len(before) >= counted.limit and not counted.accepted.repeated:  # type: ignore[union-attr]
+                yield Violation("overshot", f"{_short(counted)} exceeds {counted.limit} in tally {key}", (counted,))
+
+
+def undone(operations: Sequence[Operation]) -> Iterator[Violation]:
+    """A repeat, however late, in the region that acknowledged a request is never rejected or refused."""
+    for counted in _accepted(operations):
+        for later in operations:
+            if _follows(counted, later) and (later.rejected or isinstance(later.error, OutOfTime)):
+                yield Violation("undone", f"{_short(counted)} was acknowledged before", (counted, later))
+
+
+def gone(operations: Sequence[Operation]) -> Iterator[Violation]:
+    """In the end every state can be read."""
+    for operation in operations:
+        if operation.final and isinstance(operation.error, HistoryGone | Unreadable):
+            yield Violation("gone", "a state can't be read any more", (operation,))
+
+
+RULES = (lost, twice, changed, forgotten, apart, unfounded, overshot, undone, gone)
+
+
+def _accepted(operations: Sequence[Operation]) -> list[Operation]:
+    return [operation for operation in operations if operation.accepted]
+
+
+def _states(operations: Sequence[Operation], final: bool) -> Iterator[Operation]:
+    """The hydrations that gave a state: those of the end, or all."""
+    for operation in operations:
+        if operation.what == "load" and operation.answer and (operation.final or not final):
+            yield operation
+
+
+def _follows(first: Operation, later: Operation) -> bool:
+    """Is it a repeat of the same request in the same region, sent after the first one was answered?"""
+    return (
+        later.request is not None
+        and later.request == first.request
+        and later.region == first.region
+        and first.ended is not None
+        and later.began >= first.ended
+    )
+
+
+def _name(operation: Operation) -> str:
+    assert operation.request is not None
+    return str(operation.request.id)
+
+
+def _short(operation: Operation) -> str:
+    return _name(operation)[-12:]

@@ -1,0 +1,153 @@
+"""Stands where cassandra-driver stands: a session whose statements go to the simulated Cassandra.
+
+The store above it is the one that production uses, unchanged: its statements, batches, pages and errors.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from cassandra import OperationTimedOut
+from cassandra.query import BatchStatement, PreparedStatement
+
+from eslab.clock import Clock
+from eslab.faults.cluster import Cluster
+from eslab.faults.cql import Cut, Put, Query, Statement, Table
+from eslab.faults.replica import Row
+from eslab.faults.world import Answer, World
+from eslab.layout import Layout
+from eslab.stores.cassandra import CassandraStore, read_tables, schema
+from eslab.stores.cassandra.connection import Options
+
+PAGE = 2  # rows in a page, at most: so that a story of a few rows has pages that follow
+TIMEOUT = 10.0  # seconds until the driver gives up
+LEVEL = 6  # LOCAL_QUORUM, of statements that name none
+
+
+class Tables(dict[str, Table]):
+    """The tables of a keyspace, from the store's own CREATE TABLE statements."""
+
+    def __init__(self, layouts: Sequence[Layout] = ()) -> None:
+        super().__init__()
+        for cql in (*schema.statements("lab", {})[1:], *read_tables.statements("lab", layouts)):
+            table = Table.parse(cql)
+            self[table.name] = table
+
+
+class Prepared(PreparedStatement):  # a subclass, since the driver's batch asks for one
+    """A statement that knows how to be given its values."""
+
+    def __init__(self, cql: str, tables: Tables) -> None:
+        self.query_id = self
+        self.statement = Statement(cql, tables)
+
+    def bind(self, values: Sequence[Any]) -> Any:
+        """The statement with its values; the rest is what the driver's batch looks at."""
+        return SimpleNamespace(
+            prepared=self, values=values, consistency_level=LEVEL, fetch_size=PAGE,
+            keyspace=None, routing_key=None, custom_payload=None,
+        )  # fmt: skip
+
+
+class Rows(list[Row]):
+    """A page of rows, as the driver's `ResultSet` gives them."""
+
+    @property
+    def current_rows(self) -> "Rows":
+        """This page."""
+        return self
+
+    def one(self) -> Row | None:
+        """The first row."""
+        return self[0] if self else None
+
+
+class Response:
+    """An answer on its way, page by page, as the driver's `ResponseFuture`."""
+
+    def __init__(self, ask: Callable[[Any], Answer[Any]], patience: float) -> None:
+        self.message = SimpleNamespace(fetch_size=PAGE)
+        self.has_more_pages = False
+        self._ask = ask
+        self._patience = patience
+        self._answer = ask(())
+
+    def result(self) -> Rows:
+        """Wait for the page; raises what the driver raises."""
+        try:
+            found = self._answer.wait(self._patience)
+        except TimeoutError:
+            raise OperationTimedOut({"simulated": "no answer"}) from None
+        self.has_more_pages = len(found) == PAGE
+        self._last = found[-1][0] if found else ()
+        return Rows(row for _, row in found)
+
+    def start_fetching_next_page(self) -> None:
+        """Ask for the rows after this page: a read of its own, so it may see what the first one didn't."""
+        self._answer = self._ask(self._last)
+
+
+class Session:
+    """A session of one service with the coordinators of one region."""
+
+    def __init__(self, world: World, cluster: Cluster, region: str, tables: Tables) -> None:
+        agreement = SimpleNamespace(wait_for_schema_agreement=lambda: None)
+        self.cluster = SimpleNamespace(control_connection=agreement, shutdown=lambda: None)
+        self._world = world
+        self._nodes = cluster
+        self._region = region
+        self._tables = tables
+        self._prepared: dict[str, Prepared] = {}
+
+    def set_keyspace(self, keyspace: str) -> None:
+        """There is only one."""
+
+    def prepare(self, cql: str) -> Prepared:
+        """A prepared statement; costs no time here."""
+        return self._prepared.setdefault(cql, Prepared(cql, self._tables))
+
+    def execute(self, query: Any, parameters: Sequence[Any] = (), timeout: float = TIMEOUT) -> Rows:
+        """Send a statement and wait for its answer."""
+        if isinstance(query, str):
+            return self._execute_text(query)
+        return self.execute_async(query).result()
+
+    def execute_async(self, query: Any) -> Response:
+        """Send a statement or a batch."""
+        self._world.step()
+        if isinstance(query, BatchStatement):
+            parts = [(prepared, values) for _, prepared, values in query._statements_and_parameters]  # noqa: SLF001
+            mutation = [self._bound(prepared, values) for prepared, values in parts]
+            return Response(lambda _: self._nodes.write(self._region, mutation, query.consistency_level), TIMEOUT)
+        bound = self._bound(query.prepared, query.values)
+        if isinstance(bound, Query):
+            return Response(lambda after: self._read(bound, after, query.consistency_level), TIMEOUT)
+        return Response(lambda _: self._nodes.write(self._region, [bound], query.consistency_level), TIMEOUT)
+
+    def _bound(self, prepared: Prepared, values: Sequence[Any]) -> Put | Cut | Query:
+        server_time = self._nodes.server_time(self._region)
+        return prepared.statement.compiled(values, self._world.now, server_time)
+
+    def _read(self, query: Query, after: Any, level: int) -> Answer[Any]:
+        if query.partition is None:
+            answer: Answer[Any] = Answer(self._world)
+            answer.give(self._nodes.list_partitions(self._region, query._replace(after=after or query.after))[:PAGE])
+            return answer
+        return self._nodes.read(self._region, query._replace(after=after, limit=PAGE), level)
+
+    def _execute_text(self, cql: str) -> Rows:
+        """What the store asks about its schema, and what it does once: true at once, and everywhere."""
+        if "system_schema.tables" in cql:
+            return Rows([(f"{schema.MARK}: simulated",)])
+        if "system_schema.columns" in cql:
+            return Rows((table.name, column) for table in self._tables.values() for column in table.columns)
+        if cql.startswith("TRUNCATE "):
+            self._nodes.truncate(cql.removeprefix("TRUNCATE ").strip('"'))
+        return Rows()
+
+
+def open_simulated(world: World, cluster: Cluster, region: str, tables: Tables, clock: Clock) -> CassandraStore:
+    """A `CassandraStore` of one service in a region."""
+    session = Session(world, cluster, region, tables)
+    options = Options(hosts=[region], keyspace="lab")
+    return CassandraStore(options, clock, connect=lambda _: (session.cluster, session))

@@ -1,0 +1,75 @@
+"""The history of a schedule: every call of a client, when it began and ended, and what came of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from eslab.errors import EslabError
+from eslab.faults.tally import Answer, Tally
+from eslab.faults.world import World
+from eslab.request import Request
+
+
+@dataclass
+class Operation:
+    """One call: its answer, or its error, or neither if its process was killed or hasn't ended."""
+
+    number: int
+    process: str
+    what: str  # "count", "load", "build" or "rotate"
+    region: str
+    keys: tuple[str, ...]
+    began: float  # seconds of the virtual clock
+    request: Request | None = None
+    limit: int = 0
+    ended: float | None = None
+    answer: Any = None
+    error: EslabError | None = None
+    final: bool = False  # was it made after everything was mended and made equal?
+
+    @property
+    def accepted(self) -> Answer | None:
+        """The answer of a request that was counted."""
+        return self.answer if isinstance(self.answer, Answer) and not self.answer.rejected else None
+
+    @property
+    def rejected(self) -> bool:
+        """Did the rule refuse it?"""
+        return isinstance(self.answer, Answer) and self.answer.rejected
+
+    def __str__(self) -> str:
+        end = "never ended" if self.ended is None else f"ended {self.ended:9.3f}"
+        who = f" {str(self.request.id)[-12:]}" if self.request else ""
+        return f"#{self.number:<3} {self.began:9.3f} {end}  {self.process:20} {self.what}{who} {self.keys}: {self._came()}"
+
+    def _came(self) -> str:
+        if self.error:
+            return f"{type(self.error).__name__}: {str(self.error)[:100]}"
+        if isinstance(self.answer, Answer):
+            how = "rejected" if self.answer.rejected else "repeated" if self.answer.repeated else "counted"
+            return f"{how} {self.answer.places or ''} of {shown(self.answer.tallies)}"
+        return shown(self.answer) if isinstance(self.answer, dict) else str(self.answer)
+
+
+def shown(tallies: dict[str, Tally]) -> str:
+    """What tallies hold, with short names of requests."""
+    return str({key: {name[-12:]: places for name, places in tally.places.items()} for key, tally in tallies.items()})
+
+
+@dataclass
+class History:
+    """All operations of a schedule, in the order in which they began."""
+
+    world: World
+    operations: list[Operation] = field(default_factory=list)
+
+    def record(self, call: Callable[[], Any], **about: Any) -> Operation:
+        """Make a call in the running process, and keep what came of it; a killed process leaves it without an end."""
+        operation = Operation(len(self.operations), began=self.world.now, **about)
+        self.operations.append(operation)
+        try:
+            operation.answer = call()
+        except EslabError as error:
+            operation.error = error
+        operation.ended = self.world.now
+        return operation
