@@ -11,6 +11,7 @@ true if there are none, or unknown if nothing was acknowledged that could have b
     unfounded   a rejection is explained by requests other than the rejected one (G7)
     overshot    a request was counted although its region had acknowledged as many before as the limit allows
     undone      a repeat in the region that acknowledged a request is never rejected or refused
+    partial     a snapshot holds all that was acknowledged up to its time, and nothing after it (G5)
     gone        no state is lost below a floor (G6)
 """
 
@@ -69,7 +70,7 @@ def forgotten(operations: Sequence[Operation]) -> Iterator[Violation]:
     """What an answer said, the next hydrations in its region show."""
     for counted in _accepted(operations):
         for seen in _states(operations, final=False):
-            if seen.region == counted.region and counted.ended is not None and seen.began >= counted.ended:
+            if seen.region == counted.region and counted.before(seen):
                 for key in counted.accepted.places:  # type: ignore[union-attr] - it was accepted
                     if key in seen.keys and _name(counted) not in seen.answer[key].places:
                         yield Violation("forgotten", f"{_short(counted)} is missing in tally {key}", (counted, seen))
@@ -91,7 +92,7 @@ def unfounded(operations: Sequence[Operation]) -> Iterator[Violation]:
             others = {
                 _name(other)
                 for other in counts
-                if other.began < refused.ended and not other.rejected and set(other.keys) & set(refused.keys)
+                if not refused.before(other) and not other.rejected and set(other.keys) & set(refused.keys)
             }
             if len(others - {_name(refused)}) < refused.limit:
                 yield Violation("unfounded", f"{_short(refused)} was rejected for its own commit", (refused,))
@@ -101,15 +102,14 @@ def overshot(operations: Sequence[Operation]) -> Iterator[Violation]:
     """Nothing is counted above a limit that its region had reached before it was sent at all."""
     accepted = _accepted(operations)
     for counted in accepted:
-        began = min(other.began for other in operations if other.request == counted.request)
+        first = min((other for other in operations if other.request == counted.request), key=lambda one: one.number)
         for key in counted.accepted.places:  # type: ignore[union-attr] - it was accepted
             before = {
                 _name(other)
                 for other in accepted
                 if other.region == counted.region
                 and other.request != counted.request
-                and other.ended is not None
-                and other.ended <= began
+                and other.before(first)
                 and key in other.accepted.places  # type: ignore[union-attr]
             }
             if len(before) >= counted.limit and not counted.accepted.repeated:  # type: ignore[union-attr]
@@ -131,7 +131,20 @@ def gone(operations: Sequence[Operation]) -> Iterator[Violation]:
             yield Violation("gone", "a state can't be read any more", (operation,))
 
 
-RULES = (lost, twice, changed, forgotten, apart, unfounded, overshot, undone, gone)
+def partial(operations: Sequence[Operation]) -> Iterator[Violation]:
+    """A snapshot holds all that was acknowledged up to its time, and nothing after it."""
+    for end in operations:
+        if end.what != "snapshots" or not end.answer:
+            continue
+        for up_to, tally in end.answer.items():
+            for counted in _accepted(operations):
+                inside = _name(counted) in tally.places
+                if end.keys[0] in counted.accepted.places and inside != (counted.request.time <= up_to):  # type: ignore[union-attr]
+                    how = "holds" if inside else "misses"
+                    yield Violation("partial", f"the snapshot up to {up_to} {how} {_short(counted)}", (counted, end))
+
+
+RULES = (lost, twice, changed, forgotten, apart, unfounded, overshot, undone, partial, gone)
 
 
 def _accepted(operations: Sequence[Operation]) -> list[Operation]:
@@ -151,8 +164,7 @@ def _follows(first: Operation, later: Operation) -> bool:
         later.request is not None
         and later.request == first.request
         and later.region == first.region
-        and first.ended is not None
-        and later.began >= first.ended
+        and first.before(later)
     )
 
 

@@ -3,7 +3,8 @@
 The store above it is the one that production uses, unchanged: its statements, batches, pages and errors.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -97,14 +98,13 @@ class Session:
         self._nodes = cluster
         self._region = region
         self._tables = tables
-        self._prepared: dict[str, Prepared] = {}
 
     def set_keyspace(self, keyspace: str) -> None:
         """There is only one."""
 
     def prepare(self, cql: str) -> Prepared:
         """A prepared statement; costs no time here."""
-        return self._prepared.setdefault(cql, Prepared(cql, self._tables))
+        return prepared(cql)
 
     def execute(self, query: Any, parameters: Sequence[Any] = (), timeout: float = TIMEOUT) -> Rows:
         """Send a statement and wait for its answer."""
@@ -144,6 +144,15 @@ class Session:
         if cql.startswith("TRUNCATE "):
             self._nodes.truncate(cql.removeprefix("TRUNCATE ").strip('"'))
         return Rows()
+
+
+TABLES = Tables()
+
+
+@cache
+def prepared(cql: str) -> Prepared:
+    """The prepared statement of a CQL text; compiled once for all schedules."""
+    return Prepared(cql, TABLES)
 
 
 def open_simulated(world: World, cluster: Cluster, region: str, tables: Tables, clock: Clock) -> CassandraStore:

@@ -1,14 +1,14 @@
 """Searches schedules for broken promises, and shrinks the first one that breaks a promise."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 
 from eslab.faults.checker import Violation, violations
 from eslab.faults.choices import Choices, Place
 from eslab.faults.history import History
-from eslab.faults.story import Story
+from eslab.faults.story import CLUSTERS, FILE, Story
 
 
 @dataclass
@@ -31,9 +31,9 @@ class Search:
     first: dict[str, tuple[int, Outcome]] = field(default_factory=dict)
 
 
-def run(choices: Choices) -> Outcome:
+def run(choices: Choices, topologies: tuple[Mapping[str, int], ...] = (FILE, *CLUSTERS)) -> Outcome:
     """Run one schedule and judge it."""
-    story = Story(choices)
+    story = Story(choices, topologies)
     history = story.run()
     return Outcome(dict(choices.made), history, violations(history.operations), story.world.met)
 
@@ -88,6 +88,3 @@ def _simpler(choices: dict[Place, int]) -> Iterable[dict[Place, int]]:
     for place in places:
         if choices[place] > 1:
             yield {**choices, place: choices[place] - 1}
-
-
-Run = Callable[[Choices], Outcome]

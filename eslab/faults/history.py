@@ -23,6 +23,7 @@ class Operation:
     request: Request | None = None
     limit: int = 0
     ended: float | None = None
+    order: tuple[int, int] = (0, 0)  # of its begin and its end among all begins and ends; 0 if it never ended
     answer: Any = None
     error: EslabError | None = None
     final: bool = False  # was it made after everything was mended and made equal?
@@ -31,6 +32,10 @@ class Operation:
     def accepted(self) -> Answer | None:
         """The answer of a request that was counted."""
         return self.answer if isinstance(self.answer, Answer) and not self.answer.rejected else None
+
+    def before(self, other: "Operation") -> bool:
+        """Did it end before the other one began?"""
+        return 0 < self.order[1] < other.order[0]
 
     @property
     def rejected(self) -> bool:
@@ -48,12 +53,12 @@ class Operation:
         if isinstance(self.answer, Answer):
             how = "rejected" if self.answer.rejected else "repeated" if self.answer.repeated else "counted"
             return f"{how} {self.answer.places or ''} of {shown(self.answer.tallies)}"
-        return shown(self.answer) if isinstance(self.answer, dict) else str(self.answer)
+        return shown(self.answer) if isinstance(self.answer, dict) else str(self.answer)[:60]
 
 
-def shown(tallies: dict[str, Tally]) -> str:
+def shown(tallies: dict[Any, Tally]) -> str:
     """What tallies hold, with short names of requests."""
-    return str({key: {name[-12:]: places for name, places in tally.places.items()} for key, tally in tallies.items()})
+    return str({str(key): {name[-12:]: places for name, places in tally.places.items()} for key, tally in tallies.items()})
 
 
 @dataclass
@@ -62,14 +67,22 @@ class History:
 
     world: World
     operations: list[Operation] = field(default_factory=list)
+    moments: int = 0
 
     def record(self, call: Callable[[], Any], **about: Any) -> Operation:
         """Make a call in the running process, and keep what came of it; a killed process leaves it without an end."""
         operation = Operation(len(self.operations), began=self.world.now, **about)
         self.operations.append(operation)
+        begin = self._moment()
+        operation.order = (begin, 0)
         try:
             operation.answer = call()
         except EslabError as error:
             operation.error = error
         operation.ended = self.world.now
+        operation.order = (begin, self._moment())
         return operation
+
+    def _moment(self) -> int:
+        self.moments += 1
+        return self.moments

@@ -5,34 +5,47 @@ save snapshots, a rotator raises floors and deletes events, links are cut, nodes
 the end everything is mended and made equal, and the services of all regions are asked once more.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from eslab.bounds import TimeBounds
+from eslab.clock import Clock
 from eslab.faults.choices import Choices, Stream
 from eslab.faults.cluster import Cluster, Network
-from eslab.faults.driver import Tables, open_simulated
+from eslab.faults.driver import TABLES, open_simulated
 from eslab.faults.history import History, Operation
+from eslab.faults.stepwise import Stepwise
 from eslab.faults.tally import Count, Tallies, Tally
 from eslab.faults.world import World
 from eslab.operations.snapshots import build_snapshot
+from eslab.payload.encryption import NO_CIPHER
 from eslab.repository import Repository
-from eslab.request import Request
-from eslab.snapshot import SnapshotPolicy, usable
-from eslab.store import Consistency
+from eslab.request import Request, time_of
+from eslab.snapshot import SnapshotPolicy, decode_base, usable
+from eslab.store import Consistency, EventStore
+from eslab.stores.memory import MemoryStore
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 CUSTOMER = "ann"
 SECOND = timedelta(seconds=1)
 BOUNDS = TimeBounds(late=60 * SECOND, early=5 * SECOND, skew=2 * SECOND, append=10 * SECOND, fold_after=80 * SECOND)
 GRACE = 20.0  # H: seconds between the raised floor and the deletes
-TOPOLOGIES = ({"us": 1}, {"us": 1, "eu": 1}, {"us": 3}, {"us": 1, "eu": 1, "asia": 1}, {"us": 3, "eu": 3})
-SKEWS = (0.0, 0.9, -0.9)
+FILE: Mapping[str, int] = {"file": 0}  # one store without a network, each call a step
+CLUSTERS: tuple[Mapping[str, int], ...] = (
+    {"us": 1},
+    {"us": 1, "eu": 1},
+    {"us": 3},
+    {"us": 1, "eu": 1, "asia": 1},
+    {"us": 3, "eu": 3},
+)
+SKEWS = (0.0, 0.9, -0.9)  # seconds: two clocks differ by at most S
 LENGTHS = (0.5, 5.0, 12.0, 25.0, 90.0)  # of pauses: below and above P, H and W
 AGES = (0.0, 0.0, 1.0, 30.0, 57.0, 59.5, 61.0)  # of a request when it is first sent: R is 60
 PATIENCE = (30.0, 0.0, 0.001, 0.05, 1.0)  # until a client sends again
 KEYS = (("1",), ("1", "2"), ("2",))
 EVERY = SnapshotPolicy(every=1, keep=2)
+MEETINGS = (0.0, 0.0, 0.001, 0.01, 0.1, 1.0, 20.0, 90.0)  # seconds until a process begins: few, so that they meet
 
 
 @dataclass
@@ -46,15 +59,16 @@ class Service:
 class Story:
     """One schedule: the world, what is in it, and the history that it leaves."""
 
-    def __init__(self, choices: Choices) -> None:
+    def __init__(self, choices: Choices, topologies: tuple[Mapping[str, int], ...] = (FILE, *CLUSTERS)) -> None:
         self.world = World(choices, START)
         self.choices = choices.stream("story")
         self.history = History(self.world)
         self.network = Network()
-        self.cluster = Cluster(self.world, self.choices.among(TOPOLOGIES), {}, self.network)
+        topology = self.choices.among(topologies)
+        self.cluster = None if topology is FILE else Cluster(self.world, topology, {}, self.network)
+        self.file = MemoryStore()
         self.limit = self.choices.among((9, 1, 2, 3))
-        tables = Tables()
-        self.services = [self._service(region, tables) for region in self.cluster.regions]
+        self.services = [self._service(region) for region in topology]
 
     def run(self) -> History:
         """Let it all happen."""
@@ -69,17 +83,25 @@ class Story:
             self.world.close()
         return self.history
 
-    def _service(self, region: str, tables: Tables) -> Service:
+    def _service(self, region: str) -> Service:
         clock = self.world.clock(self.choices.among(SKEWS))
-        store = open_simulated(self.world, self.cluster, region, tables, clock)
-        return Service(region, Tallies(Repository(store, clock, BOUNDS)))
+        return Service(region, Tallies(Repository(self._open(region, clock), clock, BOUNDS)))
+
+    def _open(self, region: str, clock: Clock) -> EventStore:
+        if self.cluster is None:
+            return Stepwise(self.file, self.world)  # type: ignore[return-value] - it passes every call on to one
+        return open_simulated(self.world, self.cluster, region, TABLES, clock)
 
     def _before(self) -> None:
         """Requests from long before, some of which a snapshot may fold by now."""
-        for number in range(self.choices.below(4)):
+        choices = self.choices
+        for number in range(choices.below(4)):
             self._send(self.services[0], Request.at(self._now(), f"before {number}"), KEYS[1], 99)
-            self.world.sleep(self.choices.among((1.0, 30.0, 70.0)))
-        self.world.sleep(self.choices.among((100.0, 0.0, 75.0)))
+            self.world.sleep(choices.among((1.0, 30.0, 70.0)))
+        self.world.sleep(choices.among((100.0, 0.0, 75.0)))
+        for key in KEYS[1][: choices.below(3)]:
+            self._build("before", self.services[0], key)
+        self.world.sleep(choices.among((0.0, 30.0)))
 
     def _arm(self) -> None:
         """Choose the kinds of faults: a schedule with few kinds goes further into each of them."""
@@ -98,14 +120,14 @@ class Story:
             self.world.spawn(f"client {number}", lambda number=number: self._client(number))
         for number in range(choices.below(3)):
             self.world.spawn(f"builder {number}", lambda number=number: self._builder(f"builder {number}"))
-        if choices.below(3) == 2:
+        if choices.below(2):
             self.world.spawn("rotator", self._rotator)
-        if choices.below(3) == 2:
-            self.world.spawn("chaos", self._chaos)
+        if self.cluster and choices.below(3) == 2:
+            self.world.spawn("chaos", lambda: self._chaos(self.cluster))
 
     def _client(self, number: int) -> None:
         choices = self.world.current().choices
-        self._wander(choices)
+        self.world.sleep(choices.among(MEETINGS))
         keys = choices.among(KEYS)
         request = Request.at(self._now() - choices.among(AGES) * SECOND, f"client {number}")
         for attempt in range(1 + choices.below(3)):
@@ -141,21 +163,20 @@ class Story:
     def _builder(self, name: str) -> None:
         choices = self.world.current().choices
         for _ in range(1 + choices.below(2)):
-            self._wander(choices)
-            service = choices.among(self.services)
-            key = choices.among(("1", "2"))
-            built = self.history.record(
-                lambda service=service, key=key: build_snapshot(
-                    service.tallies.repository, CUSTOMER, Tally, key, EVERY
-                ),
-                process=name, what="build", region=service.region, keys=(key,),
-            )  # fmt: skip
-            if built.answer:
-                self.world.meet("snapshots built")
+            self.world.sleep(choices.among(MEETINGS))
+            self._build(name, choices.among(self.services), choices.among(("1", "2")))
+
+    def _build(self, name: str, service: Service, key: str) -> None:
+        built = self.history.record(
+            lambda: build_snapshot(service.tallies.repository, CUSTOMER, Tally, key, EVERY),
+            process=name, what="build", region=service.region, keys=(key,),
+        )  # fmt: skip
+        if built.answer:
+            self.world.meet("snapshots built")
 
     def _rotator(self) -> None:
         choices = self.world.current().choices
-        self._wander(choices)
+        self.world.sleep(choices.among(MEETINGS))
         service = choices.among(self.services)
         key = choices.among(("1", "2"))
         rotated = self.history.record(
@@ -178,11 +199,11 @@ class Story:
         store.delete_events(CUSTOMER, id, base.up_to)
         return f"up to {base.up_to}"
 
-    def _chaos(self) -> None:
+    def _chaos(self, cluster: Cluster) -> None:
         choices = self.world.current().choices
-        regions = list(self.cluster.regions)
+        regions = list(cluster.regions)
         for _ in range(1 + choices.below(3)):
-            self._wander(choices)
+            self.world.sleep(choices.among(MEETINGS))
             if len(regions) > 1 and choices.below(2) == 0:
                 self.world.meet("cuts")
                 self.network.cut.add(frozenset((choices.among(regions), choices.among(regions[::-1]))))
@@ -190,24 +211,36 @@ class Story:
                 self.network.cut.clear()
             else:
                 self.world.meet("freezes")
-                replica = choices.among(self.cluster.replicas)
-                self.cluster.freeze(replica)
+                replica = choices.among(cluster.replicas)
+                cluster.freeze(replica)
                 self.world.sleep(choices.among((1.0, 5.0, 40.0)))
-                self.cluster.thaw(replica)
+                cluster.thaw(replica)
 
     def _end(self) -> None:
-        """Mend everything, make all replicas equal, and ask every region."""
+        """Mend everything, make all replicas equal, and ask every region for its states and its snapshots."""
         self.world.pauses = self.world.kills = 0.0
         self.network.late = self.network.lost = 0.0
-        self.cluster.heal()
-        self.world.run()
-        self.cluster.repair()
+        if self.cluster:
+            self.cluster.heal()
+            self.world.run()
+            self.cluster.repair()
         for service in self.services:
-            self._read(service, ("1", "2"), final=True)
+            self._read(service, KEYS[1], final=True)
+        for key in KEYS[1]:
+            self.history.record(
+                lambda key=key: self._snapshots(self.services[0], key),
+                process="end", what="snapshots", region=self.services[0].region, keys=(key,), final=True,
+            )  # fmt: skip
 
-    def _wander(self, choices: Stream) -> None:
-        """Let a drawn time pass: most often next to none, so that processes meet."""
-        self.world.sleep(choices.among((0.0, 0.0, 0.001, 0.01, 0.1, 1.0, 20.0, 90.0)))
+    def _snapshots(self, service: Service, key: str) -> dict[datetime, Tally]:
+        """The states in all usable snapshots of a tally, by the time up to which they go."""
+        id = f"tally:{key}"
+        head = service.tallies.repository.store.heads(CUSTOMER, [id])[id]
+        states = {}
+        for snapshot in usable(Tally, head):
+            base = decode_base(id, Tally, snapshot, NO_CIPHER)
+            states[time_of(snapshot.up_to)] = base.state
+        return states
 
     def _now(self) -> datetime:
         return START + timedelta(seconds=self.world.now)

@@ -16,6 +16,7 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from eslab.faults.choices import Choices, Stream
 
 T = TypeVar("T")
+TURNS = (0.0, 1e-6, 1e-5, 1e-3)  # seconds that a step of one process may take while others take theirs
 
 
 class Answer(Generic[T]):
@@ -172,6 +173,34 @@ class World:
     def meet(self, what: str) -> None:
         """Count something that happened, for the summary."""
         self.met[what] = self.met.get(what, 0) + 1
+
+    def give_way(self) -> None:
+        """Let any other process that is ready run before the running one goes on."""
+        if getcurrent() is not self.hub and not self.over:
+            self.step()
+            self.sleep(self.current().choices.among(TURNS))
+
+    def run_in_any_order(self) -> list[int]:
+        """Let everything happen, and choose at every moment which of the ready processes goes on.
+
+        Returns how many there were at each choice.
+        """
+        order = self.choices.stream("order")
+        could: list[int] = []
+        agenda = self._agenda
+        while agenda:
+            ready = [heappop(agenda)]
+            while agenda and agenda[0][0] == ready[0][0]:
+                ready.append(heappop(agenda))
+            chosen = 0
+            if len(ready) > 1:
+                could.append(len(ready))
+                chosen = order.below(len(ready))
+            self.now, _, call = ready.pop(chosen)
+            for entry in ready:
+                heappush(agenda, entry)
+            call()
+        return could
 
     def run(self, until: Callable[[], bool] = lambda: False) -> None:
         """Let everything happen that is on the agenda, until a condition is met or nothing is left."""
