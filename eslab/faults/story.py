@@ -67,6 +67,7 @@ class Story:
         topology = self.choices.among(topologies)
         self.cluster = None if topology is FILE else Cluster(self.world, topology, {}, self.network)
         self.file = MemoryStore()
+        self.ages = AGES
         self.limit = self.choices.among((9, 1, 2, 3))
         self.services = [self._service(region) for region in topology]
 
@@ -106,8 +107,9 @@ class Story:
     def _arm(self) -> None:
         """Choose the kinds of faults: a schedule with few kinds goes further into each of them."""
         choices = self.choices
-        self.world.lengths = LENGTHS
-        self.world.pauses = choices.among((0.0, 0.02, 0.08))
+        self.ages = choices.among((AGES, AGES[-3:-1]))
+        self.world.lengths = choices.among((LENGTHS, LENGTHS[2:4], LENGTHS[3:4]))
+        self.world.pauses = choices.among((0.0, 0.02, 0.08, 0.25))
         self.world.kills = choices.among((0.0, 0.0, 0.01))
         self.network.late = choices.among((0.0, 0.05, 0.3))
         self.network.lost = choices.among((0.0, 0.0, 0.05))
@@ -129,7 +131,7 @@ class Story:
         choices = self.world.current().choices
         self.world.sleep(choices.among(MEETINGS))
         keys = choices.among(KEYS)
-        request = Request.at(self._now() - choices.among(AGES) * SECOND, f"client {number}")
+        request = Request.at(self._now() - choices.among(self.ages) * SECOND, f"client {number}")
         for attempt in range(1 + choices.below(3)):
             if attempt:
                 self.world.sleep(choices.among((0.0, 0.01, 2.0, 65.0, 150.0)))
