@@ -66,11 +66,12 @@ class Rows(list[Row]):
 class Response:
     """An answer on its way, page by page, as the driver's `ResponseFuture`."""
 
-    def __init__(self, ask: Callable[[Any], Answer[Any]], patience: float) -> None:
-        self.message = SimpleNamespace(fetch_size=PAGE)
+    def __init__(self, ask: Callable[[Any], Answer[Any]], patience: float, page: int) -> None:
+        self.message = SimpleNamespace(fetch_size=page)
         self.has_more_pages = False
         self._ask = ask
         self._patience = patience
+        self._page = page
         self._answer = ask(())
 
     def result(self) -> Rows:
@@ -79,7 +80,7 @@ class Response:
             found = self._answer.wait(self._patience)
         except TimeoutError:
             raise OperationTimedOut({"simulated": "no answer"}) from None
-        self.has_more_pages = len(found) == PAGE
+        self.has_more_pages = len(found) == self._page
         self._last = found[-1][0] if found else ()
         return Rows(row for _, row in found)
 
@@ -91,13 +92,14 @@ class Response:
 class Session:
     """A session of one service with the coordinators of one region."""
 
-    def __init__(self, world: World, cluster: Cluster, region: str, tables: Tables) -> None:
+    def __init__(self, world: World, cluster: Cluster, region: str, tables: Tables, page: int) -> None:
         agreement = SimpleNamespace(wait_for_schema_agreement=lambda: None)
         self.cluster = SimpleNamespace(control_connection=agreement, shutdown=lambda: None)
         self._world = world
         self._nodes = cluster
         self._region = region
         self._tables = tables
+        self._page = page
 
     def set_keyspace(self, keyspace: str) -> None:
         """There is only one."""
@@ -118,11 +120,11 @@ class Session:
         if isinstance(query, BatchStatement):
             parts = [(prepared, values) for _, prepared, values in query._statements_and_parameters]  # noqa: SLF001
             mutation = [self._bound(prepared, values) for prepared, values in parts]
-            return Response(lambda _: self._nodes.write(self._region, mutation, query.consistency_level), TIMEOUT)
+            return Response(lambda _: self._nodes.write(self._region, mutation, query.consistency_level), TIMEOUT, self._page)
         bound = self._bound(query.prepared, query.values)
         if isinstance(bound, Query):
-            return Response(lambda after: self._read(bound, after, query.consistency_level), TIMEOUT)
-        return Response(lambda _: self._nodes.write(self._region, [bound], query.consistency_level), TIMEOUT)
+            return Response(lambda after: self._read(bound, after, query.consistency_level), TIMEOUT, self._page)
+        return Response(lambda _: self._nodes.write(self._region, [bound], query.consistency_level), TIMEOUT, self._page)
 
     def _bound(self, prepared: Prepared, values: Sequence[Any]) -> Put | Cut | Query:
         server_time = self._nodes.server_time(self._region)
@@ -131,9 +133,9 @@ class Session:
     def _read(self, query: Query, after: Any, level: int) -> Answer[Any]:
         if query.partition is None:
             answer: Answer[Any] = Answer(self._world)
-            answer.give(self._nodes.list_partitions(self._region, query._replace(after=after or query.after))[:PAGE])
+            answer.give(self._nodes.list_partitions(self._region, query._replace(after=after or query.after))[: self._page])
             return answer
-        return self._nodes.read(self._region, query._replace(after=after, limit=PAGE), level)
+        return self._nodes.read(self._region, query._replace(after=after, limit=self._page), level)
 
     def _execute_text(self, cql: str) -> Rows:
         """What the store asks about its schema, and what it does once: true at once, and everywhere."""
@@ -155,8 +157,10 @@ def prepared(cql: str) -> Prepared:
     return Prepared(cql, TABLES)
 
 
-def open_simulated(world: World, cluster: Cluster, region: str, tables: Tables, clock: Clock) -> CassandraStore:
+def open_simulated(
+    world: World, cluster: Cluster, region: str, clock: Clock, tables: Tables = TABLES, page: int = PAGE
+) -> CassandraStore:
     """A `CassandraStore` of one service in a region."""
-    session = Session(world, cluster, region, tables)
+    session = Session(world, cluster, region, tables, page)
     options = Options(hosts=[region], keyspace="lab")
     return CassandraStore(options, clock, connect=lambda _: (session.cluster, session))

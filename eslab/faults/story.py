@@ -13,7 +13,7 @@ from eslab.bounds import TimeBounds
 from eslab.clock import Clock
 from eslab.faults.choices import Choices, Stream
 from eslab.faults.cluster import Cluster, Network
-from eslab.faults.driver import TABLES, open_simulated
+from eslab.faults.driver import open_simulated
 from eslab.faults.history import History, Operation
 from eslab.faults.stepwise import Stepwise
 from eslab.faults.tally import Count, Tallies, Tally
@@ -91,7 +91,7 @@ class Story:
     def _open(self, region: str, clock: Clock) -> EventStore:
         if self.cluster is None:
             return Stepwise(self.file, self.world)  # type: ignore[return-value] - it passes every call on to one
-        return open_simulated(self.world, self.cluster, region, TABLES, clock)
+        return open_simulated(self.world, self.cluster, region, clock)
 
     def _before(self) -> None:
         """Requests from long before, some of which a snapshot may fold by now."""
