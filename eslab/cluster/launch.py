@@ -57,6 +57,7 @@ def launch(spec: LaunchSpec, owner: Owner | None, tools: Tools, on_progress: OnP
         sweep(home)
         folder = home / spec.name
         if join(folder, owner):
+            on_progress(f"Cluster {spec.name} is already running")
             return Launched(_agreed(read_plan(folder), spec, folder, owner), folder, fresh=False)
         # Not running, but its supervisor may have died without its nodes, and they hold its addresses.
         kill_orphans(folder)
