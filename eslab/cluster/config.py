@@ -67,7 +67,10 @@ def write_config(plan: Plan, node: Node, cluster: Path, java: Java, jars: Sequen
     (folder / "logs").mkdir(exist_ok=True)
     shutil.rmtree(folder / "tmp", ignore_errors=True)
     (folder / "tmp").mkdir()
-    lines = (f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in cassandra_yaml(plan, node, cluster).items())
+    lines = (
+        f"{name}: {json.dumps(value, ensure_ascii=False)}\n"
+        for name, value in cassandra_yaml(plan, node, cluster).items()
+    )
     (conf / "cassandra.yaml").write_text("".join(lines), encoding="utf-8")
     (conf / "cassandra-rackdc.properties").write_text(f"dc={node.region}\nrack=rack{node.number}\n")
     (conf / "logback.xml").write_text(LOGBACK)
