@@ -104,7 +104,7 @@ def strangers(tmp_path: Path) -> Iterator[list[psutil.Process]]:
 
 
 def test_a_stranger_with_the_pid_of_a_node_is_left_alone(strangers: list[psutil.Process], tmp_path: Path) -> None:
-    """A pid file outlives a restart of the machine; whoever has that pid by now is neither killed nor taken for ours."""
+    """A pid file outlives a restart of the machine; who has that pid by now is neither killed nor taken for ours."""
     folder = tmp_path / "lab"
     pid_file_of = pid_file(folder / "us-1")
     pid_file_of.parent.mkdir(parents=True)

@@ -243,7 +243,7 @@ def test_a_wrong_authority_is_said_plainly(guarded: Cluster) -> None:
 def test_a_client_without_a_certificate_is_not_let_in(guarded: Cluster) -> None:
     """The node asks for it; the error says that the node can't be reached so."""
     url = re.sub("&(cert|key)=[^&]*", "", guarded.url("lab"))
-    with pytest.raises(StoreUnavailable, match="requires (cert= and key=|a certificate of the client)"):
+    with pytest.raises(StoreUnavailable, match=r"requires (cert= and key=|a certificate of the client)"):
         open_store(url + "&timeout=3")
 
 
@@ -254,5 +254,5 @@ def test_tls_on_one_side_only_is_said_plainly(guarded: Cluster, node: Cluster) -
     plain = re.sub("&(ca|cert|key)=[^&]*", "", guarded.url("lab"))
     with pytest.raises(StoreUnavailable, match=r"(talks TLS only: add|requires TLS \()\?ca=FILE"):
         open_store(plain)
-    with pytest.raises(StoreUnavailable, match="did not agree on TLS .*leave ca= out"):
+    with pytest.raises(StoreUnavailable, match=r"did not agree on TLS .*leave ca= out"):
         open_store(f"{node.url('lab')}&ca={guarded.keys['ca']}")
