@@ -136,7 +136,11 @@ def _spawn(folder: Path, owner: Owner | None) -> None:
             start_new_session=True,  # Ctrl-C in the caller's terminal must not reach it
         )
     children.append(supervisor)
-    wait_until(lambda: supervisor.poll() is not None or find_supervisor(folder) is not None, PATIENCE, PAUSE)
+    try:
+        wait_until(lambda: supervisor.poll() is not None or find_supervisor(folder) is not None, PATIENCE, PAUSE)
+    except BaseException:  # Ctrl-C: nobody would own what it starts
+        supervisor.terminate()
+        raise
     if not find_supervisor(folder):
         supervisor.kill()
         raise ClusterError(_no_supervisor(folder))

@@ -73,22 +73,24 @@ def usable_folders() -> Iterator[None]:
 
 
 def _check_folder(folder: Path, variable: str, forbidden: Iterable[str] = ()) -> None:
-    path = str(folder)
+    if reason := _reason_against(str(folder), forbidden):
+        raise ClusterError(f"Expected a folder that Cassandra can use, got {str(folder)!a}: {reason}. Set {variable}.")
+
+
+def _reason_against(path: str, forbidden: Iterable[str]) -> str:
+    """The reason why Cassandra can't use this path, or ""."""
     try:
         length = len(path.encode())
     except UnicodeEncodeError:
-        reason = "its name is not in UTF-8, or Python does not read names as UTF-8 here (PYTHONUTF8=1 makes it)"
-    else:
-        signs = [sign for sign in forbidden if sign in path]
-        unreadable = [sign for sign in path if not sign.isprintable() or sign > "\uffff"]  # Java's URLs of folders
-        reason = (
-            f"it has {length} bytes, and Cassandra needs {MAX_BYTES} at most" if length > MAX_BYTES
-            else f"Java can't find jars in a folder with {signs[0]!r}" if signs
-            else f"Java can't read a name with {unreadable[0]!a}" if unreadable
-            else ""
-        )  # fmt: skip
-    if reason:
-        raise ClusterError(f"Expected a folder that Cassandra can use, got {path!a}: {reason}. Set {variable}.")
+        return "its name is not in UTF-8, or Python does not read names as UTF-8 here (PYTHONUTF8=1 makes it)"
+    if length > MAX_BYTES:
+        return f"it has {length} bytes, and Cassandra needs {MAX_BYTES} at most"
+    for sign in path:
+        if not sign.isprintable() or sign > "\uffff":  # above that, Java can't decode its own URL of a folder
+            return f"Java can't read a name with {sign!a}"
+        if sign in forbidden:
+            return f"Java can't find jars in a folder with {sign!r}"
+    return ""
 
 
 def _from_environment(variable: str) -> Path | None:

@@ -6,12 +6,13 @@ protocol. One frame, OPTIONS, which a node answers before any login, tells as mu
 
 import socket
 import ssl
+from math import ceil
 
 from eslab.errors import StoreUnavailable
 from eslab.stores.cassandra.hosts import address
 
 PROTOCOL = 5
-PATIENCE = 5.0  # seconds for the answer, as in the driver's default; a node answers within milliseconds
+PATIENCE = 5  # seconds for the answer, as in the driver's default; a node answers within milliseconds
 OPTIONS = bytes([PROTOCOL, 0, 0, 0, 5, 0, 0, 0, 0])  # version, flags, stream (2), opcode, length of the body (4)
 ANSWER = 0x80  # the bit that marks a frame from a server
 ALERT = 0x15  # the first byte of TLS's own error message
@@ -22,7 +23,7 @@ LOCAL = "`eslab cluster status` shows the nodes on this machine, `eslab cluster 
 def probe(host: str, port: int, tls: ssl.SSLContext | None, timeout: float) -> None:
     """Ask a node for its options: one connection, one wait. Raises `StoreUnavailable`: why it can't be used."""
     place = address(host, port)
-    patience = min(timeout, PATIENCE)
+    patience = min(ceil(timeout), PATIENCE)
     with _connected(host, port, patience) as connection:
         try:
             first = _ask(connection, host, tls)
@@ -90,5 +91,5 @@ def _tls_fault(error: ssl.SSLError) -> str:
             f"({error.verify_message}). Name the file of the right authority."
         )
     if "CERTIFICATE" in str(error).upper():
-        return f"requires a certificate of the client: add cert=FILE and key=FILE to the store URL ({error})."
+        return f"requires a certificate of the client that it trusts: name cert=FILE and key=FILE in the URL ({error})."
     return f"did not agree on TLS ({error}): it may not use TLS, then leave ca= out; or it is no Cassandra. {CORRECT}."
