@@ -149,9 +149,8 @@ def test_start_brings_dead_nodes_back(home: Path) -> None:
         assert "Starting again what is dead: us/1\nRunning\nus/1     up" in said
         assert one(cluster, "SELECT k FROM lab.t") == (7,)
         cluster.freeze("us")
-        assert "No node of us is up. Resume a frozen one: eslab cluster thaw us --name shop" in command(
-            "start", "--name", "shop"
-        )
+        said = command("start", "--name", "shop", "--keep")
+        assert "No node of us is up. Resume a frozen one: eslab cluster thaw us --name shop" in said
         cluster.stop()
 
 

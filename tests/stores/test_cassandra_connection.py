@@ -429,6 +429,24 @@ def test_an_interrupt_ends_a_script_with_nothing_but_the_interrupt(node: Cluster
     assert "Task Scheduler" not in said
 
 
+@pytest.mark.full
+@on_cassandra
+@pytest.mark.timeout(300)
+def test_a_notebook_kernel_ends_in_silence(node: Cluster, tmp_path: Path) -> None:
+    """A notebook that leaves its store open, and whose kernel is shut down."""
+    from jupyter_client.manager import start_new_kernel
+
+    with (tmp_path / "errors").open("w") as errors:
+        manager, client = start_new_kernel(kernel_name="python3", startup_timeout=120, stderr=errors, cwd=str(ROOT))
+        code = OPEN.replace("sys.argv[1]", repr(node.url("lab_end")))
+        reply = client.execute_interactive(code, store_history=False, timeout=120, output_hook=print)
+        manager.shutdown_kernel()
+        client.stop_channels()
+    assert reply["content"]["status"] == "ok"
+    said = (tmp_path / "errors").read_text()
+    assert "Traceback" not in said and "Task Scheduler" not in said
+
+
 def run(code: str, url: str) -> "subprocess.CompletedProcess[str]":
     """A script that opens a store and never closes it."""
     command = [sys.executable, "-c", textwrap.dedent(code), url]
