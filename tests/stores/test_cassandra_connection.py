@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -396,6 +397,23 @@ thread.start()
     "half read": "half = store.customers(); next(half, None)",
 }
 QUICK_ENDINGS = ("no end", "thread")
+
+
+def test_only_tasks_after_the_end_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An executor that has ended takes them in silence; any other failure of it is heard."""
+    cluster: Any = driver(Options.parse("cassandra://a/lab", {}), "127.0.0.1")
+    try:
+        with pytest.raises(RuntimeError, match="can't start new thread"), monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", no_thread)
+            cluster.executor.submit(print)
+    finally:
+        cluster.shutdown()
+    assert cluster.executor.submit(print).result() is None
+
+
+def no_thread(_: threading.Thread) -> None:
+    """A system that has no more threads."""
+    raise RuntimeError("can't start new thread")
 
 
 @on_cassandra

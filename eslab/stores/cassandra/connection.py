@@ -169,7 +169,9 @@ def _silent_at_exit(submit: Callable[..., Future[Any]]) -> Callable[..., Future[
     def submit_or_drop(*task: Any, **options: Any) -> Future[Any]:
         try:
             return submit(*task, **options)
-        except RuntimeError:
+        except RuntimeError as error:
+            if not str(error).startswith("cannot schedule new futures"):  # such as "can't start new thread"
+                raise
             dropped: Future[Any] = Future()
             dropped.set_result(None)
             return dropped
