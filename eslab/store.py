@@ -273,6 +273,14 @@ def closed(store: object) -> StoreClosed:
     return StoreClosed(f"The store is closed: {store}. Open it again.")
 
 
+def forked(store: object) -> StoreClosed:
+    """The error raised when a store is used in a fork of the process that opened it."""
+    return StoreClosed(
+        f"The store was opened before this process was forked: {store}. Its connections belong to the parent: open a "
+        "store of its own in each process, after the fork, or start processes with multiprocessing's method spawn."
+    )
+
+
 def check_floor(floor: UUID | None, up_to: UUID, customer_id: str, aggregate_id: str) -> None:
     """Refuse to delete events above the floor: a reader that saw no floor would miss them silently (G6)."""
     if floor is None or sort_key(floor) < sort_key(up_to):

@@ -51,7 +51,8 @@ def start(
         suppress(KeyboardInterrupt),
         Cluster.start(regions, name, keep=keep, on_progress=typer.echo, **options) as cluster,
     ):
-        typer.echo(f"Up after {time.monotonic() - began:.0f} s\n{cluster.status()}\n\n{_ways_in(cluster)}")
+        up = "Running" if cluster.joined else f"Up after {time.monotonic() - began:.0f} s"
+        typer.echo(f"{up}\n{cluster.status()}\n\n{_ways_in(cluster)}")
         if not keep:
             typer.echo("Press Ctrl-C to stop it. Use --keep to leave a cluster running.")
         while not keep and cluster.is_running:
@@ -78,6 +79,8 @@ def status(name: Annotated[str | None, typer.Option(help="Name of the cluster; d
         typer.echo(f"{cluster!r}, {'running' if cluster.is_running else 'stopped'}")
         if cluster.is_running:
             typer.echo(cluster.status())
+            for node, others in cluster.down().items():
+                typer.echo(f"{node} thinks that these are down: {', '.join(others)}")
 
 
 @app.command()
@@ -158,9 +161,15 @@ def _find(name: str) -> "Cluster":
 
 
 def _ways_in(cluster: "Cluster") -> str:
-    """The store URL of every region, without the password."""
+    """The store URL of every region that answers, without the password."""
     from eslab.cluster.folder import LOGIN
 
-    urls = [f"Store: {cluster.url('lab', region, login=False)}" for region in cluster.regions]
+    up = {node.region for node in cluster.status().nodes if node.state == "up"}
+    urls = [
+        f"Store: {cluster.url('lab', region, login=False)}"
+        if region in up
+        else f"No node of {region} is up. Resume a frozen one: eslab cluster thaw {region} --name {cluster.name}"
+        for region in cluster.regions
+    ]
     note = [f"User and password: {cluster.folder / LOGIN}"] if cluster.plan.settings.authentication else []
     return "\n".join(urls + note)

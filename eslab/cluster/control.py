@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import msgspec
+import psutil
 
 from eslab.cluster.errors import ClusterError, NotRunning
-from eslab.cluster.process import State, is_process
+from eslab.cluster.process import State, find_process
 
 PATIENCE = 60.0  # seconds to wait for a reply; a supervisor on a busy machine is slow
 
@@ -110,7 +111,12 @@ def find_supervisor(folder: Path) -> Address | None:
         address = msgspec.json.decode(address_file(folder).read_bytes(), type=Address)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
-    return address if is_process(address.pid, str(folder)) else None
+    return address if supervisor_process(folder, address) else None
+
+
+def supervisor_process(folder: Path, address: Address) -> psutil.Process | None:
+    """The process of the cluster's supervisor if it is alive."""
+    return find_process(address.pid, "eslab.cluster.supervisor", str(folder))
 
 
 def ask(folder: Path, order: Order) -> Status:

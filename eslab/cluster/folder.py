@@ -1,5 +1,6 @@
 """The files in a cluster's folder: plan, start commands, login, a client's keys, and the logs of the nodes."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ PLAN = "cluster.json"
 COMMANDS = "start.json"
 LOGIN = "login.json"
 KEYS = "keys"
+STARTS = "Cassandra version: "  # logged once at each start of a node
+SEEN = re.compile(r"InetAddress (\S+) is now (UP|DOWN)")
 
 
 class Login(msgspec.Struct, frozen=True):
@@ -25,7 +28,10 @@ def write_plan(folder: Path, plan: Plan, commands: dict[str, list[str]]) -> None
     """Store the plan, and the start command of every node for the supervisor."""
     # The plan makes the folder a cluster (see `remembered`), so it comes last.
     (folder / COMMANDS).write_bytes(msgspec.json.encode(commands))
-    (folder / PLAN).write_bytes(msgspec.json.format(msgspec.json.encode(plan)))
+    # Renamed, so that a crash leaves no half a plan, with which no cluster could be listed or started.
+    new = folder / f"{PLAN}.new"
+    new.write_bytes(msgspec.json.format(msgspec.json.encode(plan)))
+    new.replace(folder / PLAN)
 
 
 def read_plan(folder: Path) -> Plan:
@@ -47,6 +53,11 @@ def read_commands(folder: Path) -> dict[str, list[str]]:
 def remembered(home: Path) -> Iterator[Plan]:
     """The plans of all clusters, running or stopped, in order of their names."""
     return (read_plan(file.parent) for file in sorted(home.glob(f"*/{PLAN}")))
+
+
+def options_argument(node_folder: Path) -> str:
+    """The argument of Java that names a node's options, and by which its process is found."""
+    return f"@{node_folder / 'conf' / 'jvm.options'}"
 
 
 def write_login(folder: Path, login: Login) -> None:
@@ -74,3 +85,18 @@ def read_log(folder: Path, node: Node, lines: int) -> str:
     logs = folder / node.folder / "logs"
     files = [file for name in ("system", "console") if (file := logs / f"{name}.log").exists()]
     return "\n".join(line for file in files for line in file.read_text(errors="replace").splitlines()[-lines:])
+
+
+def read_down(folder: Path, plan: Plan, node: Node) -> list[str]:
+    """The nodes that this node thinks are down, by what its log said last of each; all, before it has met them."""
+    logs = folder / node.folder / "logs"
+    others = {f"/{other.host}:{other.storage_port}": other.name for other in plan.nodes if other != node}
+    down = set(others.values())
+    # Rotated logs first, from the oldest.
+    for file in (*sorted(logs.glob("system.*.log"), reverse=True), *logs.glob("system.log")):
+        for line in file.read_text(errors="replace").splitlines():
+            if STARTS in line:
+                down = set(others.values())
+            elif seen := SEEN.search(line):
+                (down.add if seen[2] == "DOWN" else down.discard)(others.get(seen[1], ""))
+    return sorted(down - {""})

@@ -79,6 +79,13 @@ MUTANTS = [
     Mutant("G2", "stores/sqlite/file.py", 'connection.execute("COMMIT")', "pass", SQLITE),
     Mutant("G2", "stores/sqlite/file.py", "synchronous = {self._synchronous}", "synchronous = OFF", SQLITE),
     Mutant("G2", "stores/sqlite/file.py", "            _use_wal(connection)\n", "", SQLITE),
+    Mutant("G2", "stores/cassandra/schema.py", 'if found != "NONE":', "if False:", "tests/stores/test_cassandra_limits.py"),
+    Mutant("G2", "stores/cassandra/write_times.py", "(lifetime + 1) * SECONDS_A_DAY", "lifetime * SECONDS_A_DAY",
+           "tests/stores/test_cassandra_limits.py"),
+    Mutant("G2", "stores/cassandra/connection.py", "*RECONNECT_AFTER, max_attempts=None", "1, 600",
+           "tests/stores/test_cassandra_connection.py"),
+    Mutant("G2", "cluster/process.py", "{*arguments} <= {*words}", "any(arguments[-1] in word for word in words)",
+           "tests/cluster/test_places.py"),
     # A repeat is the same row, however late; nothing is decided on half a truth.
     Mutant("G3", "unit_of_work.py", "        if decision:\n", "        if False:\n", WISH),
     Mutant("G3", "unit_of_work.py", "if not all(self._is_of_command(", "if not all((", WISH),

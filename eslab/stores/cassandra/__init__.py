@@ -6,7 +6,8 @@ too, as ESLAB_CASSANDRA_USER, _PASSWORD, _CA, _CERT and _KEY:
     dc           the local region; may be left out when all hosts are in one
     timeout      seconds until a request counts as lost, 10 by default
     speculate    milliseconds until a second replica is asked too; 0, the default, is never
-    lifetime     days that a commit is kept, counted from its request, so that a retry doesn't prolong it
+    lifetime     days that a commit is kept, counted from its request, so that a retry doesn't prolong it; up to 7299,
+                 and beyond 2038 only with Cassandra 5's storage_compatibility_mode: NONE
     ca           file of the certificate authority; switches TLS on
     cert, key    files of the client's certificate and its key
 
@@ -15,6 +16,7 @@ are idempotent, since the key and the write time of a commit follow from its req
 speculate on them.
 """
 
+import os
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -39,12 +41,13 @@ from eslab.store import (
     check_floor,
     check_read_rows,
     closed,
+    forked,
 )
 from eslab.stores.cassandra import read_tables, statements
 from eslab.stores.cassandra.connection import Options, connect
 from eslab.stores.cassandra.errors import translate_errors
 from eslab.stores.cassandra.paging import FIRST_PAGE, Row, pages, send_ahead
-from eslab.stores.cassandra.schema import ensure_schema
+from eslab.stores.cassandra.schema import check_lifetime, ensure_schema, until_valid
 from eslab.stores.cassandra.statements import EARLIEST, LATEST, Statements
 from eslab.stores.cassandra.write_times import earliest, time_of_first, time_of_floor, time_to_live, write_time
 
@@ -63,10 +66,12 @@ class CassandraStore(EventStore):
         self.options = options
         self._clock = clock
         self._closed = False
+        self._pid = os.getpid()
         self._layouts: set[Layout] = set()  # the read tables that are known to exist
         with translate_errors(options):
             self._cluster, self.session = connect(options)
             try:
+                check_lifetime(self.session, options, clock)
                 ensure_schema(self.session, options)
                 self._statements = Statements(self.session, options, statements.AT_OPENING)
             except BaseException:
@@ -182,17 +187,18 @@ class CassandraStore(EventStore):
 
         with self._translate_errors():
             for future in send_ahead(keys, send):
-                yield from ([ReadRow.of(layout, row) for row in rows] for rows in pages(future) if rows)
+                yield from ([ReadRow.of(layout, row) for row in rows] for rows in pages(future, self._session) if rows)
 
     def empty_read_table(self, layout: Layout) -> None:
         with self._translate_errors(writing=True):
-            self._session().execute(read_tables.empty(layout), timeout=60)
+            session = self._session()
+            until_valid(lambda: session.execute(read_tables.empty(layout), timeout=60), self.options)
 
     def customers(self, after: str = "", consistency: Consistency = Consistency.LOCAL) -> Generator[str, None, None]:
         # In the order of their tokens: Cassandra can list partitions in no other.
         query = (statements.CUSTOMERS_AFTER, (after,)) if after else (statements.CUSTOMERS, ())
         with self._translate_errors():
-            for rows in pages(self._send(*query, consistency)):
+            for rows in pages(self._send(*query, consistency), self._session):
                 yield from (customer for (customer,) in rows)
 
     def checkpoint(self, name: str) -> str:
@@ -205,7 +211,8 @@ class CassandraStore(EventStore):
     def close(self) -> None:
         if not self._closed:
             self._closed = True
-            self._cluster.shutdown()
+            if self._pid == os.getpid():
+                self._cluster.shutdown()
 
     def _stamp(self, commit: Commit) -> tuple[int, int]:
         """The write time and the lifetime of a commit's row, in whichever table it is."""
@@ -238,13 +245,13 @@ class CassandraStore(EventStore):
 
         with self._translate_errors():
             for id, future in send_ahead(after, send):
-                yield from ((id, rows) for rows in pages(future) if rows)
+                yield from ((id, rows) for rows in pages(future, self._session) if rows)
 
     def _ask(self, queries: Iterable[tuple[str, Row]], consistency: Consistency) -> list[list[Row]]:
         """All rows of several queries, sent together: one wait."""
         with self._translate_errors():
             futures = [self._send(cql, values, consistency) for cql, values in queries]
-            return [[row for rows in pages(future) for row in rows] for future in futures]
+            return [[row for rows in pages(future, self._session) for row in rows] for future in futures]
 
     def _do(self, cql: str, values: Row, consistency: Consistency = Consistency.LOCAL) -> None:
         with self._translate_errors(writing=True):
@@ -260,6 +267,8 @@ class CassandraStore(EventStore):
     def _session(self) -> Session:
         if self._closed:
             raise closed(self.options)
+        if self._pid != os.getpid():
+            raise forked(self.options)
         return self.session
 
     @contextmanager

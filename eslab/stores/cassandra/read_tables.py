@@ -38,7 +38,8 @@ def ensure(session: Session, options: Options, layouts: Sequence[Layout]) -> Non
         raise no_read_table(missing[0], options)
     if missing:
         apply(session, options, missing)
-        session.cluster.control_connection.wait_for_schema_agreement()  # type: ignore[union-attr] - there is one by now
+    # Tables that another process has just made may be missing on some nodes too.
+    session.cluster.control_connection.wait_for_schema_agreement()  # type: ignore[union-attr] - there is one by now
 
 
 @cache

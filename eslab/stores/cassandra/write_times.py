@@ -14,6 +14,9 @@ from eslab.request import TICKS_AT_1970, time_of
 from eslab.store import Commit
 
 SECONDS_A_DAY = 86_400
+MAX_TTL = 20 * 365 * SECONDS_A_DAY  # Cassandra refuses a longer one
+MAX_LIFETIME = 20 * 365 - 1  # days; a request may be ahead of the clock, and its row then lives longer by that much
+LAST_EXPIRY = 2**31 - 2  # 2038-01-19: the last second at which a row of Cassandra 4 can expire
 
 
 def write_time(event_time: UUID) -> int:
@@ -33,7 +36,12 @@ def time_to_live(event_time: UUID, lifetime: int, clock: Clock) -> int:
     if not lifetime:
         return 0
     end = to_ms(time_of(event_time)) // 1000 + lifetime * SECONDS_A_DAY
-    return max(1, end - to_ms(clock()) // 1000)
+    return min(max(1, end - to_ms(clock()) // 1000), MAX_TTL)
+
+
+def expires_late(lifetime: int, clock: Clock) -> bool:
+    """Does a row written now, or within the next day, expire after the last second that Cassandra 4 can store?"""
+    return bool(lifetime) and to_ms(clock()) // 1000 + (lifetime + 1) * SECONDS_A_DAY > LAST_EXPIRY
 
 
 def time_of_floor(event_time: UUID) -> int:
