@@ -20,14 +20,13 @@ from eslab.domains.downloads.rules import Ask, allow
 
 def counted(ask: Ask, request: Request) -> DownloadCounted:
     """The event that counts a download."""
-    studio = ask.title.studio if ask.title else ""
-    return DownloadCounted(request.id, ask.command.device, request.time, ask.rules_version, studio)
+    return DownloadCounted(request.id, ask.command.device, request.time, ask.rules_version, ask.studio_name)
 
 
 def issued(ask: Ask, request: Request) -> LicenseIssued:
     """The event that issues a licence, named by the request."""
     hours = ask.studio.hours_after_first_play
-    return LicenseIssued(request.id, request.time, _expiry(ask), hours, ask.rules_version)
+    return LicenseIssued(request.id, request.time, _expiry(ask), hours, ask.rules_version, ask.studio_name)
 
 
 def held(ask: Ask, request: Request) -> DownloadHeld:
@@ -35,7 +34,14 @@ def held(ask: Ask, request: Request) -> DownloadHeld:
     assert isinstance(ask.command, RequestDownload)
     command = ask.command
     return DownloadHeld(
-        request.id, command.device, command.title, request.time, command.plan, ask.plans_version, ask.rules_version
+        request.id,
+        command.device,
+        command.title,
+        request.time,
+        command.plan,
+        ask.plans_version,
+        ask.rules_version,
+        ask.studio_name,
     )
 
 
@@ -58,9 +64,10 @@ def renew(ask: Ask, request: Request) -> list[Event]:
     assert isinstance(ask.command, Renew)
     id = ask.license_id
     hours = ask.studio.hours_after_first_play
+    plan = ask.command.plan
     return [
-        LicenseRenewed(id, request.id, request.time, _expiry(ask), hours, ask.rules_version),
-        HoldRenewed(id, request.id, request.time, ask.command.plan, ask.plans_version, ask.rules_version),
+        LicenseRenewed(id, request.id, request.time, _expiry(ask), hours, ask.rules_version, ask.studio_name),
+        HoldRenewed(id, request.id, request.time, plan, ask.plans_version, ask.rules_version, ask.studio_name),
     ]
 
 

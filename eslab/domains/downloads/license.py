@@ -32,6 +32,7 @@ class LicenseIssued(Event):
     expires: datetime | None = None  # None: never
     play_hours: int | None = None  # after the first play; None: no limit
     rules: int = 0  # the version of the studio rules that decided; 0: from before it was kept
+    studio: str | None = None  # whose rules decided; None: from before it was kept
 
 
 class LicenseRenewed(Event):
@@ -43,6 +44,7 @@ class LicenseRenewed(Event):
     expires: datetime | None
     play_hours: int | None
     rules: int
+    studio: str | None = None
 
 
 class PlaybackStarted(Event):
@@ -91,6 +93,7 @@ class Period(msgspec.Struct, frozen=True):
     expires: datetime | None
     play_hours: int | None
     rules: int
+    studio: str | None = None
 
 
 class Status(NamedTuple):
@@ -106,7 +109,7 @@ class Status(NamedTuple):
 class License(Aggregate):
     """The licences of a device for a title: their periods, and the earliest time of everything that ended them."""
 
-    fold_version = 2
+    fold_version = 3
 
     # Maps and sets by name, so that `apply` commutes: a play or an end may arrive before the period that it names.
     periods: dict[UUID, Period] = {}  # by the request that began the period
@@ -204,7 +207,7 @@ class License(Aggregate):
 
 
 def _period(event: LicenseIssued | LicenseRenewed) -> Period:
-    return Period(event.license_id, event.time, event.expires, event.play_hours, event.rules)
+    return Period(event.license_id, event.time, event.expires, event.play_hours, event.rules, event.studio)
 
 
 def _keep_earliest(times: dict[UUID, datetime], name: UUID, time: datetime) -> None:

@@ -80,7 +80,8 @@ def _has_effect(repository: Repository, customer: str, stray: Stray) -> bool:
 
 def _undo_stray(repository: Repository, customer: str, stray: Stray) -> bool:
     undoing = _undoing(stray.events, repository.clock())
-    return _write(repository, customer, stray.request.id, [stray.address], undoing, "stray:")
+    # Strays of one request are undone one by one, so each needs a request of its own.
+    return _write(repository, customer, stray.request.id, [stray.address], undoing, f"stray {stray.aggregate_id}:")
 
 
 def _take_back(repository: Repository, customer: str, overshoot: Overshoot) -> bool:
@@ -89,10 +90,9 @@ def _take_back(repository: Repository, customer: str, overshoot: Overshoot) -> b
     licence_at: Address = (License, license_key(overshoot.device, overshoot.title))
     devices_at: Address = (Devices, ALL)
     if overshoot.renewal:
-        undoing = [RenewalVoided(overshoot.license_id, name), HoldExpired(overshoot.license_id, name)]
+        undoing = [RenewalVoided(overshoot.license_id, name), overshoot.freeing]
         return _write(repository, customer, name, [licence_at, devices_at], undoing)
-    seen = repository.load(customer, Downloaded, overshoot.title)
-    undoing = [seen.void(name), LicenseRevoked(name, now, REASON), HoldEnded(name)]
+    undoing = [DownloadVoided(name, overshoot.studio), LicenseRevoked(name, now, REASON), overshoot.freeing]
     return _write(repository, customer, name, [(Downloaded, overshoot.title), licence_at, devices_at], undoing)
 
 

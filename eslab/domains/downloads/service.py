@@ -149,7 +149,7 @@ class DownloadService:
     def reconcile(self, customer: str) -> Reconciled:
         """Find grants that exceed a limit because decisions overlapped, and apply the policy to them (reconcile.py)."""
         policies = self.policies
-        judgement = Judgement(policies.catalogue, policies.rules, policies.plans)
+        judgement = Judgement(policies.rules, policies.plans)
         return reconcile(self.repository, judgement, customer, policies.on_overshoot)
 
     def explain(self, customer: str, command: DownloadCommand, request: Request) -> list[tuple[Rule, Check]]:
@@ -219,7 +219,9 @@ class DownloadService:
         """The downloads that are used in the year of the request, or, in the answer to a repeat, in the year of now."""
         if title not in self.catalogue:  # a repeat, and the title has left the catalogue since
             return None
-        studio = self.rules.at(request.time).for_studio(self.catalogue[title].studio)
+        counted = seen.downloads.get(request.id)
+        # The studio that granted it: the title may belong to another one since.
+        studio = self.rules.at(request.time).for_studio((counted and counted.studio) or self.catalogue[title].studio)
         moment = self.repository.clock() if repeated else request.time
         return Usage(studio.years.count(seen.times, moment), studio.downloads_per_title_per_year)
 
