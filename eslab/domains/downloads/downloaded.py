@@ -51,3 +51,8 @@ class Downloaded(Aggregate):
     def times(self) -> list[datetime]:
         """The times at which the downloads that count were granted."""
         return [download.time for download in self.counted.values()]
+
+    def void(self, request_id: UUID, studio: str) -> DownloadVoided:
+        """The event that takes a download back; `studio` is for one whose grant has not arrived here."""
+        download = self.downloads.get(request_id)
+        return DownloadVoided(request_id, (download and download.studio) or studio)

@@ -44,17 +44,14 @@ DEVICE_RULES = [
 
 
 @dataclass(frozen=True)
-class Overshoot:
-    """A grant or a renewal that exceeds a limit, and the rule that it breaks."""
+class Granting:
+    """A download or a renewal that was granted."""
 
-    rule: str
     name: UUID  # the request that was granted
     license_id: UUID
     device: str
     title: str
-    limit: int | None
-    count: int | None  # of the others that count
-    studio: str = ""  # by whose rules it was granted; empty if its events don't name it
+    studio: str  # by whose rules it was granted; empty if its events don't name it
 
     @property
     def renewal(self) -> bool:
@@ -65,6 +62,15 @@ class Overshoot:
     def freeing(self) -> HoldExpired | HoldEnded:
         """The event that frees its place on the device."""
         return HoldExpired(self.license_id, self.name) if self.renewal else HoldEnded(self.license_id)
+
+
+@dataclass(frozen=True)
+class Overshoot(Granting):
+    """A grant that exceeds a limit, and the rule that it breaks."""
+
+    rule: str
+    limit: int | None
+    count: int | None  # of the others that count
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,7 @@ class Judgement:
             return rule.check(Ask(RequestDownload(grant.device, title), grant.time, None, studio=studio, seen=before))
 
         return [
-            Overshoot(rule.name, id, id, grant.device, title, check.limit, check.count, grant.studio)
+            Overshoot(id, id, grant.device, title, grant.studio, rule.name, check.limit, check.count)
             for rule, id, grant, check in _excess(YEAR_RULES, seen.counted, judge)
         ]
 
@@ -110,7 +116,16 @@ class Judgement:
             return rule.check(Ask(command, period.begins, None, studio=studio, licence=before))
 
         return [
-            Overshoot(rule.name, name, licence.periods[name].license_id, device, title, check.limit, check.count)
+            Overshoot(
+                name,
+                licence.periods[name].license_id,
+                device,
+                title,
+                licence.periods[name].studio or "",
+                rule.name,
+                check.limit,
+                check.count,
+            )
             for rule, name, _, check in _excess(RENEWAL_RULES, {name: name for name in licence.renewals()}, judge)
         ]
 
@@ -126,7 +141,7 @@ class Judgement:
             return next((check for check in checks if check.passed), checks[0])
 
         return [
-            Overshoot(rule.name, id, id, hold.device, hold.title, check.limit, check.count, hold.studio or "")
+            Overshoot(id, id, hold.device, hold.title, hold.studio or "", rule.name, check.limit, check.count)
             for rule, id, hold, check in _excess(DEVICE_RULES, holds, judge)
         ]
 
@@ -177,7 +192,7 @@ def _one_after_another(rule: Rule, grants: Sequence[Grant], judge: Judge) -> boo
     """Can the grants have been decided one after another, in some order, each by its own terms?"""
     left = list(grants)
     while left:
-        # Fewer others never break a rule, so taking away any that can have been the last leads to an order if one exists.
+        # Fewer others never break a rule, so any that can have been the last may go first, and no search is needed.
         last = next((at for at in range(len(left)) if judge(rule, left[at], left[:at] + left[at + 1 :]).passed), None)
         if last is None:
             return False

@@ -2,9 +2,9 @@
 
     python -m tests.domains.downloads.golden          writes the files of the newest shape that are missing
 
-Each folder data/golden/downloads-N holds one commit of each aggregate, and what it holds beside it in JSON. Folder 1 was
-written before events named the studio that decided; folder 2 with it. When an event changes again, add a folder and
-leave the older ones as they are.
+Each folder data/golden/downloads-N holds one commit of each aggregate, and beside it the same events in JSON. Folder 1
+was written before events named the studio that decided and before deliveries were recorded; folder 2 with both. When an
+event changes again, add a folder and leave the older ones as they are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,7 @@ from eslab.domains.downloads.devices import Devices, DownloadHeld, HoldEnded, Ho
 from eslab.domains.downloads.downloaded import DownloadCounted, Downloaded, DownloadVoided
 from eslab.domains.downloads.license import (
     License,
+    LicenseDelivered,
     LicenseExpired,
     LicenseIssued,
     LicenseReleased,
@@ -36,16 +37,17 @@ L, R = id_at(0, "licence"), id_at(20, "renewal")
 
 EVENTS: Mapping[str, Sequence[Event]] = {
     "devices:all": [
-        DownloadHeld(L, "phone", "glow", time_at(0), "standard", 1, 1),
-        HoldRenewed(L, R, time_at(20), "premium", 2, 3),
+        DownloadHeld(L, "phone", "glow", time_at(0), "standard", 1, 1, "Netflix"),
+        HoldRenewed(L, R, time_at(20), "premium", 2, 3, "MGM"),
         HoldExpired(L, L),
         HoldEnded(L),
     ],
     "downloaded:glow": [DownloadCounted(L, "phone", time_at(0), 1, "Netflix"), DownloadVoided(L, "Netflix")],
     "license:phone/glow": [
-        LicenseIssued(L, time_at(0), time_at(30), 48, 1),
-        LicenseRenewed(L, R, time_at(20), None, None, 3),
+        LicenseIssued(L, time_at(0), time_at(30), 48, 1, "Netflix"),
+        LicenseRenewed(L, R, time_at(20), None, None, 3, "MGM"),
         PlaybackStarted(L, L, time_at(1)),
+        LicenseDelivered(L, R, time_at(20)),
         LicenseExpired(L, L, time_at(30)),
         LicenseReleased(L, time_at(31)),
         LicenseRevoked(L, time_at(32), "left the plan"),
