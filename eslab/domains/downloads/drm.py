@@ -24,6 +24,13 @@ ALGORITHM = "EdDSA"
 # since the token of such a request begins at its time.
 LEEWAY = timedelta(seconds=60)
 MAX_TOKEN = 32_768  # characters; ids of 1,024 bytes each make a token of half that size
+WHEN_EARLY = (
+    "Set the device's clock to the server's time and check the same token again; a new token begins no earlier."
+)
+WHEN_LATE = (
+    "If the device's clock agrees with the server's, send the request again for a new token; otherwise set the clock to "
+    "the server's time and check the same token again."
+)
 NO_CLOCK: Any = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
 
 
@@ -125,22 +132,15 @@ class LocalSigner:
         `now` is the time on the clock of the device that checks. Otherwise raises `TokenRefused`.
         """
         key, claims, begins = self._decode(token)
-        if now < begins - self.leeway:
-            found = f"one that begins at {begins.isoformat()}, {begins - now} later"
-            advice = (
-                "Set the device's clock to the server's time and check the same token again; a new one begins no earlier."
-            )
-        elif now >= claims.expires + self.leeway:
-            found = f"one that expired at {claims.expires.isoformat()}, {now - claims.expires} earlier"
-            advice = (
-                "If the device's clock agrees with the server's, send the request again for a new token; otherwise set "
-                "the clock to the server's time and check the same token again."
-            )
-        else:
+        if begins - self.leeway <= now < claims.expires + self.leeway:
             return claims
+        if now < begins:
+            found = f"one that begins at {begins.isoformat()}, {begins - now} later"
+        else:
+            found = f"one that expired at {claims.expires.isoformat()}, {now - claims.expires} earlier"
         raise TokenRefused(
-            f"Expected a token valid at the device's time {now.isoformat()}, give or take {self.leeway}, got {found} by "
-            f"the server's time, for licence {claims.license_id}. {advice}",
+            f"Expected a token valid at the device's time {now.isoformat()}, give or take {self.leeway}, got {found} "
+            f"by the server's time, for licence {claims.license_id}. {WHEN_EARLY if now < begins else WHEN_LATE}",
             key,
             claims,
         )

@@ -13,6 +13,7 @@ from eslab.domains.downloads.devices import Devices, DownloadHeld, HoldEnded, Ho
 from eslab.domains.downloads.downloaded import DownloadCounted, Downloaded, DownloadVoided
 from eslab.domains.downloads.license import (
     License,
+    LicenseDelivered,
     LicenseExpired,
     LicenseIssued,
     LicenseReleased,
@@ -52,6 +53,7 @@ EVENTS = {
         st.integers(0, 3).map(lambda day: issue(day, 10 * day, day)),
         st.integers(0, 3).map(lambda day: renewal(day, 3 - day)),
         st.builds(PlaybackStarted, NAMES, PERIODS, TIMES),
+        st.builds(LicenseDelivered, NAMES, PERIODS, TIMES),
         st.builds(LicenseExpired, NAMES, PERIODS, TIMES),
         st.builds(LicenseReleased, NAMES, TIMES),
         st.builds(LicenseRevoked, NAMES, TIMES, st.just("left the plan")),

@@ -56,7 +56,7 @@ def test_by_default_a_device_may_be_a_minute_behind_or_ahead() -> None:
         (
             START - HOUR,
             "one that begins at 2026-01-05T09:00:00+00:00, 1:00:00 later by the server's time",
-            "Set the device's clock to the server's time and check the same token again; a new one begins no earlier.",
+            "Set the device's clock to the server's time and check the same token again; a new token begins no earlier.",
         ),
         (
             START + 2 * DAY,
@@ -71,8 +71,8 @@ def test_a_refused_device_is_told_both_clocks_and_what_helps(now: datetime, foun
     with pytest.raises(TokenRefused) as refused:
         SIGNER.verify(SIGNER.sign(CLAIMS), now)
     assert str(refused.value) == (
-        f"Expected a token valid at the device's time {now.isoformat()}, give or take 0:01:00, got {found}, for licence "
-        f"{CLAIMS.license_id}. {advice}"
+        f"Expected a token valid at the device's time {now.isoformat()}, give or take 0:01:00, got {found}, "
+        f"for licence {CLAIMS.license_id}. {advice}"
     )
 
 
