@@ -17,6 +17,9 @@ from eslab.domains.downloads.license import (
 )
 from eslab.domains.downloads.rules import Ask, allow
 
+# The licences or periods that one command records; more would not fit into an append. A further command does the rest.
+MOST_AT_ONCE = 1_000
+
 
 def counted(ask: Ask, request: Request) -> DownloadCounted:
     """The event that counts a download."""
@@ -55,7 +58,7 @@ def play(ask: Ask, request: Request) -> list[Event]:
         # A play that is reported late may be earlier than the first one known.
         if (end is None or end > request.time) and (first is None or first > request.time):
             started.append(PlaybackStarted(ask.license_id, name, request.time))
-    return started
+    return started[:MOST_AT_ONCE]
 
 
 def renew(ask: Ask, request: Request) -> list[Event]:
@@ -76,7 +79,7 @@ def release(ask: Ask, request: Request) -> list[Event]:
     allow(ask)
     # A device that asked several times, under several requests, has one file: deleting it gives back all of them.
     going = [id for id in (*ask.licence.before(ask.license_id), ask.license_id) if not ask.licence.over(id)]
-    return [event for id in going for event in (LicenseReleased(id, request.time), HoldEnded(id))]
+    return [event for id in going[-MOST_AT_ONCE:] for event in (LicenseReleased(id, request.time), HoldEnded(id))]
 
 
 def revoke(ask: Ask, request: Request) -> list[Event]:
@@ -92,7 +95,7 @@ def expire(ask: Ask, request: Request) -> list[Event]:
     """Record the end of every period of the licence, except those recorded already."""
     allow(ask)
     names = [name for name in ask.licence.names(ask.license_id) if name not in ask.licence.expired]
-    return [event for name in names for event in _expired(ask, name)]
+    return [event for name in names[:MOST_AT_ONCE] for event in _expired(ask, name)]
 
 
 def _expired(ask: Ask, name: UUID) -> list[Event]:

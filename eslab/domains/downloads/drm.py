@@ -28,8 +28,8 @@ WHEN_EARLY = (
     "Set the device's clock to the server's time and check the same token again; a new token begins no earlier."
 )
 WHEN_LATE = (
-    "If the device's clock agrees with the server's, send the request again for a new token; otherwise set the clock to "
-    "the server's time and check the same token again."
+    "If the device's clock agrees with the server's, send the request again for a new token; otherwise set the clock "
+    "to the server's time and check the same token again."
 )
 NO_CLOCK: Any = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
 

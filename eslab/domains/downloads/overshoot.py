@@ -172,7 +172,8 @@ def _excess(
         kept: list[UUID] = []
         for name in left:
             grant = granted[name]
-            others = [granted[other] for other in kept]
+            # Without a limit there is nothing to compare, however many others there are.
+            others = [] if judge(rule, grant, []).limit is None else [granted[other] for other in kept]
             # Only those that count for this grant by this rule, such as the downloads of the same year.
             near = [] if judge(rule, grant, others).passed else _counting(rule, grant, others, judge)
             if _one_after_another(rule, [grant, *near], judge):

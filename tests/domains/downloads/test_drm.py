@@ -56,7 +56,8 @@ def test_by_default_a_device_may_be_a_minute_behind_or_ahead() -> None:
         (
             START - HOUR,
             "one that begins at 2026-01-05T09:00:00+00:00, 1:00:00 later by the server's time",
-            "Set the device's clock to the server's time and check the same token again; a new token begins no earlier.",
+            "Set the device's clock to the server's time and check the same token again; "
+            "a new token begins no earlier.",
         ),
         (
             START + 2 * DAY,
