@@ -161,6 +161,21 @@ def test_G9_the_first_events_load_with_defaults() -> None:
     assert repository.load("ann", Downloaded, "glow").downloads[L] == DownloadCounted(L, "phone", time_at(0), 0)
 
 
+def test_a_download_grows_the_states_by_no_more_than_documented() -> None:
+    """The figures of docs/downloads.md, in bytes of a snapshot: held, played, delivered, and ended by time."""
+    states = Devices(), Downloaded(), License()
+    devices, downloaded, licence = states
+    for day in range(100):
+        id, time, title = id_at(day), time_at(day), "stranger-things"
+        devices.apply(DownloadHeld(id, "phone", title, time, "standard", 1, 1, "Netflix"))
+        devices.apply(HoldExpired(id, id))
+        downloaded.apply(DownloadCounted(id, "phone", time, 1, "Netflix"))
+        licence.apply(LicenseIssued(id, time, time, 48, 1, "Netflix"))
+        for event in (PlaybackStarted, LicenseDelivered, LicenseExpired):
+            licence.apply(event(id, id, time))
+    assert [len(encode(state)) <= 100 * most for state, most in zip(states, (250, 170, 300), strict=True)] == [True] * 3
+
+
 def test_what_devices_hold_is_counted_by_licence() -> None:
     """A device that asked twice holds a title under two licences, until both have ended."""
     holds: list[Any] = [DownloadHeld(id_at(d), "phone", "glow", time_at(d), "standard", 1, 1) for d in (0, 1)]
