@@ -202,7 +202,7 @@ MUTANTS = [
            "return NO_LIMITS if rules is None else rules.for_studio(studio or '')", IN_DOWNLOADS + "terms.py"),
     Mutant("G4", DOWNLOADS + "overshoot.py", "            left.apply(overshoot.freeing)\n", "            pass\n",
            IN_DOWNLOADS + "terms.py"),
-    Mutant("G4", DOWNLOADS + "overshoot.py", "for terms in (hold, *renewals)]", "for terms in (hold,)]", IN_DOWNLOADS + "histories.py"),
+    Mutant("G4", DOWNLOADS + "overshoot.py", "for terms in (hold, *renewals)]", "for terms in (hold,)]", IN_DOWNLOADS + "terms.py"),
     Mutant("G4", DOWNLOADS + "versions.py", "return started[-1] if started else None", "return started[-1] if started else self.at(time)",
            IN_DOWNLOADS + "terms.py"),
     Mutant("G4", DOWNLOADS + "decisions.py", "request.time, plan, ask.plans_version, ask.rules_version, ask.studio_name)",

@@ -17,7 +17,7 @@ from datetime import datetime
 from eslab import Repository, Request
 from eslab.domains.downloads.commands import Deliver
 from eslab.domains.downloads.license import License, LicenseDelivered, license_key
-from eslab.domains.downloads.overshoot import Granting
+from eslab.domains.downloads.overshoot import Grant
 from eslab.errors import EslabError
 
 REASON = "never delivered"
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Undelivered(Granting):
+class Undelivered(Grant):
     """A grant or a renewal whose token never went out, though its licence is active."""
 
     customer: str

@@ -30,7 +30,7 @@ from eslab.domains.downloads.rules import Ask, Check, Rule
 from eslab.domains.downloads.studios import Rules, StudioRules
 from eslab.request import sort_key
 
-Grant = TypeVar("Grant")
+Item = TypeVar("Item")
 Judge = Callable[[Rule, Any, Sequence[Any]], Check]  # checks a rule for one grant, given the others
 NO_LIMITS = StudioRules()  # of terms that are not known
 
@@ -44,7 +44,7 @@ DEVICE_RULES = [
 
 
 @dataclass(frozen=True)
-class Granting:
+class Grant:
     """A download or a renewal that was granted."""
 
     name: UUID  # the request that was granted
@@ -65,7 +65,7 @@ class Granting:
 
 
 @dataclass(frozen=True)
-class Overshoot(Granting):
+class Overshoot(Grant):
     """A grant that exceeds a limit, and the rule that it breaks."""
 
     rule: str
@@ -162,9 +162,7 @@ def _with_studio(hold: DownloadHeld, studios: Mapping[UUID, str]) -> DownloadHel
     return hold if hold.studio is not None else replace(hold, studio=studios.get(hold.license_id) or None)
 
 
-def _excess(
-    limits: Sequence[Rule], granted: Mapping[UUID, Grant], judge: Judge
-) -> list[tuple[Rule, UUID, Grant, Check]]:
+def _excess(limits: Sequence[Rule], granted: Mapping[UUID, Item], judge: Judge) -> list[tuple[Rule, UUID, Item, Check]]:
     """The grants that exceed one of the limits; one found by a limit no longer counts for the next."""
     excess = []
     left = sorted(granted, key=lambda name: sort_key(Request(name).event_time))
@@ -184,12 +182,12 @@ def _excess(
     return excess
 
 
-def _counting(rule: Rule, grant: Grant, others: Sequence[Grant], judge: Judge) -> list[Grant]:
+def _counting(rule: Rule, grant: Item, others: Sequence[Item], judge: Judge) -> list[Item]:
     """The others that count for a grant by a rule."""
     return [other for other in others if judge(rule, grant, [other]).count]
 
 
-def _one_after_another(rule: Rule, grants: Sequence[Grant], judge: Judge) -> bool:
+def _one_after_another(rule: Rule, grants: Sequence[Item], judge: Judge) -> bool:
     """Can the grants have been decided one after another, in some order, each by its own terms?"""
     left = list(grants)
     while left:

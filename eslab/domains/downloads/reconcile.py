@@ -27,7 +27,7 @@ from eslab.domains.downloads.license import (
     RenewalVoided,
     license_key,
 )
-from eslab.domains.downloads.overshoot import Granting, Judgement, Overshoot
+from eslab.domains.downloads.overshoot import Grant, Judgement, Overshoot
 from eslab.domains.downloads.policies import Policy
 from eslab.operations.audit import Stray, find_strays
 
@@ -84,7 +84,7 @@ def _undo_stray(repository: Repository, customer: str, stray: Stray) -> bool:
     return _write(repository, customer, stray.request.id, [stray.address], undoing, f"stray {stray.aggregate_id}:")
 
 
-def take_back(repository: Repository, customer: str, grant: Granting, reason: str) -> bool:
+def take_back(repository: Repository, customer: str, grant: Grant, reason: str) -> bool:
     """Take a download or a renewal back: it no longer counts, and frees its place. Was anything written?"""
     now = repository.clock()
     name = grant.name

@@ -158,6 +158,17 @@ def test_a_renewal_after_a_move_is_judged_by_the_new_studio() -> None:
     assert us.service.repository.load("ann", License, "phone/glow").revoked == {}
 
 
+def test_a_renewal_that_brings_a_licence_back_is_judged_by_its_own_plan() -> None:
+    """The place was free when the television took it, and the larger plan of the renewal has room for both."""
+    region = Region(rules=Versions((RuleSet(1, date(2020, 1, 1), StudioRules(licence_days=1), {}),)))
+    region.ask(0, plan="small")
+    region.clock.now = time_at(2)
+    region.service.expire("ann", "phone", "glow", id_at(0, "phone/glow"), at(2, "expire"))
+    assert isinstance(region.ask(2.1, "tv", "dark", plan="small"), Granted)
+    assert isinstance(region.renew(2.2, 0, plan="large"), Granted)
+    assert region.reconcile().overshoots == []
+
+
 def test_a_renewal_that_is_taken_back_holds_no_place_against_others() -> None:
     """It alone brought the ended licence back to the phone, so the television's download needs no place of its own."""
     strict = StudioRules(renewals_per_licence=1, licence_days=1)
