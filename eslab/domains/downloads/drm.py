@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from eslab.clock import to_ms
 from eslab.domains.downloads.keys import key_id
 from eslab.errors import EslabError, InvalidInput
 
@@ -131,8 +132,9 @@ class LocalSigner:
 
         `now` is the time on the clock of the device that checks. Otherwise raises `TokenRefused`.
         """
+        to_ms(now)  # refuses a time without a zone
         key, claims, begins = self._decode(token)
-        if begins - self.leeway <= now < claims.expires + self.leeway:
+        if begins - now <= self.leeway and now - claims.expires < self.leeway:
             return claims
         if now < begins:
             found = f"one that begins at {begins.isoformat()}, {begins - now} later"

@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -41,6 +41,15 @@ def test_a_clock_that_is_a_little_off_is_no_reason_to_refuse(leeway: timedelta) 
     for now in (START - leeway - tiny, START + DAY + leeway):
         with pytest.raises(TokenRefused):
             signer.verify(token, now)
+
+
+def test_a_moment_without_a_zone_is_refused_and_a_token_may_end_in_the_last_year() -> None:
+    """It could mean two moments; and no sum of times overflows."""
+    claims = Claims("ann", "phone", "glow", UUID(int=7), START, datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+    token = SIGNER.sign(claims)
+    assert SIGNER.verify(token, START) == claims
+    with pytest.raises(InvalidInput, match="time zone"):
+        SIGNER.verify(token, datetime(2026, 1, 5, 9))
 
 
 def test_by_default_a_device_may_be_a_minute_behind_or_ahead() -> None:
