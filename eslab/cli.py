@@ -24,6 +24,7 @@ COMMANDS = {
     "bench": Entry("eslab.bench.cli", "app", "Measure the cost of hydration and appends on this machine.", "lab"),
     "cluster": Entry("eslab.cluster.cli", "app", "Run a real Cassandra on this machine.", "cassandra"),
     "doctor": Entry("eslab.lab.cli", "doctor", "Check that lessons and a Cassandra can run here."),
+    "downloads": Entry("eslab.domains.downloads.cli", "app", "Find undelivered licences; finish them.", "downloads"),
     "inspect": Entry("eslab.operations.cli", "inspect", "Show the rows of a customer, decoded."),
     "play": Entry("eslab.bench.cli", "play", "Play a year of made-up customers.", "downloads"),
     "read-tables": Entry("eslab.operations.cli", "read_tables", "Rebuild read tables, or close a gap.", "downloads"),

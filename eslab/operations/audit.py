@@ -4,6 +4,9 @@ A request may have been decided twice: in two regions that were parted, or by tw
 with the greatest digest wins in every aggregate that both touched (G1). In an aggregate that only the losing decision
 touched, its row remains and takes part in the state: a stray. An audit writes nothing; only the domain knows how to
 undo the events of a stray.
+
+Only decisions of the same command compete. A client may have used one request id for two commands; where these touch no
+aggregate in common, nobody can notice (docs/architecture.md), both were answered, and neither is a stray.
 """
 
 from collections import defaultdict
@@ -38,16 +41,18 @@ def find_strays(repository: Repository, customer_id: str, aggregate_types: Itera
     """The strays among a customer's aggregates of these types, in order of their requests.
 
     Name every type that the requests touched: a request is passed over while the winner's commits are not all seen.
+    Commands are compared by the hash in their commits; it is keyed in an append that encrypted something, so decisions
+    of which only one encrypted are not compared.
     Costs two waits for each type, and memory for all of the customer's rows. Undone strays are still found, since
     their rows remain. Raises `Unreadable` with the row that can't be trusted, and `Forgotten` for an encrypted stray
     of a customer who was forgotten.
     """
     types = {type_name(cls): cls for cls in aggregate_types}
-    recorded_at: defaultdict[UUID, list[RecordedCommit]] = defaultdict(list)
+    decided: defaultdict[tuple[UUID, bytes], list[RecordedCommit]] = defaultdict(list)
     for name in types:
         for recorded in _recorded(repository.store, customer_id, name):
-            recorded_at[recorded.commit.event_time].append(recorded)
-    lost = [recorded for request in recorded_at.values() for recorded in _lost(request)]
+            decided[recorded.commit.event_time, recorded.envelope.command].append(recorded)
+    lost = [recorded for of_command in decided.values() for recorded in _lost(of_command)]
     strays = [_stray(repository, customer_id, types, recorded) for recorded in lost]
     return sorted(strays, key=lambda stray: (stray.request.id, stray.aggregate_id))
 
@@ -62,7 +67,7 @@ def _recorded(store: EventStore, customer_id: str, name: str) -> Generator[Recor
 
 
 def _lost(recorded: Sequence[RecordedCommit]) -> Sequence[RecordedCommit]:
-    """The commits of a request's losing decisions; none while the winner's are not all seen.
+    """The commits of a command's losing decisions; none while the winner's are not all seen.
 
     A commit of the winner that is still on its way may replace a losing row, which then is no stray.
     """

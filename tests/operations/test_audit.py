@@ -77,6 +77,19 @@ def test_a_stray_has_its_address_and_its_events(store: EventStore) -> None:
     assert strays(store) == [expected[losing[0].aggregate_id]]
 
 
+@pytest.mark.parametrize("number", range(8))
+def test_rows_of_different_commands_under_one_id_do_not_compete(store: EventStore, number: int) -> None:
+    """Both were answered, since they touch no aggregate in common; whichever digest is greater, none is a stray."""
+    request = at(number)
+    store.append("ann", commits(request, {"counter:8": [Counted("red")]}, b"one wish"))
+    store.append("ann", commits(request, {"card:9": [Stamped(7)]}, b"another!"))
+    assert strays(store) == []
+    losing, winning = decided_twice(BOTH, OTHER, request)  # a third command, decided twice: its own stray is found
+    store.append("ann", [*losing, *winning])
+    found = [stray.aggregate_id for stray in strays(store)]
+    assert found == only_in_the_losing(losing, winning)
+
+
 def test_strays_come_in_the_order_of_their_requests(store: EventStore) -> None:
     """The names of their aggregates and the order of their arrival make no difference."""
     for minutes in (3, 1, 4, 2):

@@ -27,7 +27,7 @@ from eslab.domains.downloads.license import (
     RenewalVoided,
     license_key,
 )
-from eslab.domains.downloads.overshoot import Judgement, Overshoot
+from eslab.domains.downloads.overshoot import Grant, Judgement, Overshoot
 from eslab.domains.downloads.policies import Policy
 from eslab.operations.audit import Stray, find_strays
 
@@ -60,7 +60,7 @@ def reconcile(repository: Repository, judgement: Judgement, customer: str, polic
     commits = sum(_undo_stray(repository, customer, stray) for stray in strays)
     # Only now, since a stray may count towards a limit.
     overshoots = find_overshoots(repository, judgement, customer)
-    commits += sum(_take_back(repository, customer, overshoot) for overshoot in overshoots)
+    commits += sum(take_back(repository, customer, overshoot, REASON) for overshoot in overshoots)
     return Reconciled(overshoots, strays, commits)
 
 
@@ -80,20 +80,22 @@ def _has_effect(repository: Repository, customer: str, stray: Stray) -> bool:
 
 def _undo_stray(repository: Repository, customer: str, stray: Stray) -> bool:
     undoing = _undoing(stray.events, repository.clock())
-    return _write(repository, customer, stray.request.id, [stray.address], undoing, "stray:")
+    # Strays of one request are undone one by one, so each needs a request of its own.
+    return _write(repository, customer, stray.request.id, [stray.address], undoing, f"stray {stray.aggregate_id}:")
 
 
-def _take_back(repository: Repository, customer: str, overshoot: Overshoot) -> bool:
+def take_back(repository: Repository, customer: str, grant: Grant, reason: str) -> bool:
+    """Take a download or a renewal back: it no longer counts, and frees its place. Was anything written?"""
     now = repository.clock()
-    name = overshoot.name
-    licence_at: Address = (License, license_key(overshoot.device, overshoot.title))
+    name = grant.name
+    licence_at: Address = (License, license_key(grant.device, grant.title))
     devices_at: Address = (Devices, ALL)
-    if overshoot.renewal:
-        undoing = [RenewalVoided(overshoot.license_id, name), HoldExpired(overshoot.license_id, name)]
+    if grant.renewal:
+        undoing = [RenewalVoided(grant.license_id, name), grant.freeing]
         return _write(repository, customer, name, [licence_at, devices_at], undoing)
-    seen = repository.load(customer, Downloaded, overshoot.title)
-    undoing = [seen.void(name), LicenseRevoked(name, now, REASON), HoldEnded(name)]
-    return _write(repository, customer, name, [(Downloaded, overshoot.title), licence_at, devices_at], undoing)
+    seen = repository.load(customer, Downloaded, grant.title)
+    undoing = [seen.void(name, grant.studio), LicenseRevoked(name, now, reason), grant.freeing]
+    return _write(repository, customer, name, [(Downloaded, grant.title), licence_at, devices_at], undoing)
 
 
 def _write(

@@ -6,6 +6,7 @@ DRM server signs. If it can't, the licence remains unsigned, and repeating the r
 A retry sends the same request with the same command: also plan and country stay as they were when it was made.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -17,6 +18,7 @@ from eslab.aggregate import Address, event_types
 from eslab.domains.downloads import decisions
 from eslab.domains.downloads.catalogue import Catalogue
 from eslab.domains.downloads.commands import (
+    Deliver,
     DownloadCommand,
     Expire,
     Release,
@@ -25,21 +27,23 @@ from eslab.domains.downloads.commands import (
     Revoke,
     StartPlayback,
 )
+from eslab.domains.downloads.delivery import REASON, Undelivered, record_delivery
 from eslab.domains.downloads.devices import ALL, Devices
 from eslab.domains.downloads.downloaded import Downloaded
-from eslab.domains.downloads.drm import Claims, DrmServer, DrmUnavailable
+from eslab.domains.downloads.drm import Claims, DrmServer, DrmUnavailable, sign
 from eslab.domains.downloads.license import License, Status, license_key
 from eslab.domains.downloads.outcome import Granted, Usage
 from eslab.domains.downloads.overshoot import Judgement
 from eslab.domains.downloads.plans import Plans
 from eslab.domains.downloads.policies import Policies
 from eslab.domains.downloads.read_tables import READ_TABLES
-from eslab.domains.downloads.reconcile import Reconciled, reconcile
+from eslab.domains.downloads.reconcile import Reconciled, reconcile, take_back
 from eslab.domains.downloads.rules import Ask, Check, Rule, allow, explain
 from eslab.domains.downloads.studios import Rules
 from eslab.read_table import ReadTable
 
-SIGNED = (RequestDownload, StartPlayback, Renew)  # the commands that are answered with a token
+SIGNED = (RequestDownload, StartPlayback, Renew, Deliver)  # the commands that are answered with a token
+log = logging.getLogger(__name__)
 LicenceCommand = StartPlayback | Renew | Release | Revoke | Expire
 
 
@@ -49,9 +53,10 @@ class DownloadService:
         downloads = DownloadService(store, clock)
         downloads = DownloadService(store, clock, Policies(rules=load_rules(path)), drm=LocalSigner(load_keys(path)))
 
-    Every command costs two waits on the store and, if it needs events, one append. A rejection writes nothing (G7). A
-    repeat of a request gets the same licence and counts once (G3). The methods raise the errors that
-    `AggregateService.send` raises; after `OutcomeUnknown` and `StoreError` send the same request again.
+    Every command costs two waits on the store and, if it needs events, one append; the first token of a grant or a
+    renewal costs as much again (delivery.py). A rejection writes nothing (G7). A repeat of a request gets the same
+    licence and counts once (G3). The methods raise the errors that `AggregateService.send` raises; after
+    `OutcomeUnknown` and `StoreError` send the same request again.
     """
 
     def __init__(
@@ -146,10 +151,19 @@ class DownloadService:
         """Record that a licence has ended by time, so that its place on the device is free."""
         return self._decide(customer, Expire(device, title, license_id), request, decisions.expire)
 
+    def deliver(self, customer: str, device: str, title: str, license_id: UUID) -> Granted:
+        """Sign a licence without the request that asked for it, for a device that can't send that again."""
+        licence = self.repository.load(customer, License, license_key(device, title))
+        return self._granted(customer, Deliver(device, title, license_id), license_id, licence, repeated=True)
+
+    def take_back(self, customer: str, grant: Undelivered) -> bool:
+        """Take back a grant that was never delivered, so that it no longer counts. Was anything written?"""
+        return take_back(self.repository, customer, grant, REASON)
+
     def reconcile(self, customer: str) -> Reconciled:
         """Find grants that exceed a limit because decisions overlapped, and apply the policy to them (reconcile.py)."""
         policies = self.policies
-        judgement = Judgement(policies.catalogue, policies.rules, policies.plans)
+        judgement = Judgement(policies.rules, policies.plans)
         return reconcile(self.repository, judgement, customer, policies.on_overshoot)
 
     def explain(self, customer: str, command: DownloadCommand, request: Request) -> list[tuple[Rule, Check]]:
@@ -219,14 +233,16 @@ class DownloadService:
         """The downloads that are used in the year of the request, or, in the answer to a repeat, in the year of now."""
         if title not in self.catalogue:  # a repeat, and the title has left the catalogue since
             return None
-        studio = self.rules.at(request.time).for_studio(self.catalogue[title].studio)
+        counted = seen.downloads.get(request.id)
+        # The studio that granted it: the title may belong to another one since.
+        studio = self.rules.at(request.time).for_studio((counted and counted.studio) or self.catalogue[title].studio)
         moment = self.repository.clock() if repeated else request.time
         return Usage(studio.years.count(seen.times, moment), studio.downloads_per_title_per_year)
 
     def _granted(
         self,
         customer: str,
-        command: DownloadCommand,
+        command: DownloadCommand | Deliver,
         license_id: UUID,
         licence: License,
         *,
@@ -245,12 +261,15 @@ class DownloadService:
             begins = licence.periods[license_id].begins
             claims = Claims(customer, command.device, command.title, license_id, begins, min(ends or latest, latest))
             try:
-                token = self.drm.sign(claims)
+                token = sign(self.drm, claims)
             except DrmUnavailable as error:
-                unsigned = f"{error}; send the same request again"
+                log.warning("No token for licence %s of customer %r: %s", license_id, customer, error)
+                unsigned = f"{error}; the licence is recorded: send the same request again"
+        if token and not licence.is_delivered(license_id):
+            record_delivery(self.repository, customer, Deliver(command.device, command.title, license_id))
         return Granted(license_id, command.title, command.device, status, ends, token, unsigned, usage, repeated)
 
-    def _why_unsigned(self, command: DownloadCommand, status: Status) -> str | None:
+    def _why_unsigned(self, command: DownloadCommand | Deliver, status: Status) -> str | None:
         """The reason not to ask the DRM server for a token; None if it is to be asked."""
         if status.state != "active":
             return f"the licence is {status}"
