@@ -49,7 +49,7 @@ def test_such_a_widget_is_noticed(source):
 def test_the_desk_of_the_search_link_is_a_picture_with_words():
     """It follows the sliders; picture, words and numbers need no script, since an HTML widget runs none."""
     desk = link_desk(seed=7)
-    first, second, words, picture = desk.children
+    first, second, words, picture, _ = desk.children
     before = picture.value
     assert isinstance(picture, ipywidgets.HTML)
     assert words.value == ('<div role="status">Rows use 24 Mbit/s and index files 144 Mbit/s of the link\'s 100.</div>')

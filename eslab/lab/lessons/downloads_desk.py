@@ -14,6 +14,7 @@ from eslab.domains.downloads.service import DownloadService
 from eslab.errors import EslabError
 from eslab.lab.lessons.downloads import Tried, attempt, html_table, rules_table
 from eslab.lab.session import Lab
+from eslab.lab.widgets import Desk
 
 CUSTOMERS = ("ann", "bob", "cleo", "dan", "eve")
 DEVICES = ("phone", "tablet", "laptop", "tv")
@@ -27,7 +28,7 @@ AGAIN = "Send the same request again"
 WIDE = {"description_width": "7em"}
 
 
-class CommandDesk(ipywidgets.VBox):
+class CommandDesk(Desk):
     """A desk that sends commands; when it opens, it requests the download that the pickers show.
 
     Each command advances the clock by the chosen time and is a new request. `AGAIN` sends the last request once more,

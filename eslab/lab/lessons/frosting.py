@@ -69,6 +69,8 @@ def scrub(film: Film):
     """Return a slider through the film; each position shows the frosting as of that moment."""
     import ipywidgets
 
+    from eslab.lab.widgets import Desk
+
     labels = [(f"{m.time:%H:%M}", i) for i, m in enumerate(film.moments)]
     slider = ipywidgets.SelectionSlider(options=labels, value=len(labels) - 1, description="as of")
     picture = ipywidgets.HTML()
@@ -78,7 +80,7 @@ def scrub(film: Film):
 
     slider.observe(show, names="value")
     show({"new": slider.value})
-    return ipywidgets.VBox([slider, picture])
+    return Desk([slider, picture])
 
 
 def mixed_over_time(film: Film) -> "Figure":

@@ -206,6 +206,8 @@ def class_desk(store: EventStore, customer: str, aggregate_id: str, upcasters: M
     """Return menus that change the class `Sold`, and a table of how the stored commits then load."""
     import ipywidgets
 
+    from eslab.lab.widgets import Desk
+
     payloads = [commit.payload for commit in store.rows(customer, aggregate_id)]
     number = ipywidgets.Dropdown(options=[1, 2, 3], value=3, description="version")
     currency = ipywidgets.Dropdown(options=CURRENCY, value=CURRENCY[1], description="currency")
@@ -221,7 +223,7 @@ def class_desk(store: EventStore, customer: str, aggregate_id: str, upcasters: M
     for control in (number, currency, price, use):
         control.observe(show, names="value")
     show()
-    return ipywidgets.VBox([ipywidgets.HBox([number, currency]), ipywidgets.HBox([price, use]), table])
+    return Desk([ipywidgets.HBox([number, currency]), ipywidgets.HBox([price, use]), table])
 
 
 def _till(number: int, currency: str, price: str, upcasters: Mapping[Any, Any]) -> Any:
