@@ -39,11 +39,12 @@ DESKS = {
     "every other control": (
         "import ipywidgets as w\n"
         "from eslab.lab.widgets import Desk\n"
-        "kinds = (w.Text, w.Textarea, w.IntText, w.Button, w.ToggleButton, w.Checkbox, w.IntSlider, w.FloatRangeSlider,\n"
-        "         w.DatePicker, w.ColorPicker, w.Password, w.Combobox)\n"
+        "kinds = (w.Text, w.Textarea, w.IntText, w.Button, w.ToggleButton, w.Checkbox, w.IntSlider, w.DatePicker,\n"
+        "         w.FloatRangeSlider, w.ColorPicker, w.Password, w.Combobox)\n"
         "chosen = (w.Select, w.SelectMultiple, w.RadioButtons, w.ToggleButtons, w.SelectionSlider)\n"
         "Desk([*(kind() for kind in kinds), *(kind(options=['one', 'two']) for kind in chosen),\n"
-        "      w.Accordion([w.Text()]), w.Tab([w.HBox([w.Button()])]), w.HTML('<details><summary>more</summary></details>')])"
+        "      w.Accordion([w.Text()]), w.Tab([w.HBox([w.Button()])]),\n"
+        "      w.HTML('<details><summary>more</summary></details>')])"
     ),
     "a chart's numbers": (
         "import altair, pandas\n"
@@ -53,11 +54,9 @@ DESKS = {
     ),
 }
 # Commands for a notebook in JupyterLab's command mode, and the keys that move or choose in a control.
-KEYS = (
-    "b a x c v z m y r 1 6 o j k l s u Shift+M Shift+K Shift+O Delete Backspace ArrowDown ArrowUp ArrowLeft ArrowRight "
-    "PageDown Home End Space Enter Shift+Enter Control+Enter Alt+Enter Control+Shift+Minus Control+A Control+B "
-    "d d 0 0 i i Escape d d"
-).split()
+KEYS = [*"baxcvzmyr16ojklsu", "Shift+M", "Shift+K", "Delete", "Backspace", "ArrowDown", "ArrowUp", "ArrowLeft",
+        "ArrowRight", "PageDown", "Home", "End", "Space", "Enter", "Shift+Enter", "Control+Enter", "Alt+Enter",
+        "Control+Shift+Minus", "Control+A", "Control+B", *"dd00ii", "Escape", *"dd"]  # fmt: skip
 CONTROLS = "select, button, input, textarea, summary, a[href], [tabindex]"
 NOTEBOOK = """(() => {
     const notebook = window.jupyterapp.shell.currentWidget.content;
