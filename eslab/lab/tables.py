@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from eslab.store import Commit, Head, ReadRow, StoredSnapshot
+
 if TYPE_CHECKING:
     import pandas
 
@@ -20,12 +22,15 @@ TEXT = "width:max-content;max-width:30em;white-space:pre-line;line-height:1.45;t
 
 
 def enable() -> None:
-    """Show the data frames of this notebook as these tables."""
+    """Show the data frames of this notebook as these tables, and stored rows without their bytes."""
     from IPython.core.getipython import get_ipython
 
     shell = get_ipython()
     if shell and shell.display_formatter:
-        shell.display_formatter.formatters["text/html"].for_type_by_name("pandas", "DataFrame", of_frame)
+        formatters = shell.display_formatter.formatters
+        formatters["text/html"].for_type_by_name("pandas", "DataFrame", of_frame)
+        for row in (Commit, Head, ReadRow, StoredSnapshot):
+            formatters["text/plain"].for_type(row, lambda row, printer, _: printer.text(row_in_words(row)))
 
 
 def html_table(lines: Iterable[Mapping[str, Any]]) -> str:
@@ -53,6 +58,22 @@ def of_frame(frame: "pandas.DataFrame", index: bool = True) -> str:
 def short_ids(text: str) -> str:
     """A text with each UUID cut to its last six characters, as in "…3fa85f"."""
     return ID.sub(r"…\1", text)
+
+
+def row_in_words(row: Any) -> str:
+    """A stored row on one line: ids are cut, and bytes are counted."""
+    fields = ", ".join(f"{name}={_in_words(value)}" for name, value in row._asdict().items())
+    return f"{type(row).__name__}({fields})"
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    if hasattr(value, "_asdict"):
+        return row_in_words(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_in_words, value))}]"
+    return short_ids(str(value))
 
 
 def _framed(table: str) -> str:

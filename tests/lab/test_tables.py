@@ -3,9 +3,10 @@
 from uuid import UUID
 
 import pandas
-from IPython.core.formatters import HTMLFormatter
+from IPython.core.formatters import HTMLFormatter, PlainTextFormatter
 
 from eslab.lab import charts, tables
+from eslab.store import Commit, Head, StoredSnapshot
 
 ID = "019b8d63-64e0-726b-b2a7-4de452e6b438"
 FRAME = pandas.DataFrame({"id": [UUID(ID), ID], "text": ["</td><b>", "a long text " * 12], "ms": [0.123456, 12345.6]})
@@ -51,7 +52,17 @@ def test_enabling_charts_enables_the_tables(monkeypatch):
     """Every lesson calls it in its first cell."""
     formatter = HTMLFormatter()
     shell = type("Shell", (), {"display_formatter": type("All", (), {"formatters": {"text/html": formatter}})})
+    plain = PlainTextFormatter()
+    shell.display_formatter.formatters["text/plain"] = plain
     monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: shell)
     tables.enable()
     assert formatter(FRAME) == tables.of_frame(FRAME)
     assert charts.tables is tables
+    commit = Commit("till:1", UUID(ID), "Sold", 1, b"1234")
+    words = "Commit(aggregate_id=till:1, event_time=…e6b438, event_type=Sold, version=1, payload=4 bytes)"
+    assert plain(commit) == words
+    snapshot = StoredSnapshot(UUID(ID), 2, b"12")
+    assert plain([Head(None, None, (snapshot,), commit)]) == (
+        "[Head(first=None, floor=None, snapshots=[StoredSnapshot(up_to=…e6b438, fold=2, payload=2 bytes)], "
+        f"recorded={words})]"
+    )
