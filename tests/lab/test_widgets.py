@@ -8,6 +8,8 @@ import ipywidgets
 import pytest
 
 from eslab.lab.lessons.search_link import link_desk
+from eslab.lab.widgets import ROOT as ROOT_CLASS
+from eslab.lab.widgets import Desk
 
 ROOT = Path(__file__).parents[2]
 # The first one makes nbclient and the kernel wait for each other on a busy machine; the others contain one.
@@ -36,6 +38,20 @@ def names(source: str) -> set[str]:
 def test_no_lesson_uses_a_widget_that_can_hang(path):
     """No `ipywidgets.Output`, nor a helper that makes one: show HTML instead."""
     assert names(code(path)) & HANGING == set()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_every_widget_of_a_lesson_has_a_desk_as_its_root(path):
+    """A plain column of widgets would let its keys through to the notebook."""
+    assert path.name == "widgets.py" or "VBox" not in names(code(path))
+
+
+def test_a_desk_is_guarded_by_its_script():
+    """The script finds the desk by its class, and takes no room."""
+    desk = Desk([ipywidgets.Button()])
+    assert ROOT_CLASS in desk._dom_classes
+    assert ROOT_CLASS in desk.children[-1]._esm
+    assert desk.children[-1].layout.display == "none"
 
 
 @pytest.mark.parametrize(

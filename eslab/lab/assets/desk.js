@@ -10,21 +10,23 @@ const put = (element, name, value) => {
   if (value && element.getAttribute(name) !== value) element.setAttribute(name, value);
 };
 
-const name = (desk) => {
+const tidy = (desk) => {
   for (const handle of desk.querySelectorAll(".noUi-handle")) {
     const slider = handle.closest(".widget-slider");
     put(handle, "aria-valuetext", slider?.querySelector(".widget-readout")?.textContent);
     put(handle, "aria-label", slider?.querySelector(".widget-label")?.textContent);
   }
+  // ipywidgets writes it where a label has no tooltip, and a mouse would show it.
+  for (const label of desk.querySelectorAll('[title="null"]')) label.removeAttribute("title");
 };
 
 const open = (desk) => {
   desk.addEventListener("keydown", stop);
-  const observer = new MutationObserver(() => name(desk));
+  const observer = new MutationObserver(() => tidy(desk));
   observer.observe(desk, {
-    subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: ["aria-valuetext"],
+    subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: ["aria-valuetext", "title"],
   });
-  name(desk);
+  tidy(desk);
   return observer;
 };
 
