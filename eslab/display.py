@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from html import escape
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -29,4 +30,6 @@ def _cell(value: Any) -> str:
         return "<br>".join(escape(str(item)) for item in value)
     if isinstance(value, Mapping):
         return "<br>".join(f"{escape(str(key))}: {escape(str(item))}" for key, item in value.items())
+    if isinstance(value, UUID):
+        return f'<span style="white-space:nowrap">{value}</span>'
     return escape(str(value))

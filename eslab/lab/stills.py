@@ -44,7 +44,7 @@ def _drawn(name: str, states: States) -> str:
         return f"<div>{state.get('value', '')}</div>"
     if state.get("model") == "OutputModel":
         return "".join(_plain(output) for output in state.get("outputs", []))
-    return _control(state)
+    return "" if state.get("model") == "AnyModel" else _control(state)  # the script of a Desk
 
 
 def _control(state: Mapping[str, Any]) -> str:

@@ -8,6 +8,8 @@ import ipywidgets
 import pytest
 
 from eslab.lab.lessons.search_link import link_desk
+from eslab.lab.widgets import ROOT as ROOT_CLASS
+from eslab.lab.widgets import Desk
 
 ROOT = Path(__file__).parents[2]
 # The first one makes nbclient and the kernel wait for each other on a busy machine; the others contain one.
@@ -38,6 +40,20 @@ def test_no_lesson_uses_a_widget_that_can_hang(path):
     assert names(code(path)) & HANGING == set()
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_every_widget_of_a_lesson_has_a_desk_as_its_root(path):
+    """A plain column of widgets would let its keys through to the notebook."""
+    assert path.name == "widgets.py" or "VBox" not in names(code(path))
+
+
+def test_a_desk_is_guarded_by_its_script():
+    """The script finds the desk by its class, and takes no room."""
+    desk = Desk([ipywidgets.Button()])
+    assert ROOT_CLASS in desk._dom_classes
+    assert ROOT_CLASS in desk.children[-1]._esm
+    assert desk.children[-1].layout.display == "none"
+
+
 @pytest.mark.parametrize(
     "source", ["ipywidgets.Output()", "from ipywidgets import Output as O", "@widgets.interact(x=3)\ndef f(x): ..."]
 )
@@ -49,7 +65,7 @@ def test_such_a_widget_is_noticed(source):
 def test_the_desk_of_the_search_link_is_a_picture_with_words():
     """It follows the sliders; picture, words and numbers need no script, since an HTML widget runs none."""
     desk = link_desk(seed=7)
-    first, second, words, picture = desk.children
+    first, second, words, picture, _ = desk.children
     before = picture.value
     assert isinstance(picture, ipywidgets.HTML)
     assert words.value == ('<div role="status">Rows use 24 Mbit/s and index files 144 Mbit/s of the link\'s 100.</div>')

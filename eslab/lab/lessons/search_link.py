@@ -91,6 +91,8 @@ def link_desk(seed: int, link: Link | None = None) -> Any:
     """
     import ipywidgets
 
+    from eslab.lab.widgets import Desk
+
     link = link or Link()
     sliders = {
         "writes": ipywidgets.IntSlider(value=link.writes, min=100, max=5000, step=100, description="writes/s"),
@@ -113,7 +115,7 @@ def link_desk(seed: int, link: Link | None = None) -> Any:
         slider.observe(show, names="value")
     show()
     controls = list(sliders.values())
-    return ipywidgets.VBox([ipywidgets.HBox(controls[:3]), ipywidgets.HBox(controls[3:]), words, picture])
+    return Desk([ipywidgets.HBox(controls[:3]), ipywidgets.HBox(controls[3:]), words, picture])
 
 
 def _bandwidth(link: Link) -> str:
