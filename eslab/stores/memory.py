@@ -178,12 +178,18 @@ class MemoryStore(EventStore):
 
         self._write(delete)
 
-    def make_read_tables(self, layouts: Sequence[Layout]) -> None:
+    def missing_read_tables(self, layouts: Sequence[Layout]) -> list[Layout]:
+        return self._read(lambda: [layout for layout in layouts if layout.name not in self._tables])
+
+    def make_read_tables(self, layouts: Sequence[Layout]) -> list[Layout]:
+        missing = self.missing_read_tables(layouts)
+
         def make() -> None:
-            for layout in layouts:
+            for layout in missing:
                 self._tables.setdefault(layout.name, {})
 
         self._write(make)
+        return missing
 
     def put_read_rows(self, rows: Sequence[ReadRow], consistency: Consistency = Consistency.LOCAL) -> None:
         check_read_rows(rows)

@@ -160,12 +160,18 @@ class CassandraStore(EventStore):
         check_floor(head.floor, up_to, customer_id, aggregate_id)
         self._do(statements.DELETE_EVENTS, (write_time(up_to), customer_id, aggregate_id, up_to))
 
-    def make_read_tables(self, layouts: Sequence[Layout]) -> None:
+    def missing_read_tables(self, layouts: Sequence[Layout]) -> list[Layout]:
+        with self._translate_errors():
+            return read_tables.missing(self._session(), self.options, layouts)
+
+    def make_read_tables(self, layouts: Sequence[Layout]) -> list[Layout]:
         new = [layout for layout in layouts if layout not in self._layouts]
+        made: list[Layout] = []
         if new:
             with self._translate_errors():
-                read_tables.ensure(self._session(), self.options, new)
+                made = read_tables.ensure(self._session(), self.options, new)
             self._layouts.update(new)
+        return made
 
     def put_read_rows(self, rows: Sequence[ReadRow], consistency: Consistency = Consistency.LOCAL) -> None:
         check_read_rows(rows)

@@ -150,12 +150,16 @@ class SqliteStore(EventStore):
 
         self._file.write(delete)
 
-    def make_read_tables(self, layouts: Sequence[Layout]) -> None:
-        missing = self._file.read(lambda connection: read_tables.missing(connection, layouts, self.path))
+    def missing_read_tables(self, layouts: Sequence[Layout]) -> list[Layout]:
+        return self._file.read(lambda connection: read_tables.missing(connection, layouts, self.path))
+
+    def make_read_tables(self, layouts: Sequence[Layout]) -> list[Layout]:
+        missing = self.missing_read_tables(layouts)
         if missing and self._mode == "ro":
             raise no_read_table(missing[0], self.path)
         if missing:
             self._file.write(lambda connection: read_tables.make(connection, missing))
+        return missing
 
     def put_read_rows(self, rows: Sequence[ReadRow], consistency: Consistency = Consistency.LOCAL) -> None:
         check_read_rows(rows)
@@ -176,9 +180,9 @@ class SqliteStore(EventStore):
 
     def customers(self, after: str = "", consistency: Consistency = Consistency.LOCAL) -> Generator[str, None, None]:
         while page := self._rows(statements.CUSTOMERS, after, PAGE):
-            names = [check_text(customer, "aggregates", "customer_id") for (customer,) in page]
-            yield from names
-            after = names[-1]
+            for (customer,) in page:
+                after = check_text(customer, "aggregates", "customer_id")
+                yield after
 
     def checkpoint(self, name: str) -> str:
         rows = self._rows(statements.CHECKPOINT, name)

@@ -3,6 +3,7 @@
 No lock and no transaction outlives an interrupt, whatever it interrupts: see `eslab.stores.locks`.
 """
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -190,9 +191,10 @@ def transact(connection: sqlite3.Connection, work: Work[T]) -> T:
 
 def _check_path(path: Path, mode: str) -> None:
     """Refuse a path that SQLite would refuse without saying why."""
-    if path.is_dir():
+    # os.path asks no questions that may fail, as pathlib does where a folder can't be searched.
+    if os.path.isdir(path):  # noqa: PTH112
         raise StoreUnavailable(f"{path}: unable to open database file, since this is a folder. Name a file in it.")
-    if mode != "rwc" and path.parent.is_dir() and not path.exists():
+    if mode != "rwc" and os.path.isdir(path.parent) and not os.path.exists(path):  # noqa: PTH110, PTH112
         raise StoreUnavailable(
             f"{path}: unable to open database file, since there is none. Check the name; without mode={mode} a new "
             "file is made."

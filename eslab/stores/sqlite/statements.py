@@ -36,4 +36,4 @@ SET_CHECKPOINT = "INSERT OR REPLACE INTO checkpoints VALUES (?, ?)"
 EARLIEST = float("-inf")  # below every sort key, and below a value of another type, which must be found too
 LATEST = b"\xff" * 17  # above every sort key: one byte longer
 GREATEST_END = "\U0010ffff" * 256  # a prefix and this are above every id with the prefix
-GREATEST_ID = b""  # above every text
+GREATEST_ID = LATEST  # above every text, and above a value that is no text, which must be found too
