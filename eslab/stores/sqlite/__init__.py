@@ -9,6 +9,8 @@ closed; options follow a `?`:
     synchronous   normal (default) or full
     timeout       seconds to wait for another writer, 5 by default
     mode          rwc (default: the file is made if it is missing), rw, or ro
+
+With `?mode=ro` a file is also read in a folder that can't be written, while nobody writes it (frozen.py).
 """
 
 import sqlite3
