@@ -10,9 +10,10 @@ from eslab.clock import Clock
 from eslab.errors import Unreadable
 from eslab.event import Command
 from eslab.hydration import Hydration, Hydrator, cipher_of_types
+from eslab.layout import Layout
 from eslab.payload.encryption import KeyProvider, is_encrypted, require_keys
 from eslab.payload.serializer import SnapshotEnvelope, decode_any
-from eslab.read_table import Found, ReadTable, query
+from eslab.read_table import COMPLETE, Found, ReadTable, query
 from eslab.request import Request, latest_at
 from eslab.store import EventStore, StoredSnapshot
 from eslab.unit_of_work import Environment, UnitOfWork
@@ -39,7 +40,15 @@ class Repository:
         self.read_tables = read_tables
         self._environment = Environment(store, clock, self.bounds, keys, read_tables)
         if read_tables:
-            store.make_read_tables([table.layout for table in read_tables])
+            made = store.make_read_tables([table.layout for table in read_tables])
+            if made and next(store.customers(), None) is None:
+                self._mark_complete(made)
+
+    def _mark_complete(self, layouts: Iterable[Layout]) -> None:
+        """Note that tables were made before the first event: a rebuild could add nothing to those with each append."""
+        for layout in layouts:
+            if layout.with_customer:
+                self.store.set_checkpoint(COMPLETE.format(layout.name), f'{{"complete":"{self.clock().isoformat()}"}}')
 
     def load(self, customer_id: str, aggregate_type: type[State], key: str, as_of: datetime | None = None) -> State:
         """The state of one aggregate, now or as of a past moment; the empty state before its first event.

@@ -189,10 +189,15 @@ class EventStore(Protocol):
         """
         ...
 
-    def make_read_tables(self, layouts: Sequence[Layout]) -> None:
+    def missing_read_tables(self, layouts: Sequence[Layout]) -> list[Layout]:
+        """The read tables that don't exist; raises `StoreError` for one with other columns. Writes nothing."""
+        ...
+
+    def make_read_tables(self, layouts: Sequence[Layout]) -> list[Layout]:
         """Check that these read tables exist, and make the missing ones where the store may. Idempotent.
 
-        Raises `StoreUnavailable` for a missing table that the store may not make, `StoreError` for other columns.
+        Returns those that were missing. Raises `StoreUnavailable` for a missing table that the store may not make,
+        `StoreError` for other columns.
         """
         ...
 
@@ -256,8 +261,25 @@ def check_append(customer_id: str, commits: Sequence[Commit], read_rows: Sequenc
 
 
 def check_read_rows(rows: Sequence[ReadRow]) -> None:
-    """Refuse rows whose key doesn't fit their layout, or holds an id that no store can keep."""
-    _check_ids(_ids_in_keys(rows))
+    """Refuse rows whose key doesn't fit their layout, or holds a value that no store can keep; names the row."""
+    try:
+        _check_ids(_ids_in_keys(rows))
+    except InvalidInput:
+        for row in rows:
+            _check_read_row(row)
+        raise
+
+
+def _check_read_row(row: ReadRow) -> None:
+    try:
+        _check_ids(_ids_in_keys([row]))
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"{error} It is the key of a row of aggregate {row.commit.aggregate_id!r}, event time "
+            f"{row.commit.event_time}: correct the table's definition. This row was not written.",
+            aggregate_id=row.commit.aggregate_id,
+            event_time=row.commit.event_time,
+        ) from None
 
 
 def no_read_table(layout: Layout, store: object) -> StoreUnavailable:

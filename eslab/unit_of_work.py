@@ -35,10 +35,10 @@ from eslab.payload.serializer import (
     encode_envelope,
     encoded_size,
 )
-from eslab.read_table import ReadTable, rows_in
+from eslab.read_table import ReadTable, note_late, rows_in
 from eslab.recorded import RecordedCommit, conflict, decision_in, is_below, is_complete, outcome_unknown
 from eslab.request import Request
-from eslab.store import Commit, Consistency, EventStore, Head, ReadRow
+from eslab.store import Commit, Consistency, EventStore, Head, ReadRow, check_read_rows
 
 log = logging.getLogger(__name__)
 MAX_APPEND_BYTES = 1 << 20  # a Cassandra message holds 16 MiB; a command that needs 1 MiB is a mistake
@@ -133,13 +133,18 @@ class UnitOfWork:
         if not self._events:
             return
         commits = self._commits()
-        rows = rows_in(self._environment.read_tables, self.customer_id, self._hydrator.types, commits, self._events)
+        rows = self._read_rows(commits)
+        check_read_rows(rows)  # now, since a key that no store can keep must not be found after the append
         self._decided = True
         with_customer = [row for row in rows if row.layout.with_customer]
+        elsewhere = [row for row in rows if not row.layout.with_customer]
+        noted = self._note_late(elsewhere)
         self._environment.store.append(self.customer_id, commits, read_rows=with_customer)
-        if self._environment.clock() - self._checked_at > self._environment.bounds.append:
+        if self._is_late():
+            if not noted:
+                self._note_late(elsewhere)
             self._make_safe(commits, self._heads(Consistency.EVERYWHERE))
-        self._put_elsewhere(rows)
+        self._put_elsewhere(elsewhere)
 
     def _hydrator_of(self, addresses: Sequence[Address]) -> Hydrator:
         types = {aggregate_id(address): address[0] for address in addresses}
@@ -189,9 +194,7 @@ class UnitOfWork:
         for commit, envelope in decision:
             self._events[commit.aggregate_id] = list(self._hydrator.events_of(commit, envelope))
         # A first delivery that died between its append and these rows left them out.
-        self._put_elsewhere(
-            rows_in(self._environment.read_tables, self.customer_id, self._hydrator.types, commits, self._events)
-        )
+        self._recall_rows(commits)
         if self.request.time >= self._checked_at - self._environment.bounds.late:
             return heads
         self._make_safe(commits, heads)
@@ -208,13 +211,35 @@ class UnitOfWork:
         for commit in unsafe:
             store.delete_snapshots(self.customer_id, commit.aggregate_id, commit.event_time, Consistency.EVERYWHERE)
 
+    def _is_late(self) -> bool:
+        """Has more time passed since the check than an append may take?"""
+        return self._environment.clock() - self._checked_at > self._environment.bounds.append
+
+    def _note_late(self, elsewhere: Sequence[ReadRow]) -> bool:
+        """Note a late append that has rows elsewhere, so that a catch-up finds them if this process dies."""
+        late = bool(elsewhere) and self._is_late()
+        if late:
+            note_late(self._environment.store, self.request)
+        return late
+
+    def _read_rows(self, commits: Sequence[Commit]) -> list[ReadRow]:
+        return rows_in(self._environment.read_tables, self.customer_id, self._hydrator.types, commits, self._events)
+
+    def _recall_rows(self, commits: Sequence[Commit]) -> None:
+        """Write the rows of recorded commits in other partitions."""
+        try:
+            rows = self._read_rows(commits)
+        except InvalidInput as error:  # of a definition that was changed since
+            log.warning("Some read rows of %s can't be made: %s", self.request, error)
+            return
+        self._put_elsewhere([row for row in rows if not row.layout.with_customer])
+
     def _put_elsewhere(self, rows: Sequence[ReadRow]) -> None:
         """Write rows of other partitions; a failure waits for a catch-up, since the request is decided by now."""
-        elsewhere = [row for row in rows if not row.layout.with_customer]
         try:
-            if elsewhere:
-                self._environment.store.put_read_rows(elsewhere)
-        except (StoreError, OutcomeUnknown) as error:
+            if rows:
+                self._environment.store.put_read_rows(rows)
+        except (StoreError, OutcomeUnknown, InvalidInput) as error:
             log.warning("Some read rows of %s wait for `eslab read-tables catch-up`: %s", self.request, error)
 
     def _commits(self) -> list[Commit]:

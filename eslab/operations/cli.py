@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -79,22 +80,21 @@ def rebuild(store: Store, module: Tables = DOWNLOADS) -> None:
 
 
 @read_tables.command("catch-up")
-def catch_up(store: Store, module: Tables = DOWNLOADS) -> None:
+def catch_up(
+    store: Store,
+    module: Tables = DOWNLOADS,
+    everything: Annotated[bool, typer.Option("--all", help="Read all commits, not only the latest.")] = False,
+) -> None:
     """Write the rows that services left out when they died, since the last run; run it regularly."""
-    _write_tables(store, module, rebuilding.catch_up, "caught up")
+    _write_tables(store, module, partial(rebuilding.catch_up, everything=everything), "caught up")
 
 
 @read_tables.command()
 def status(store: Store, module: Tables = DOWNLOADS) -> None:
-    """Show up to which moment the read tables are certainly complete."""
-    with _repository(store, module) as repository:
-        complete = rebuilding.caught_up(repository)
-        for table in repository.read_tables:
-            if table.layout.with_customer:
-                state = "complete: its rows are a part of every append"
-            else:
-                state = f"complete up to {complete:%Y-%m-%d %H:%M:%S} UTC" if complete else "nobody has caught up yet"
-            typer.echo(f"{table.layout.name}: {state}")
+    """Show up to which moment the read tables are certainly complete; makes none that is missing."""
+    with closing(open_store(existing(store))) as opened:
+        for name, state in rebuilding.status(opened, tables_in(module)).items():
+            typer.echo(f"{name}: {state}")
 
 
 @schema.command()

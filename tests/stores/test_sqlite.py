@@ -228,8 +228,10 @@ def test_a_locked_file_is_unavailable_and_nothing_half_written(path: Path) -> No
 def test_a_thread_that_writes_too_long_is_waited_for_no_longer(path: Path) -> None:
     """Threads of one process queue for the lock; beyond the timeout they are refused with advice."""
     with opened(path, "?timeout=0.1") as store:
-        with store._file.write(), ThreadPoolExecutor() as pool:  # type: ignore[attr-defined]
-            refused = pool.submit(store.append, "ann", [row(0)]).exception()
+        with ThreadPoolExecutor() as pool:
+            refused = store._file.write(  # type: ignore[attr-defined]
+                lambda _: pool.submit(store.append, "ann", [row(0)]).exception()
+            )
         assert isinstance(refused, StoreUnavailable)
         assert str(refused) == f"{path}: another thread has been writing for 0.1 s. {AGAIN}"
         store.append("ann", [row(1)])

@@ -48,6 +48,7 @@ READ, REBUILD, READ_CONTRACT = (
     "tests/operations/test_rebuild.py",
     "tests/stores/test_read_tables.py",
 )
+INTERRUPTS = "tests/stores/test_interrupts.py"
 ENCRYPTION, KEYS = "tests/payload/encryption", "tests/stores/test_keys.py"
 DELETE_SINCE = "aggregate_id = ? AND up_to >= ?"
 
@@ -70,13 +71,17 @@ MUTANTS = [
     Mutant("G1", "unit_of_work.py", "append_envelopes(self._events, hashed, key)",
            "append_envelopes(self._events, hashed)", ENCRYPTION),
     Mutant("G1", "unit_of_work.py", "key = self._hydrator.cipher.hash_key(make=True) if encrypts else", "key =", ENCRYPTION),
-    Mutant("G1", "stores/memory.py", "                self._table(row.layout)  # raises", "                pass  #", READ_CONTRACT),
+    Mutant("G1", "stores/memory.py", "                self._table(layout)  # raises", "                pass  #", READ_CONTRACT),
     Mutant("G1", "stores/memory.py", "row.commit.payload > partition[key].commit.payload", "True", READ_CONTRACT),
     Mutant("G1", "stores/sqlite/read_tables.py", "WHERE excluded.payload > {quoted(layout.name)}.payload", "WHERE true",
            READ_CONTRACT),
     Mutant("G1", "store.py", "            *_ids_in_keys(read_rows),\n", "", READ_CONTRACT),
     # What was acknowledged survives.
-    Mutant("G2", "stores/sqlite/file.py", 'connection.execute("COMMIT")', "pass", SQLITE),
+    Mutant("G2", "stores/sqlite/file.py", "            return work(connection)\n    finally", "            work(connection)\n            return connection.rollback()\n    finally", SQLITE),
+    Mutant("G2", "stores/sqlite/file.py", "        connection.rollback()  # does nothing", "        pass  #", INTERRUPTS),
+    Mutant("G2", "stores/sqlite/file.py", "with connection:  # commits", "if True:  # commits", SQLITE),
+    Mutant("G2", "stores/locks.py", "        give_back(lock)\n\n", "        pass\n\n", INTERRUPTS),
+    Mutant("G2", "stores/memory.py", "work()  # once more", "pass  # once more", INTERRUPTS),
     Mutant("G2", "stores/sqlite/file.py", "synchronous = {self._synchronous}", "synchronous = OFF", SQLITE),
     Mutant("G2", "stores/sqlite/file.py", "            _use_wal(connection)\n", "", SQLITE),
     Mutant("G2", "stores/cassandra/schema.py", 'if found != "NONE":', "if False:", "tests/stores/test_cassandra_limits.py"),
@@ -99,7 +104,7 @@ MUTANTS = [
     # The same rows, the same state.
     Mutant("G4", "request.py", "(event_time.int & LOW_HALF) ^ SIGN_BITS", "event_time.int & LOW_HALF", REQUEST),
     Mutant("G4", "request.py", "TICKS_PER_MS + TICKS_PER_MS - 1 + TICKS_AT_1970", "TICKS_PER_MS + TICKS_AT_1970", REQUEST),
-    Mutant("G4", "stores/memory.py", "insort(self.keys, key)", "self.keys.append(key)", CONTRACT),
+    Mutant("G4", "stores/memory.py", "self.keys.insert(index, key)", "self.keys.append(key)", CONTRACT),
     Mutant("G4", "stores/memory.py", "sorted(known, key=str.encode)",
            "sorted(known, key=lambda id: id.encode('utf-16-be'))", CONTRACT),
     Mutant("G4", "stores/memory.py", "bisect_right(self.keys, sort_key(after))",

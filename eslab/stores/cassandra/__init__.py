@@ -52,6 +52,7 @@ from eslab.stores.cassandra.statements import EARLIEST, LATEST, Statements
 from eslab.stores.cassandra.write_times import earliest, time_of_first, time_of_floor, time_to_live, write_time
 
 GREATEST_END = "\U0010ffff" * (MAX_ID_BYTES // 4)  # a prefix and this are above every id with the prefix
+NO_BYTES = b""  # stands for a null payload: it fails its checksum like any other damage, and the row is named (G8)
 LEVELS = {
     Consistency.LOCAL: ConsistencyLevel.LOCAL_QUORUM,
     Consistency.QUORUM: ConsistencyLevel.QUORUM,
@@ -134,7 +135,7 @@ class CassandraStore(EventStore):
         consistency: Consistency = Consistency.LOCAL,
     ) -> Generator[tuple[str, Sequence[bytes]], None, None]:
         for id, rows in self._read(statements.PAYLOADS, customer_id, after, up_to, consistency):
-            yield id, [payload for (payload,) in rows]
+            yield id, [payload or NO_BYTES for (payload,) in rows]
 
     def rows_many(
         self,
@@ -144,7 +145,7 @@ class CassandraStore(EventStore):
         consistency: Consistency = Consistency.LOCAL,
     ) -> Generator[tuple[str, Sequence[Commit]], None, None]:
         for id, rows in self._read(statements.ROWS, customer_id, after, up_to, consistency):
-            yield id, [Commit(*row) for row in rows]
+            yield id, [_commit(*row) for row in rows]
 
     def save_snapshot(self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> None:
         self._do(statements.SAVE_SNAPSHOT, (customer_id, aggregate_id, *snapshot))
@@ -165,12 +166,18 @@ class CassandraStore(EventStore):
         check_floor(head.floor, up_to, customer_id, aggregate_id)
         self._do(statements.DELETE_EVENTS, (write_time(up_to), customer_id, aggregate_id, up_to))
 
-    def make_read_tables(self, layouts: Sequence[Layout]) -> None:
+    def missing_read_tables(self, layouts: Sequence[Layout]) -> list[Layout]:
+        with self._translate_errors():
+            return read_tables.missing(self._session(), self.options, layouts)
+
+    def make_read_tables(self, layouts: Sequence[Layout]) -> list[Layout]:
         new = [layout for layout in layouts if layout not in self._layouts]
+        made: list[Layout] = []
         if new:
             with self._translate_errors():
-                read_tables.ensure(self._session(), self.options, new)
+                made = read_tables.ensure(self._session(), self.options, new)
             self._layouts.update(new)
+        return made
 
     def put_read_rows(self, rows: Sequence[ReadRow], consistency: Consistency = Consistency.LOCAL) -> None:
         check_read_rows(rows)
@@ -187,7 +194,7 @@ class CassandraStore(EventStore):
 
         with self._translate_errors():
             for future in send_ahead(keys, send):
-                yield from ([ReadRow.of(layout, row) for row in rows] for rows in pages(future, self._session) if rows)
+                yield from ([_read_row(layout, row) for row in rows] for rows in pages(future, self._session) if rows)
 
     def empty_read_table(self, layout: Layout) -> None:
         with self._translate_errors(writing=True):
@@ -281,6 +288,15 @@ class CassandraStore(EventStore):
             raise
 
 
+def _commit(aggregate_id: str, event_time: UUID, event_type: str, version: int, payload: bytes | None) -> Commit:
+    return Commit(aggregate_id, event_time, event_type, version, payload or NO_BYTES)
+
+
+def _read_row(layout: Layout, values: Row) -> ReadRow:
+    *others, payload = values
+    return ReadRow.of(layout, (*others, payload or NO_BYTES))
+
+
 def _batch(consistency: Consistency) -> BatchStatement:
     batch = BatchStatement(BatchType.UNLOGGED, consistency_level=LEVELS[consistency])
     batch.is_idempotent = True  # before it speculates, the driver asks the batch itself, not its statements
@@ -296,6 +312,7 @@ def _heads(
     known = {id: (first, floor) for id, first, floor in entries}
     saved: dict[str, list[StoredSnapshot]] = {}
     for id, *snapshot in snapshots:
-        saved.setdefault(id, []).append(StoredSnapshot(*snapshot))
-    commits = {row[0]: Commit(*row) for row in recorded}
+        up_to, fold, payload = snapshot
+        saved.setdefault(id, []).append(StoredSnapshot(up_to, fold, payload or NO_BYTES))
+    commits = {row[0]: _commit(*row) for row in recorded}
     return {id: Head(*known.get(id, (None, None)), saved.get(id, []), commits.get(id)) for id in ids}
