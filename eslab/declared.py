@@ -1,0 +1,96 @@
+"""The metaclass of events, commands and aggregates: a mistake in a class, or in a call of it, is named where it is made.
+
+msgspec makes the class. This module only checks it, and says in the words of a domain what msgspec can't accept.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from eslab.errors import InvalidInput
+
+Options = Mapping[str, tuple[Any, str]]  # by the option of msgspec.Struct: the value that it must have, and why
+DATA = (str, bytes, int, float, list, dict, set, frozenset, tuple, type(None))
+
+
+class Declared(msgspec.StructMeta):
+    """Makes a class of a domain; raises `InvalidInput` for one that could not be stored and read back."""
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> Any:
+        """Make the class; a mistake that msgspec finds becomes an `InvalidInput` that names the class."""
+        # msgspec.defstruct comes here with the slots that it made; msgspec makes them once more, and accepts none.
+        namespace = {key: value for key, value in namespace.items() if key != "__slots__"}
+        _check_annotations(name, bases, namespace)
+        try:
+            return super().__new__(mcs, name, bases, namespace, **options)
+        except (TypeError, ValueError) as error:
+            raise InvalidInput(_class_message(name, error)) from None
+
+    def __init__(cls, *args: Any, **options: Any) -> None:
+        super().__init__(*args)
+        _check_names(cls)
+        check_options(cls)
+
+    if not TYPE_CHECKING:  # type checkers look at the fields of the class instead
+
+        def __call__(cls, *args: Any, **values: Any) -> Any:
+            """Make an instance; wrong arguments are an `InvalidInput` with the call that was expected."""
+            try:
+                return super().__call__(*args, **values)
+            except TypeError as error:
+                if error.__traceback__.tb_next:  # raised by the class's own code
+                    raise
+                raise InvalidInput(
+                    f"Expected {cls.__name__}{cls.__signature__}, got {_call(cls.__name__, args, values)}: {error}."
+                ) from None
+
+
+def check_options(cls: msgspec.StructMeta) -> None:
+    """Refuse a class with an option of msgspec that its base doesn't allow."""
+    options: Options = getattr(cls, "_options", {})
+    for option, (expected, reason) in options.items():
+        found = getattr(cls.__struct_config__, option)
+        if found != expected:
+            raise InvalidInput(
+                f"Expected {option}={expected!r} in the class {cls.__name__}, got {option}={found!r}: {reason}. "
+                "Leave the option out."
+            )
+
+
+def _check_annotations(name: str, bases: Iterable[type], namespace: Mapping[str, Any]) -> None:
+    """Refuse data without an annotation: it would be no field, but one value shared by all instances."""
+    annotated = namespace.get("__annotations__", {})
+    for key, value in namespace.items():
+        inherited = any(hasattr(base, key) and key not in getattr(base, "__struct_fields__", ()) for base in bases)
+        if isinstance(value, DATA) and not (key.startswith("_") or key.isupper() or key in annotated or inherited):
+            raise InvalidInput(
+                f"Expected a type for {key} in the class {name}, got {key} = {value!r}. Write "
+                f"`{key}: {type(value).__name__} = {value!r}` for a field, or a name in capitals for a constant."
+            )
+
+
+def _check_names(cls: msgspec.StructMeta) -> None:
+    """Refuse a field that hides a setting or a method of the class that it inherits from."""
+    for field in cls.__struct_fields__:
+        for base in cls.__mro__[1:]:
+            if hasattr(base, field) and field not in getattr(base, "__struct_fields__", ()):
+                raise InvalidInput(
+                    f"Expected another name for the field {field} in the class {cls.__name__}, got one that "
+                    f"{base.__name__} has. To set what is in {base.__name__}, write `{field} = ...` without a type."
+                )
+
+
+def _class_message(name: str, error: Exception) -> str:
+    if late := re.search("Required field '(.*)' cannot follow optional fields", str(error)):
+        return (
+            f"Expected a default for the field {late[1]} in the class {name}, got none after a field that has one. "
+            f"Write `{late[1]}: ... = ...`, or move it above the fields with a default."
+        )
+    return f"Expected a class {name} whose instances can be stored, got one that msgspec refuses: {error}"
+
+
+def _call(name: str, args: tuple[Any, ...], values: Mapping[str, Any]) -> str:
+    given = [*map(repr, args), *(f"{key}={value!r}" for key, value in values.items())]
+    return f"{name}({', '.join(given)})"
