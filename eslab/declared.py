@@ -4,8 +4,9 @@ msgspec makes the class. This module only checks it, and says in the words of a 
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 
@@ -57,6 +58,26 @@ def check_options(cls: msgspec.StructMeta) -> None:
                 f"Expected {option}={expected!r} in the class {cls.__name__}, got {option}={found!r}: {reason}. "
                 "Leave the option out."
             )
+
+
+def members(annotation: Any) -> Iterator[Any]:
+    """The members of a union, those of unions and type aliases inside it too; or what is no union."""
+    origin = get_origin(annotation)
+    if origin in (Union, UnionType):
+        for member in get_args(annotation):
+            yield from members(member)
+    elif origin is Annotated:
+        yield from members(get_args(annotation)[0])
+    elif hasattr(annotation, "__value__"):  # type Change = Added | Removed, since Python 3.12
+        yield from members(annotation.__value__)
+    else:
+        yield annotation
+
+
+def defined_again(cls: type, known: Iterable[type]) -> bool:
+    """Is the class none of the known ones, but has the name of one? In a notebook, a cell that defines it ran again."""
+    names = {(other.__module__, other.__qualname__): other for other in known}
+    return names.get((cls.__module__, cls.__qualname__), cls) is not cls
 
 
 def _check_annotations(name: str, bases: Iterable[type], namespace: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from eslab.aggregate import Aggregate
-from eslab.event import Command, Event, Rejected
+from eslab.event import Command, Event, Rejected, events_from
 from eslab.request import Request
 
 REQUEST = Request.at(datetime(2026, 1, 5, 9, 0, tzinfo=UTC), "a specification")
@@ -52,7 +52,7 @@ class Given:
         for event in self.events:
             state.apply(event)
         try:
-            return Outcome(self.events, command, handle(state, command, request))
+            return Outcome(self.events, command, events_from(handle, handle(state, command, request)))
         except Rejected as rejected:
             return Outcome(self.events, command, rejected)
 

@@ -22,6 +22,7 @@ from msgspec import Raw
 from eslab.aggregate import Address, Aggregate, aggregate_id, event_types
 from eslab.bounds import TimeBounds
 from eslab.clock import Clock
+from eslab.declared import defined_again
 from eslab.errors import InvalidInput, OutcomeUnknown, StoreError, TooLarge
 from eslab.event import Command, Event, split_tag, tag_of
 from eslab.hydration import Hydrator, cipher_of_types
@@ -72,6 +73,11 @@ class UnitOfWork:
         self.recorded = False  # has the request been decided before?
         self._environment = environment
         self._command = command
+        if not isinstance(command, Command):
+            raise InvalidInput(
+                f"Expected a command, such as an instance of `class AddColor(Command)`, got {command!r}. "
+                "Nothing was read or written."
+            )
         self._command_hash = command_hash(command)
         self._hydrator = Hydrator(environment.store, customer_id, {}, NO_CIPHER)
         self._states: dict[str, Any] = {}  # by aggregate id, as loaded
@@ -111,17 +117,17 @@ class UnitOfWork:
                 f"Cannot add events: {self.request} is already decided; check work.recorded, and make a new request "
                 "for a new command."
             )
-        known = event_types(type(state))
         for event in events:
-            if type(event) not in known:
-                names = ", ".join(cls.__name__ for cls in known)
-                raise InvalidInput(
-                    f"Expected an event that {type(state).__name__}.apply knows ({names}), got {event!r}."
-                )
+            if type(event) not in event_types(type(state)):
+                raise _unknown_event(state, event)
         # The state sees each event as later readers will decode it, so both are the same.
-        for event in map(as_stored, events):
+        for event in [*map(as_stored, events)]:
             self._events.setdefault(id, []).append(event)
-            state.apply(event)
+            if (returned := state.apply(event)) is not None:
+                raise InvalidInput(
+                    f"Expected {type(state).__name__}.apply to change the state and return nothing, got {returned!r}. "
+                    "Nothing was written."
+                )
 
     def append(self) -> None:
         """Write all added events as one atomic append; without events nothing is written.
@@ -251,3 +257,18 @@ class UnitOfWork:
         raise InvalidInput(
             f"Expected a state that this unit of work loaded, got {state!r}; use what work.load returned."
         )
+
+
+def _unknown_event(state: Aggregate, event: Any) -> InvalidInput:
+    """The error of an event that the aggregate does not know."""
+    known = event_types(type(state))
+    names = ", ".join(cls.__name__ for cls in known)
+    hint = ""
+    if defined_again(type(event), known):
+        hint = (
+            f" Its class {type(event).__name__} was defined again since {type(state).__name__} was: run the cell that "
+            "defines the aggregate again, then the one that makes the repository or service."
+        )
+    elif isinstance(event, list | tuple):
+        hint = " Write work.add(state, *events)."
+    return InvalidInput(f"Expected an event that {type(state).__name__}.apply knows ({names}), got {event!r}.{hint}")
