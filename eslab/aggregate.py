@@ -15,12 +15,12 @@ use sets and maps rather than lists, let an event that undoes another name it, a
 from collections.abc import Callable, Mapping
 from functools import cache
 from inspect import Parameter, iscoroutinefunction, signature
-from typing import Any, ClassVar, get_type_hints
+from typing import Any, ClassVar
 
 import msgspec
 
 from eslab import display
-from eslab.declared import Declared, Options, check_options, members
+from eslab.declared import Declared, Options, annotation_of, check_options, defined_again, members
 from eslab.errors import InvalidInput
 from eslab.event import Event
 from eslab.payload.decoding import building, decoder
@@ -114,6 +114,25 @@ def event_types(aggregate_type: type[Aggregate]) -> tuple[type[Event], ...]:
     return types
 
 
+def check_event(aggregate_type: type[Aggregate], event: Any) -> None:
+    """Refuse an event that the aggregate does not understand."""
+    known = event_types(aggregate_type)
+    if type(event) in known:
+        return
+    hint = ""
+    if defined_again(type(event), known):
+        hint = (
+            f" Its class {type(event).__name__} was defined again since {aggregate_type.__name__} was: run the cell that "
+            "defines the aggregate again, then the one that makes the repository or service."
+        )
+    elif isinstance(event, list | tuple):
+        hint = " Write work.add(state, *events)."
+    names = ", ".join(cls.__name__ for cls in known)
+    raise InvalidInput(
+        f"Expected an event that {aggregate_type.__name__}.apply knows ({names}), got {event!r}.{hint}"
+    )
+
+
 def serializer_of(aggregate_type: type[Aggregate]) -> VersionedSerializer:
     """The one serializer of an aggregate type; `InvalidInput` if its states and events can't be stored and read back.
 
@@ -147,7 +166,7 @@ def _check_state(aggregate_type: type[Aggregate]) -> None:
 def _annotation(aggregate_type: type[Aggregate]) -> Any:
     """The annotation of the event in `apply`, whatever the parameter is called."""
     apply = aggregate_type.apply
-    if apply is Aggregate.apply:
+    if apply is Aggregate.apply or not callable(apply):
         raise _wrong_apply(aggregate_type, "no such method")
     parameters = [*signature(apply).parameters.values()]
     if len(parameters) != 2 or iscoroutinefunction(apply):
@@ -156,7 +175,7 @@ def _annotation(aggregate_type: type[Aggregate]) -> Any:
     if parameters[1].annotation is Parameter.empty:
         raise _wrong_apply(aggregate_type, f"no annotation of {parameters[1].name}")
     try:
-        return get_type_hints(apply).get(parameters[1].name)
+        return annotation_of(apply, parameters[1].name)
     except NameError as error:
         where = f"the annotation of {aggregate_type.__name__}.apply"
         raise InvalidInput(

@@ -4,9 +4,9 @@ msgspec makes the class. This module only checks it, and says in the words of a 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import SimpleNamespace, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -60,6 +60,12 @@ def check_options(cls: msgspec.StructMeta) -> None:
             )
 
 
+def annotation_of(function: Callable[..., Any], name: str) -> Any:
+    """The annotation of one parameter, resolved; raises `NameError` if it names what its module doesn't define."""
+    only = SimpleNamespace(__annotations__={name: function.__annotations__.get(name)})
+    return get_type_hints(only, globalns=getattr(function, "__globals__", {})).get(name)
+
+
 def members(annotation: Any) -> Iterator[Any]:
     """The members of a union, those of unions and type aliases inside it too; or what is no union."""
     origin = get_origin(annotation)
@@ -108,6 +114,11 @@ def _class_message(name: str, error: Exception) -> str:
         return (
             f"Expected a default for the field {late[1]} in the class {name}, got none after a field that has one. "
             f"Write `{late[1]}: ... = ...`, or move it above the fields with a default."
+        )
+    if "conflicts with an existing field" in str(error):
+        return (
+            f'Expected fields with other names than "type" in the class {name}, got one: the name of the class is stored '
+            "under it. Rename the field."
         )
     return f"Expected a class {name} whose instances can be stored, got one that msgspec refuses: {error}"
 

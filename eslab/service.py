@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from inspect import signature
-from typing import Any, Generic, TypeVar, get_type_hints
+from typing import Any, Generic, TypeVar
 
 from eslab import display
 from eslab.aggregate import Aggregate, address, serializer_of
 from eslab.bounds import TimeBounds
 from eslab.clock import Clock
-from eslab.declared import defined_again, members
+from eslab.declared import annotation_of, defined_again, members
 from eslab.errors import InvalidInput
 from eslab.event import Command, Event, Rejected, events_from
 from eslab.payload.encryption import KeyProvider
@@ -107,12 +107,11 @@ def _commands_of(handle: Handler[Any]) -> list[type]:
         raise InvalidInput(
             f"Expected a handler {_name(handle)}(state, command, request), got {_name(handle)}{signature(handle)}."
         ) from None
-    try:
-        hints = get_type_hints(handle)
-    except (NameError, TypeError):  # a local class, or a callable object: annotations are not needed
-        return []
     named = next((name for name, value in bound.arguments.items() if value == "command"), "")
-    return [member for member in members(hints.get(named)) if isinstance(member, type)]
+    try:
+        return [member for member in members(annotation_of(handle, named)) if isinstance(member, type)]
+    except (AttributeError, NameError, TypeError):  # a callable object or a local class: no annotation is needed
+        return []
 
 
 def _name(handle: Handler[Any]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from eslab.aggregate import Aggregate
+from eslab.aggregate import Aggregate, check_event
 from eslab.event import Command, Event, Rejected, events_from
 from eslab.request import Request
 
@@ -50,6 +50,7 @@ class Given:
         """Let the handler decide the command on the state that the events add up to."""
         state = self.aggregate_type()
         for event in self.events:
+            check_event(self.aggregate_type, event)
             state.apply(event)
         try:
             return Outcome(self.events, command, events_from(handle, handle(state, command, request)))

@@ -19,10 +19,9 @@ from typing import Any, NamedTuple
 
 from msgspec import Raw
 
-from eslab.aggregate import Address, Aggregate, aggregate_id, event_types
+from eslab.aggregate import Address, Aggregate, aggregate_id, check_event
 from eslab.bounds import TimeBounds
 from eslab.clock import Clock
-from eslab.declared import defined_again
 from eslab.errors import InvalidInput, OutcomeUnknown, StoreError, TooLarge
 from eslab.event import Command, Event, split_tag, tag_of
 from eslab.hydration import Hydrator, cipher_of_types
@@ -118,8 +117,7 @@ class UnitOfWork:
                 "for a new command."
             )
         for event in events:
-            if type(event) not in event_types(type(state)):
-                raise _unknown_event(state, event)
+            check_event(type(state), event)
         # The state sees each event as later readers will decode it, so both are the same.
         for event in [*map(as_stored, events)]:
             self._events.setdefault(id, []).append(event)
@@ -257,18 +255,3 @@ class UnitOfWork:
         raise InvalidInput(
             f"Expected a state that this unit of work loaded, got {state!r}; use what work.load returned."
         )
-
-
-def _unknown_event(state: Aggregate, event: Any) -> InvalidInput:
-    """The error of an event that the aggregate does not know."""
-    known = event_types(type(state))
-    names = ", ".join(cls.__name__ for cls in known)
-    hint = ""
-    if defined_again(type(event), known):
-        hint = (
-            f" Its class {type(event).__name__} was defined again since {type(state).__name__} was: run the cell that "
-            "defines the aggregate again, then the one that makes the repository or service."
-        )
-    elif isinstance(event, list | tuple):
-        hint = " Write work.add(state, *events)."
-    return InvalidInput(f"Expected an event that {type(state).__name__}.apply knows ({names}), got {event!r}.{hint}")
