@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
+from eslab.payload.decoding import built
 from eslab.store import Consistency, EventStore
 
 CUSTOMERS_PER_CHECKPOINT = 50  # a crash repeats the work on at most this many customers
@@ -38,7 +39,7 @@ class Walked(NamedTuple):
 def load_checkpoint(store: EventStore, name: str) -> Checkpoint:
     """The checkpoint of a walk; an empty one if there is none."""
     text = store.checkpoint(name)
-    return msgspec.json.decode(text, type=Checkpoint) if text else Checkpoint()
+    return msgspec.json.decode(text, type=built(Checkpoint)) if text else Checkpoint()
 
 
 def save_checkpoint(store: EventStore, name: str, checkpoint: Checkpoint) -> None:

@@ -23,6 +23,7 @@ from cassandra.policies import (
 from cassandra.query import tuple_factory
 
 from eslab.errors import InvalidInput
+from eslab.payload.decoding import built
 from eslab.stores import url_options
 
 DEFAULTS: dict[str, str] = dict.fromkeys(("dc", "timeout", "speculate", "lifetime", "ca", "cert", "key"), "")
@@ -64,7 +65,7 @@ class Options(msgspec.Struct, frozen=True):
         given = {**url_options(url, DEFAULTS), "user": unquote(user), "password": unquote(password), "port": port}
         values = {**secrets, **{name: value for name, value in given.items() if value}}
         try:
-            return msgspec.convert({**values, "hosts": hosts.split(","), "keyspace": parts.path[1:]}, cls, strict=False)
+            return msgspec.convert({**values, "hosts": hosts.split(","), "keyspace": parts.path[1:]}, built(cls), strict=False)
         except msgspec.ValidationError as error:
             raise InvalidInput(f"{error} of a Cassandra URL at {place}{parts.path}; correct it there.") from None
 
