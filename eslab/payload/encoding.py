@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from copy import copy
-from datetime import UTC, datetime, time, timedelta, timezone
+from datetime import datetime, time, timedelta, timezone
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ from eslab.payload.fields import is_canonical
 
 NAN = float("nan")
 MIDNIGHT = datetime(2000, 1, 1)
-END_OF_DAY = timedelta(days=1) - timedelta.resolution
+MINUTE = timedelta(minutes=1)
 PLAIN = frozenset({str, int, bool, bytes, type(None), msgspec.Raw})
 
 _in_order = msgspec.msgpack.Encoder(order="deterministic").encode
@@ -131,8 +131,9 @@ def _decimal(value: Decimal) -> Decimal:
 
 
 def _in_utc(value: time) -> time:
-    """The equal time of day in UTC, or the nearest to it where that is another day."""
-    since_midnight = datetime.combine(MIDNIGHT, value.replace(tzinfo=None)) - MIDNIGHT - (value.utcoffset() or timedelta())
-    kept = min(max(since_midnight, timedelta()), END_OF_DAY)
-    zone = timezone(kept - since_midnight) if kept != since_midnight else UTC
-    return (MIDNIGHT + kept).time().replace(tzinfo=zone)
+    """The equal time of day in UTC, or in the zone nearest to it where that is another day."""
+    local = datetime.combine(MIDNIGHT, value.replace(tzinfo=None)) - MIDNIGHT
+    moment = local - (value.utcoffset() or timedelta())
+    within = moment % MINUTE  # msgspec keeps an offset in whole minutes
+    kept = min(max(moment, within), timedelta(hours=23, minutes=59) + within)
+    return (MIDNIGHT + kept).time().replace(tzinfo=timezone(kept - moment))
