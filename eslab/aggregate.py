@@ -122,15 +122,13 @@ def check_event(aggregate_type: type[Aggregate], event: Any) -> None:
     hint = ""
     if defined_again(type(event), known):
         hint = (
-            f" Its class {type(event).__name__} was defined again since {aggregate_type.__name__} was: run the cell that "
+            f" The class {type(event).__name__} was defined again after {aggregate_type.__name__}: run the cell that "
             "defines the aggregate again, then the one that makes the repository or service."
         )
     elif isinstance(event, list | tuple):
         hint = " Write work.add(state, *events)."
     names = ", ".join(cls.__name__ for cls in known)
-    raise InvalidInput(
-        f"Expected an event that {aggregate_type.__name__}.apply knows ({names}), got {event!r}.{hint}"
-    )
+    raise InvalidInput(f"Expected an event that {aggregate_type.__name__}.apply knows ({names}), got {event!r}.{hint}")
 
 
 def serializer_of(aggregate_type: type[Aggregate]) -> VersionedSerializer:

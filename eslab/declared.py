@@ -1,4 +1,4 @@
-"""The metaclass of events, commands and aggregates: a mistake in a class, or in a call of it, is named where it is made.
+"""The metaclass of events, commands and aggregates: it names a mistake in a class, or in a call of it, on the spot.
 
 msgspec makes the class. This module only checks it, and says in the words of a domain what msgspec can't accept.
 """
@@ -117,8 +117,8 @@ def _class_message(name: str, error: Exception) -> str:
         )
     if "conflicts with an existing field" in str(error):
         return (
-            f'Expected fields with other names than "type" in the class {name}, got one: the name of the class is stored '
-            "under it. Rename the field."
+            f'Expected fields with other names than "type" in the class {name}, got one: the name of the class is '
+            "stored under it. Rename the field."
         )
     return f"Expected a class {name} whose instances can be stored, got one that msgspec refuses: {error}"
 

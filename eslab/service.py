@@ -77,8 +77,8 @@ class AggregateService(Generic[State]):
         """
         if defined_again(type(command), self._commands):
             raise InvalidInput(
-                f"Expected the class {type(command).__name__} that {_name(self.handle)} names, got one that was defined "
-                "again since. Run the cell that defines the handler again, then the one that makes this service."
+                f"Expected the class {type(command).__name__} that {_name(self.handle)} names, got one that was "
+                "defined again. Run the cell that defines the handler again, then the one that makes this service."
             )
         work = self.repository.begin(customer_id, request, command)
         (state,) = work.load(address(self.aggregate_type, aggregate_id))

@@ -132,7 +132,10 @@ def test_a_field_cannot_hide_a_setting_or_a_method() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: Counted(), "Expected Counted(what: str, amount: int = 1), got Counted(): Missing required argument 'what'."),
+        (
+            lambda: Counted(),
+            "Expected Counted(what: str, amount: int = 1), got Counted(): Missing required argument 'what'.",
+        ),
         (lambda: Count("tea", 1, 2), "Expected Count(what: str, amount: int = 1), got Count('tea', 1, 2): Extra "),
         (lambda: Counted(waht="tea"), "Counted(waht='tea'): "),
         (lambda: Counter(1, 2, 3), "got Counter(1, 2, 3): Extra positional arguments provided."),

@@ -1,8 +1,8 @@
 """Equal values give equal bytes, whatever they were made from (G1).
 
 Sets and maps are encoded in one order, zero without a sign, times of day in UTC. A stored decimal keeps its trailing
-zeros, since a price is read as it was written; for a hash, 10.0 and 10.00 are one number. msgspec alone does all this for
-types of texts, integers and points in time; only other values are rewritten.
+zeros, since a price is read as it was written; for a hash, 10.0 and 10.00 are one number. msgspec alone does all this
+for types of texts, integers and points in time; only other values are rewritten.
 """
 
 import dataclasses

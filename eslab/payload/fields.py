@@ -7,7 +7,6 @@ The rules hold for a type and everything inside it. They are checked once for ea
 """
 
 from collections.abc import Iterator
-from enum import Enum
 from functools import cache
 from typing import Any
 
@@ -37,7 +36,9 @@ def check_fields(cls: type[msgspec.Struct], *, canonical: bool = True) -> None:
     for path, node in _nodes_of(cls):
         if isinstance(node, UNSTORABLE):
             name = getattr(getattr(node, "cls", None), "__name__", type(node).__name__.removesuffix("Type"))
-            raise InvalidInput(f"Expected a type that can be stored in {cls.__name__}{path}, got {name}; use {STORABLE}.")
+            raise InvalidInput(
+                f"Expected a type that can be stored in {cls.__name__}{path}, got {name}; use {STORABLE}."
+            )
         if canonical and isinstance(node, inspect.UnionType) and len(kinds := _numbers_in(node)) > 1:
             raise InvalidInput(
                 f"Expected one kind of number in {cls.__name__}{path}, got {' | '.join(kinds)}: equal numbers such as "

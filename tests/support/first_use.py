@@ -1,6 +1,6 @@
 """A process in which four threads at a time first use the same new types; it crashed inside msgspec 0.22.
 
-    python -m tests.support.first_use 20        so many rounds, each with types of its own
+python -m tests.support.first_use 20        so many rounds, each with types of its own
 """
 
 import sys
@@ -18,7 +18,7 @@ from tests.support.sample import START, at
 THREADS = 4
 
 
-def new_types() -> tuple[type[Aggregate], Callable[..., Any], type[Command]]:
+def new_types() -> tuple[Any, Callable[..., Any], Any]:
     """An aggregate, its handler and its command, with a nested type that all of them share."""
 
     class Place(msgspec.Struct, frozen=True):
@@ -57,7 +57,6 @@ def first_use(number: int) -> None:
 
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(run, range(THREADS)))
-
 
 
 if __name__ == "__main__":

@@ -65,7 +65,9 @@ class Options(msgspec.Struct, frozen=True):
         given = {**url_options(url, DEFAULTS), "user": unquote(user), "password": unquote(password), "port": port}
         values = {**secrets, **{name: value for name, value in given.items() if value}}
         try:
-            return msgspec.convert({**values, "hosts": hosts.split(","), "keyspace": parts.path[1:]}, built(cls), strict=False)
+            return msgspec.convert(
+                {**values, "hosts": hosts.split(","), "keyspace": parts.path[1:]}, built(cls), strict=False
+            )
         except msgspec.ValidationError as error:
             raise InvalidInput(f"{error} of a Cassandra URL at {place}{parts.path}; correct it there.") from None
 
