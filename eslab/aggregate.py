@@ -14,27 +14,35 @@ use sets and maps rather than lists, let an event that undoes another name it, a
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from types import UnionType
-from typing import Any, ClassVar, Union, get_args, get_origin, get_type_hints
+from inspect import Parameter, iscoroutinefunction, signature
+from typing import Any, ClassVar
 
 import msgspec
 
 from eslab import display
+from eslab.declared import Declared, Options, annotation_of, check_options, defined_again, members
 from eslab.errors import InvalidInput
 from eslab.event import Event
+from eslab.payload.decoding import building, decoder
+from eslab.payload.encoding import encode
+from eslab.payload.fields import check_fields, unresolved
 from eslab.payload.serializer import Upcaster, VersionedSerializer
 
 MAX_ID_BYTES = 1024  # far below what a Cassandra key can hold (65,535 in all), far above what an id needs
 Address = tuple[type["Aggregate"], str]  # (License, "phone/glow") lives under the id "license:phone/glow"
 
 
-class Aggregate(msgspec.Struct):
+class Aggregate(msgspec.Struct, metaclass=Declared):
     """State folded from events; every field needs a default, the state before the first event.
 
     Ids are stored in clear, even if the rest is encrypted: keep data that the customer may ask you to forget out of
     keys and customer ids (docs/encryption.md).
     """
 
+    _options: ClassVar[Options] = {
+        "array_like": (False, "fields of a snapshot are stored by name, so that some can be added or removed later"),
+        "forbid_unknown_fields": (False, "old snapshots may have fields that were removed since"),
+    }
     stored_as: ClassVar[str] = ""  # the prefix of its ids, part of the log for ever; default: class name in lower case
     # Events and snapshots are encrypted with a key per customer, so that the customer can be forgotten.
     encrypted: ClassVar[bool] = False
@@ -99,18 +107,86 @@ def check_id(kind: str, id: str) -> str:
 @cache
 def event_types(aggregate_type: type[Aggregate]) -> tuple[type[Event], ...]:
     """The events that the aggregate understands, read from the annotation of its `apply`."""
-    annotation = get_type_hints(aggregate_type.apply).get("event")
-    members = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
-    types = tuple(member for member in members if isinstance(member, type) and issubclass(member, Event))
-    if len(types) < len(members):
-        raise InvalidInput(
-            f"Expected {aggregate_type.__name__}.apply(self, event: SomeEvent | OtherEvent), got {annotation}; "
-            "annotate it with the events that it understands."
-        )
+    types = tuple(members(_annotation(aggregate_type)))
+    for member in types:
+        if not (isinstance(member, type) and issubclass(member, Event) and member is not Event):
+            raise _wrong_apply(aggregate_type, f"{_name(member)}, which is no class of events")
     return types
 
 
-@cache
+def check_event(aggregate_type: type[Aggregate], event: Any) -> None:
+    """Refuse an event that the aggregate does not understand."""
+    known = event_types(aggregate_type)
+    if type(event) in known:
+        return
+    hint = ""
+    if defined_again(type(event), known):
+        hint = (
+            f" The class {type(event).__name__} was defined again after {aggregate_type.__name__}: run the cell that "
+            "defines the aggregate again, then the one that makes the repository or service."
+        )
+    elif isinstance(event, list | tuple):
+        hint = " Write work.add(state, *events)."
+    names = ", ".join(cls.__name__ for cls in known)
+    raise InvalidInput(f"Expected an event that {aggregate_type.__name__}.apply knows ({names}), got {event!r}.{hint}")
+
+
 def serializer_of(aggregate_type: type[Aggregate]) -> VersionedSerializer:
-    """The one serializer of an aggregate type."""
+    """The one serializer of an aggregate type; `InvalidInput` if its states and events can't be stored and read back.
+
+    Safe to call from several threads.
+    """
+    with building:
+        return _serializer_of(aggregate_type)
+
+
+@cache
+def _serializer_of(aggregate_type: type[Aggregate]) -> VersionedSerializer:
+    if not (isinstance(aggregate_type, type) and issubclass(aggregate_type, Aggregate)):
+        raise InvalidInput(f"Expected a class that inherits from Aggregate, got {aggregate_type!r}.")
+    _check_state(aggregate_type)
     return VersionedSerializer(event_types(aggregate_type), aggregate_type.upcasters)
+
+
+def _check_state(aggregate_type: type[Aggregate]) -> None:
+    """Refuse a class whose state before the first event can't be made, written and read back."""
+    name = aggregate_type.__name__
+    check_options(aggregate_type)
+    check_fields(aggregate_type, canonical=False)
+    try:
+        decoder(aggregate_type).decode(encode(aggregate_type()))
+    except (InvalidInput, msgspec.MsgspecError) as error:
+        raise InvalidInput(
+            f"Expected a default of its type for every field of {name}, the state before the first event: {error}"
+        ) from None
+
+
+def _annotation(aggregate_type: type[Aggregate]) -> Any:
+    """The annotation of the event in `apply`, whatever the parameter is called."""
+    apply = aggregate_type.apply
+    if apply is Aggregate.apply or not callable(apply):
+        raise _wrong_apply(aggregate_type, "no such method")
+    parameters = [*signature(apply).parameters.values()]
+    if len(parameters) != 2 or iscoroutinefunction(apply):
+        kind = "async def " if iscoroutinefunction(apply) else ""
+        raise _wrong_apply(aggregate_type, f"{kind}apply{signature(apply)}")
+    if parameters[1].annotation is Parameter.empty:
+        raise _wrong_apply(aggregate_type, f"no annotation of {parameters[1].name}")
+    try:
+        return annotation_of(apply, parameters[1].name)
+    except NameError as error:
+        where = f"the annotation of {aggregate_type.__name__}.apply"
+        raise InvalidInput(
+            f"Expected names that module {apply.__module__} defines in {unresolved(where, error)}"
+        ) from None
+
+
+def _wrong_apply(aggregate_type: type[Aggregate], found: str) -> InvalidInput:
+    return InvalidInput(
+        f"Expected {aggregate_type.__name__}.apply(self, event: SomeEvent | OtherEvent), got {found}. "
+        "Annotate it with the classes of events that it understands; each inherits from Event."
+    )
+
+
+def _name(annotation: Any) -> str:
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from msgspec import Raw
 
-from eslab.aggregate import Address, Aggregate, aggregate_id, event_types
+from eslab.aggregate import Address, Aggregate, aggregate_id, check_event
 from eslab.bounds import TimeBounds
 from eslab.clock import Clock
 from eslab.errors import InvalidInput, OutcomeUnknown, StoreError, TooLarge
@@ -72,6 +72,11 @@ class UnitOfWork:
         self.recorded = False  # has the request been decided before?
         self._environment = environment
         self._command = command
+        if not isinstance(command, Command):
+            raise InvalidInput(
+                f"Expected a command, such as an instance of `class AddColor(Command)`, got {command!r}. "
+                "Nothing was read or written."
+            )
         self._command_hash = command_hash(command)
         self._hydrator = Hydrator(environment.store, customer_id, {}, NO_CIPHER)
         self._states: dict[str, Any] = {}  # by aggregate id, as loaded
@@ -111,17 +116,16 @@ class UnitOfWork:
                 f"Cannot add events: {self.request} is already decided; check work.recorded, and make a new request "
                 "for a new command."
             )
-        known = event_types(type(state))
         for event in events:
-            if type(event) not in known:
-                names = ", ".join(cls.__name__ for cls in known)
-                raise InvalidInput(
-                    f"Expected an event that {type(state).__name__}.apply knows ({names}), got {event!r}."
-                )
+            check_event(type(state), event)
         # The state sees each event as later readers will decode it, so both are the same.
-        for event in map(as_stored, events):
+        for event in [*map(as_stored, events)]:
             self._events.setdefault(id, []).append(event)
-            state.apply(event)
+            if (returned := state.apply(event)) is not None:
+                raise InvalidInput(
+                    f"Expected {type(state).__name__}.apply to change the state and return nothing, got {returned!r}. "
+                    "Nothing was written."
+                )
 
     def append(self) -> None:
         """Write all added events as one atomic append; without events nothing is written.

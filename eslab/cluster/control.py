@@ -91,6 +91,11 @@ class Address(NamedTuple):
     token: str
 
 
+# Made here once: msgspec crashes if two threads decode the same type for the first time at the same moment.
+_addresses = msgspec.json.Decoder(Address)
+_replies = msgspec.json.Decoder(Reply)
+
+
 def address_file(folder: Path) -> Path:
     """The file in which a running supervisor publishes its address."""
     return folder / "running.json"
@@ -108,7 +113,7 @@ def write_address(folder: Path, address: Address) -> None:
 def find_supervisor(folder: Path) -> Address | None:
     """The address of the cluster's supervisor if it is alive."""
     try:
-        address = msgspec.json.decode(address_file(folder).read_bytes(), type=Address)
+        address = _addresses.decode(address_file(folder).read_bytes())
     except (FileNotFoundError, msgspec.DecodeError):
         return None
     return address if supervisor_process(folder, address) else None
@@ -129,7 +134,7 @@ def ask(folder: Path, order: Order) -> Status:
         )
     order.token = address.token
     try:
-        reply = msgspec.json.decode(exchange(address.port, order), type=Reply)
+        reply = _replies.decode(exchange(address.port, order))
     except (OSError, msgspec.DecodeError) as error:
         raise NotRunning(
             f"Cluster {folder.name} did not answer the order {order.do!r} ({error!r}). "

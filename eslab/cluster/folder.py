@@ -24,6 +24,11 @@ class Login(msgspec.Struct, frozen=True):
     password: str
 
 
+# Made here once: msgspec crashes if two threads decode the same type for the first time at the same moment.
+_plans = msgspec.json.Decoder(Plan)
+_logins = msgspec.json.Decoder(Login)
+
+
 def write_plan(folder: Path, plan: Plan, commands: dict[str, list[str]]) -> None:
     """Store the plan, and the start command of every node for the supervisor."""
     # The plan makes the folder a cluster (see `remembered`), so it comes last.
@@ -37,7 +42,7 @@ def write_plan(folder: Path, plan: Plan, commands: dict[str, list[str]]) -> None
 def read_plan(folder: Path) -> Plan:
     """The plan in this folder. Raises ClusterError if there is none, or one that can't be read."""
     try:
-        return msgspec.json.decode((folder / PLAN).read_bytes(), type=Plan)
+        return _plans.decode((folder / PLAN).read_bytes())
     except (OSError, msgspec.DecodeError) as error:
         raise ClusterError(
             f"There is no readable cluster named {folder.name} in {folder.parent} ({error}). "
@@ -69,7 +74,7 @@ def write_login(folder: Path, login: Login) -> None:
 
 def read_login(folder: Path) -> Login:
     """The login of the cluster's own superuser."""
-    return msgspec.json.decode((folder / LOGIN).read_bytes(), type=Login)
+    return _logins.decode((folder / LOGIN).read_bytes())
 
 
 def client_keys(folder: Path, plan: Plan) -> dict[str, Path]:

@@ -15,6 +15,7 @@ import msgspec
 from eslab.aggregate import Aggregate, event_types, type_name
 from eslab.errors import InvalidInput
 from eslab.event import oldest_reader, split_tag, tag_of
+from eslab.payload.decoding import built
 
 LOCK = Path("schema.lock.json")
 DEFAULT_MARK = " ="  # in the file, after the type of a field that has a default
@@ -190,7 +191,7 @@ def _next(tag: str) -> str:
 
 
 def _fields(struct: type[msgspec.Struct]) -> Fields:
-    info: Any = msgspec.inspect.type_info(struct)
+    info: Any = msgspec.inspect.type_info(built(struct))
     return {field.encode_name: Field(_type(field.type, {struct}), not field.required) for field in info.fields}
 
 

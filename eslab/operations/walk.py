@@ -15,6 +15,7 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from eslab.errors import EslabError, Unreadable
+from eslab.payload.decoding import built
 from eslab.store import Consistency, EventStore
 
 CUSTOMERS_PER_CHECKPOINT = 50  # a crash repeats the work on at most this many customers
@@ -55,10 +56,10 @@ def load_checkpoint(store: EventStore, name: str) -> Checkpoint:
     """The checkpoint of a walk; an empty one if there is none."""
     text = store.checkpoint(name)
     try:
-        return msgspec.json.decode(text, type=Checkpoint) if text else Checkpoint()
+        return msgspec.json.decode(text, type=built(Checkpoint)) if text else Checkpoint()
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Unreadable(
-            f"Unreadable row in checkpoints: {name!r}: {error}, found {text!r}. Delete the row: the work begins anew."
+            f"Unreadable row in checkpoints: {name!r}: {error}, found {text!r}. Delete the row: the work begins again."
         ) from None
 
 

@@ -31,10 +31,13 @@ from zlib import crc32
 
 import msgspec
 
+from eslab.declared import check_options
 from eslab.errors import InvalidInput, Unreadable
 from eslab.event import Command, Event, oldest_reader, split_tag, tag_of
 from eslab.payload.compression import compressed, decompressed
-from eslab.payload.encoding import encode
+from eslab.payload.decoding import building, decoder
+from eslab.payload.encoding import encode, encode_for_hash
+from eslab.payload.fields import check_fields
 from eslab.payload.upcast import FoldStep, Steps, Upcaster, checked_tag, run_step
 
 FORMAT = 1
@@ -94,9 +97,12 @@ class VersionedSerializer:
         if len(self.current) < len(event_types):
             raise InvalidInput(f"Expected event types with different names, got {[tag_of(t) for t in event_types]}.")
         self._steps = Steps(upcasters or {}, {tag_of(t) for t in event_types})
+        for event_type in event_types:
+            check_type(event_type)
         union: Any = reduce(or_, event_types, _Untyped)
-        self._page = msgspec.msgpack.Decoder(list[_PlainEnvelope[tuple[union, ...]]])
-        self._commit = msgspec.msgpack.Decoder(list[union])
+        with building:
+            self._page = msgspec.msgpack.Decoder(list[_PlainEnvelope[tuple[union, ...]]])
+            self._commit = msgspec.msgpack.Decoder(list[union])
 
     def page(self, payloads: Sequence[bytes]) -> Sequence[Sequence[Event]]:
         """The events of many commits, in order.
@@ -148,7 +154,7 @@ class VersionedSerializer:
                 "run the newer code"
             )
         try:
-            return msgspec.msgpack.decode(encode({**raw, "type": known}), type=event_type)
+            return decoder(event_type).decode(encode({**raw, "type": known}))
         except UNPARSABLE as error:
             raise Unreadable(
                 f"event type {name} in version {version} does not fit {known}: {error}; "
@@ -158,16 +164,29 @@ class VersionedSerializer:
 
 def command_hash(command: Command, key: bytes = b"") -> bytes:
     """Eight bytes that tell commands apart: a hash of type and fields, under `key` if one is given."""
-    return hashlib.blake2b(encode(as_stored(command)), digest_size=8, key=key).digest()
+    return hashlib.blake2b(encode_for_hash(as_stored(command)), digest_size=8, key=key).digest()
+
+
+def check_type(thing_type: type[Event | Command]) -> None:
+    """Refuse a class of events or commands that can't be written and read back; builds its decoder."""
+    with building:
+        _check_type(thing_type)
+
+
+@cache
+def _check_type(thing_type: type[Event | Command]) -> None:
+    check_options(thing_type)  # a class from msgspec.defstruct was not checked when it was made
+    check_fields(thing_type)
 
 
 def as_stored(thing: Stored) -> Stored:
     """The event or command as a later reader will decode it.
 
-    Raises `InvalidInput` if its fields don't have their declared types.
+    Raises `InvalidInput` if its fields don't have their declared types, or its class can't be read back.
     """
+    check_type(type(thing))
     try:
-        return msgspec.msgpack.decode(encode(thing), type=type(thing))
+        return decoder(type(thing)).decode(encode(thing))
     except (msgspec.MsgspecError, ValueError) as error:
         raise InvalidInput(
             f"Expected fields of the declared types in {thing!r}: {error}. Nothing was written."
@@ -251,7 +270,7 @@ def decode_state(
         state = bytes(envelope.body)
         for step in steps:
             state = encode(run_step(step, msgspec.msgpack.decode(state)))
-        return msgspec.msgpack.decode(state, type=state_type)
+        return decoder(state_type).decode(state)
     except UNPARSABLE as error:
         raise Unreadable(f"the state can't be parsed: {error}") from None
 
@@ -263,14 +282,9 @@ def decode_any(payload: bytes, envelope_type: type[Struct]) -> Struct:
     if crc32(payload) != RESIDUE:
         raise Unreadable(f"the checksum of {len(payload)} bytes does not match: a bit flipped or bytes were cut")
     try:
-        return _decoder(envelope_type).decode(payload)
+        return decoder(envelope_type).decode(payload)
     except UNPARSABLE as error:
         raise Unreadable(f"the envelope can't be parsed: {error}") from None
-
-
-@cache
-def _decoder(type: type[Struct]) -> msgspec.msgpack.Decoder[Struct]:
-    return msgspec.msgpack.Decoder(type)
 
 
 def _decode(events: msgspec.Raw, decoder: msgspec.msgpack.Decoder[Any]) -> Any:
@@ -282,7 +296,7 @@ def _decode(events: msgspec.Raw, decoder: msgspec.msgpack.Decoder[Any]) -> Any:
 
 def encode_envelope(envelope: Envelope[Any] | SnapshotEnvelope) -> bytes:
     """The payload of a commit or a snapshot: its bytes with the checksum, built once."""
-    body = encode(envelope)[:-4]
+    body = msgspec.msgpack.encode(envelope)[:-4]
     return body + crc32(body).to_bytes(4, "little")
 
 

@@ -41,6 +41,7 @@ CONTRACT, SQLITE, WISH = "tests/stores/test_contract.py", "tests/stores/test_sql
 BUILD, WALK = "tests/operations/test_snapshots.py", "tests/operations/test_walk.py"
 REPOSITORY, SNAPSHOT, SERVICE = "tests/test_repository.py", "tests/test_snapshot.py", "tests/test_service.py"
 CHANGES = "tests/payload/test_schema_changes.py"
+ENCODING = "tests/payload/test_encoding.py"
 SERIALIZER, REQUEST, BOUNDS = "tests/payload/test_serializer.py", "tests/test_request.py", "tests/test_bounds.py"
 DOWNLOADS, IN_DOWNLOADS = "domains/downloads/", "tests/domains/downloads/test_"
 READ, REBUILD, READ_CONTRACT = (
@@ -61,9 +62,10 @@ MUTANTS = [
     Mutant("G1", "payload/serializer.py", "for id in sorted(appended)", "for id in appended", SERIALIZER),
     Mutant("G1", "payload/serializer.py", "encode([*plain.items()])", "encode([*plain.values()])", SERIALIZER),
     Mutant("G1", "payload/serializer.py", "FORMAT, len(plain), command", "FORMAT, 1, command", SERIALIZER),
-    Mutant("G1", "payload/encoding.py", "sorted(pairs)", "pairs", "tests/payload/test_encoding.py"),
-    Mutant("G1", "payload/encoding.py", "tuple(sorted(map(_ordered, value), key=_as_it_is))", "tuple(map(_ordered, value))",
-           "tests/payload/test_encoding.py"),
+    Mutant("G1", "payload/encoding.py", "return sorted(pairs, key=", "return (lambda _, key: pairs)(pairs, key=", ENCODING),
+    Mutant("G1", "payload/encoding.py", "value + 0.0", "value", ENCODING),
+    Mutant("G1", "payload/encoding.py", " if (names := _field_names(value)) else leaf(value)", " if (names := ()) else leaf(value)", ENCODING),
+    Mutant("G1", "payload/fields.py", "isinstance(item, inspect.StrType | inspect.IntType)", "True", ENCODING),
     Mutant("G1", "request.py", "return cls._of(to_ms(time), int.from_bytes(digest) >> 6)",
            "return cls._of(to_ms(time), Random().getrandbits(74))", REQUEST),
     Mutant("G1", "recorded.py", "greatest = max((", "greatest = min((", WISH),
@@ -98,7 +100,8 @@ MUTANTS = [
     Mutant("G3", "recorded.py", "return len(decision) + len(below) >= decision[0].envelope.commits", "return True", WISH),
     Mutant("G3", "unit_of_work.py", "hydrate(heads, consistency=consistency)", "hydrate(heads)", WISH),
     Mutant("G3", "unit_of_work.py", "self._events[commit.aggregate_id] = list(self._hydrator.events_of(commit, envelope))", "pass", WISH),
-    Mutant("G3", "payload/serializer.py", "encode(as_stored(command))", "encode(type(command).__name__)", "tests/test_event.py"),
+    Mutant("G3", "payload/serializer.py", "encode_for_hash(as_stored(command))", "encode(type(command).__name__)", "tests/test_event.py"),
+    Mutant("G3", "payload/serializer.py", "encode_for_hash(as_stored(command))", "encode(as_stored(command))", ENCODING),
     Mutant("G3", "unit_of_work.py", "return recorded_hash == command_hash(self._command, cipher.hash_key())", "return True", ENCRYPTION),
     Mutant("G3", "unit_of_work.py", "return recorded_hash == command_hash(self._command, cipher.hash_key())", "return False", ENCRYPTION),
     # The same rows, the same state.

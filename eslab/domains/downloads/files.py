@@ -12,6 +12,7 @@ import msgspec
 
 import eslab
 from eslab.errors import InvalidInput
+from eslab.payload.decoding import built
 
 T = TypeVar("T")
 Keys = tuple[str | int, ...]
@@ -79,7 +80,7 @@ def checked(value: dict[str, Any], kind: type[T], place: Callable[[str], str], *
     CSV file.
     """
     try:
-        return msgspec.convert(value, kind, strict=strict, dec_hook=_time_zone)
+        return msgspec.convert(value, built(kind), strict=strict, dec_hook=_time_zone)
     except msgspec.ValidationError as error:
         problem, _, path = str(error).partition(" - at `$")
         key = re.split(r"[.\[`]", path.lstrip("."), maxsplit=1)[0]

@@ -26,6 +26,7 @@ from cassandra.policies import (
 from cassandra.query import tuple_factory
 
 from eslab.errors import InvalidInput, StoreUnavailable
+from eslab.payload.decoding import built
 from eslab.stores import url_options
 from eslab.stores.cassandra.hosts import bracketed, parse_hosts
 from eslab.stores.cassandra.probe import PROTOCOL, probe
@@ -74,7 +75,7 @@ class Options(msgspec.Struct, frozen=True):
         }
         values = {**secrets, **{name: value for name, value in given.items() if value}}
         try:
-            return msgspec.convert({**values, "hosts": hosts, "keyspace": keyspace}, cls, strict=False)
+            return msgspec.convert({**values, "hosts": hosts, "keyspace": keyspace}, built(cls), strict=False)
         except msgspec.ValidationError as error:
             raise InvalidInput(f"{error} of a Cassandra URL at {place}{slash}{keyspace}; correct it there.") from None
 
