@@ -48,6 +48,7 @@ READ, REBUILD, READ_CONTRACT = (
     "tests/operations/test_rebuild.py",
     "tests/stores/test_read_tables.py",
 )
+LOCK = "tests/operations/test_schema_lock.py"
 ENCRYPTION, KEYS = "tests/payload/encryption", "tests/stores/test_keys.py"
 DELETE_SINCE = "aggregate_id = ? AND up_to >= ?"
 
@@ -116,7 +117,7 @@ MUTANTS = [
     Mutant("G5", "unit_of_work.py", "store.append(self.customer_id, unsafe, Consistency.EVERYWHERE)", "pass", WISH),
     Mutant("G5", "unit_of_work.py", "commit.event_time, Consistency.EVERYWHERE)", "commit.event_time)", WISH),
     Mutant("G5", "unit_of_work.py", "return self._heads(consistency)  # without", "return heads  # with", WISH),
-    Mutant("G5", "operations/schema_lock.py", "if _is_skippable(event)", "if False", "tests/operations/test_schema_lock.py"),
+    Mutant("G5", "operations/schema_lock.py", "if _is_skippable(tag)", "if False", LOCK),
     Mutant("G5", "stores/sqlite/statements.py", DELETE_SINCE, DELETE_SINCE.replace(">=", ">"), CONTRACT),
     Mutant("G5", "stores/memory.py", "if key[0] < sort_key(since)", "if key[0] <= sort_key(since)", CONTRACT),
     # Snapshots are a cache; the floor only moves up, and no base lies below it.
@@ -181,6 +182,12 @@ MUTANTS = [
     Mutant("G9", "payload/serializer.py", "RAW_EVENTS = msgspec.msgpack.Decoder(list[dict[str, msgspec.Raw]])", "RAW_EVENTS = PLAIN_EVENTS", SERIALIZER),
     Mutant("G9", "payload/serializer.py", "FORMAT = 1\n", "FORMAT = 2\n", SERIALIZER),
     Mutant("G9", "unit_of_work.py", "map(as_stored, events)", "events", WISH),
+    Mutant("G9", "operations/schema_lock.py", "        if name in now.aggregates:", "        if name not in now.aggregates: pass\n        elif True:", LOCK),
+    Mutant("G9", "operations/schema_lock.py", "    if skipped:\n", "    if False:\n", LOCK),
+    Mutant("G9", "operations/schema_lock.py", "sorted(set(old.upcasters) - set(new.upcasters))", "()", LOCK),
+    Mutant("G9", "operations/schema_lock.py", "if was is not None else _introduced(key, tag, old)", "", LOCK),
+    Mutant("G9", "operations/schema_lock.py", "elif split_tag(current)[1] < number:", "elif False:", LOCK),
+    Mutant("G9", "operations/shapes.py", "for name in sorted(nested)", "for name in ()", LOCK),
     # Time is injected.
     Mutant("G10", "unit_of_work.py", "self._checked_at = self._environment.clock()",
            "self._checked_at = __import__('eslab').system_clock()", WISH),
