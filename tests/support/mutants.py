@@ -146,6 +146,7 @@ MUTANTS = [
     Mutant("G6", "operations/walk.py", "replace(checkpoint, after=customer)", "checkpoint", WALK),
     # A rejection writes nothing.
     Mutant("G7", "service.py", "                return rejected\n", "                events = []\n", SERVICE),
+    Mutant("G7", "event.py", "        return reduced(self)\n", "        return super().__reduce__()  # type: ignore\n", "tests/test_errors.py"),
     Mutant("G7", "event.py", "(limit {self.limit}, count {self.count})", "", "tests/test_event.py"),
     # Bytes that can't be trusted never become state.
     Mutant("G8", "payload/serializer.py", "if crc32(payload) != RESIDUE:", "if False:", SERIALIZER),
