@@ -24,6 +24,15 @@ from typing import Any
 from uuid import UUID
 
 
+def reduced(error: Exception) -> tuple[Any, ...]:
+    """What `__reduce__` of an exception returns, so that it survives pickle and copy whatever its constructor takes.
+
+    Python would call the class with `args` alone, which is too little for a constructor that must have more, and wrong
+    for one that makes the message. So the copy is made without `__init__`, and takes all attributes.
+    """
+    return copyreg.__newobj__, (type(error), *error.args), error.__dict__  # type: ignore[attr-defined] - not in typeshed
+
+
 class EslabError(Exception):
     """Base of every error here. The message is for people; the row that it names is in the attributes, for programs.
 
@@ -44,9 +53,7 @@ class EslabError(Exception):
         self.event_time = event_time
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Python would call the class with the message alone, which is too little for an error that must have more.
-        # So the copy is made without __init__, and takes all attributes.
-        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined] - not in typeshed
+        return reduced(self)
 
 
 class InvalidInput(EslabError, ValueError):

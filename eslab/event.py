@@ -18,7 +18,7 @@ import msgspec
 
 from eslab import display
 from eslab.declared import Declared, Options
-from eslab.errors import InvalidInput
+from eslab.errors import InvalidInput, reduced
 
 
 def version(number: int, since: int | None = None) -> Callable[[str], str]:
@@ -93,6 +93,9 @@ class Rejected(Exception):
         self.reason = reason
         self.limit = limit
         self.count = count
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced(self)
 
     def __str__(self) -> str:
         numbers = f" (limit {self.limit}, count {self.count})" if self.limit is not None else ""

@@ -15,7 +15,7 @@ from eslab.layout import Layout
 from eslab.operations import inspection
 from eslab.operations import rebuild as rebuilding
 from eslab.operations import schema_lock as lock
-from eslab.operations.discovery import aggregates_in, tables_in
+from eslab.operations.discovery import aggregates_in, commands_in, tables_in
 from eslab.operations.walk import OnProgress
 from eslab.payload.encryption import NO_CIPHER, CustomerCipher, RowCipher
 from eslab.repository import Repository
@@ -67,10 +67,12 @@ def schema_lock(
     file: Annotated[Path, typer.Option(help="The lock file.", dir_okay=False)] = lock.LOCK,
     check: Annotated[bool, typer.Option("--check", help="Only compare; exit code 1 if old rows don't fit.")] = False,
 ) -> None:
-    """Keep the shape of every stored event and snapshot, and refuse a change that old rows don't fit."""
-    aggregates = aggregates_in(modules or ["eslab.domains"])
-    (lock.check if check else lock.write_lock)(file, aggregates)
-    typer.echo(f"{file} holds {len(lock.read_lock(file))} shapes; {len(aggregates)} aggregate types fit them.")
+    """Keep the shapes of events, snapshots and commands, and refuse a change that old rows or requests don't fit."""
+    named = modules or ["eslab.domains"]
+    now = lock.lock_of(aggregates_in(named), commands_in(named))
+    (lock.check if check else lock.write_lock)(file, now)
+    shapes = len(lock.read_lock(file).entries())
+    typer.echo(f"{file} holds {shapes} shapes; {len(now.aggregates)} aggregate types fit them.")
 
 
 @read_tables.command()

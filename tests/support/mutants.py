@@ -50,6 +50,7 @@ READ, REBUILD, READ_CONTRACT = (
     "tests/stores/test_read_tables.py",
 )
 INTERRUPTS = "tests/stores/test_interrupts.py"
+LOCK = "tests/operations/test_schema_lock.py"
 ENCRYPTION, KEYS = "tests/payload/encryption", "tests/stores/test_keys.py"
 DELETE_SINCE = "aggregate_id = ? AND up_to >= ?"
 
@@ -131,7 +132,7 @@ MUTANTS = [
     Mutant("G5", "unit_of_work.py", "store.append(self.customer_id, unsafe, Consistency.EVERYWHERE)", "pass", WISH),
     Mutant("G5", "unit_of_work.py", "commit.event_time, Consistency.EVERYWHERE)", "commit.event_time)", WISH),
     Mutant("G5", "unit_of_work.py", "return self._heads(consistency)  # without", "return heads  # with", WISH),
-    Mutant("G5", "operations/schema_lock.py", "if _is_skippable(event)", "if False", "tests/operations/test_schema_lock.py"),
+    Mutant("G5", "operations/schema_lock.py", "if _is_skippable(tag)", "if False", LOCK),
     Mutant("G5", "stores/sqlite/statements.py", DELETE_SINCE, DELETE_SINCE.replace(">=", ">"), CONTRACT),
     Mutant("G5", "stores/memory.py", "if key[0] < sort_key(since)", "if key[0] <= sort_key(since)", CONTRACT),
     # Snapshots are a cache; the floor only moves up, and no base lies below it.
@@ -160,6 +161,7 @@ MUTANTS = [
     Mutant("G6", "operations/walk.py", "replace(checkpoint, after=customer)", "checkpoint", WALK),
     # A rejection writes nothing.
     Mutant("G7", "service.py", "                return rejected\n", "                events = []\n", SERVICE),
+    Mutant("G7", "event.py", "        return reduced(self)\n", "        return super().__reduce__()  # type: ignore\n", "tests/test_errors.py"),
     Mutant("G7", "event.py", "(limit {self.limit}, count {self.count})", "", "tests/test_event.py"),
     # Bytes that can't be trusted never become state.
     Mutant("G8", "payload/serializer.py", "if crc32(payload) != RESIDUE:", "if False:", SERIALIZER),
@@ -186,12 +188,22 @@ MUTANTS = [
     Mutant("G8", "payload/serializer.py", "(since is None or since > split_tag(known)[1])", "since is None", CHANGES),
     Mutant("G8", "payload/compression.py", "if size > MAX_PLAIN:", "if False:", "tests/payload/test_compression.py"),
     Mutant("G9", "payload/upcast.py", "step(*map(_plain, old))", "step(*old)", CHANGES),
-    Mutant("G9", "payload/upcast.py", "reversed(_forward(", "(_forward(", CHANGES),
+    Mutant("G9", "payload/upcast.py", "for raw in reversed(made)]", "for raw in made]", CHANGES),
+    Mutant("G8", "payload/upcast.py", "                self._check_no_gap(*versions[0])\n", "", CHANGES),
+    Mutant("G8", "payload/upcast.py", "if not made or not all(", "if not all(", CHANGES),
+    Mutant("G8", "payload/upcast.py", "if number > self._current.get(name, self._latest.get(name, 0)):", "if False:", CHANGES),
+    Mutant("G8", "payload/upcast.py", """return {**made, "type": f"{name}:{number}"}""", "return made", CHANGES),
     Mutant("G9", "snapshot.py", "range(fold, aggregate_type.fold_version)", "range(fold, fold + 1)", SNAPSHOT),
     Mutant("G9", "payload/serializer.py", '"type": known}', '"type": tag}', SERIALIZER),
     Mutant("G9", "payload/serializer.py", "RAW_EVENTS = msgspec.msgpack.Decoder(list[dict[str, msgspec.Raw]])", "RAW_EVENTS = PLAIN_EVENTS", SERIALIZER),
     Mutant("G9", "payload/serializer.py", "FORMAT = 1\n", "FORMAT = 2\n", SERIALIZER),
     Mutant("G9", "unit_of_work.py", "map(as_stored, events)", "events", WISH),
+    Mutant("G9", "operations/schema_lock.py", "        if name in now.aggregates:", "        if name not in now.aggregates: pass\n        elif True:", LOCK),
+    Mutant("G9", "operations/schema_lock.py", "    if skipped:\n", "    if False:\n", LOCK),
+    Mutant("G9", "operations/schema_lock.py", "sorted(set(old.upcasters) - set(new.upcasters))", "()", LOCK),
+    Mutant("G9", "operations/schema_lock.py", "if was is not None else _introduced(key, tag, old)", "", LOCK),
+    Mutant("G9", "operations/schema_lock.py", "elif split_tag(current)[1] < number:", "elif False:", LOCK),
+    Mutant("G9", "operations/shapes.py", "for name in sorted(nested)", "for name in ()", LOCK),
     # Time is injected.
     Mutant("G10", "unit_of_work.py", "self._checked_at = self._environment.clock()",
            "self._checked_at = __import__('eslab').system_clock()", WISH),
