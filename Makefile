@@ -33,8 +33,10 @@ test: venv ## run the quick tests
 full: venv ## run all tests, with a browser, real Cassandra and long runs
 	$(BIN)/python -m tests.support.suites
 
-lab: venv ## open JupyterLab at the first lesson (LAB=options, such as --no-browser)
-	JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter:$$JUPYTER_CONFIG_PATH" $(BIN)/jupyter lab notebooks/00_start_here.ipynb $(LAB)
+lab: venv ## open JupyterLab on your copies of the lessons, lab/ (LAB=options, such as --no-browser)
+	@$(BIN)/python -c 'from pathlib import Path; from eslab.lab.copies import copy_lessons; \
+		print(copy_lessons(Path("notebooks"), Path("lab")))'
+	JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter:$$JUPYTER_CONFIG_PATH" $(BIN)/jupyter lab lab/00_start_here.ipynb $(LAB)
 
 check: venv ## check style, types and imports (ruff, pyright, import-linter)
 	$(BIN)/ruff check

@@ -208,7 +208,7 @@ def test_make_run_writes_reports(shell):
 
 @pytest.mark.full
 @pytest.mark.timeout(120)
-def test_make_lab_opens_the_first_lesson(shell, tmp_path):
+def test_make_lab_opens_a_copy_of_the_first_lesson(shell, tmp_path):
     """In the browser of the machine, for which a script stands in that keeps the page it is given."""
     opened = tmp_path / "opened.html"
     browser = tmp_path / "browser"
@@ -220,6 +220,9 @@ def test_make_lab_opens_the_first_lesson(shell, tmp_path):
             assert process.poll() is None, process.stdout.read()
             time.sleep(0.2)
         assert re.search(r"http://\S+/lab/tree/00_start_here\.ipynb\b", opened.read_text())
+        assert (shell.folder / "lab/00_start_here.ipynb").read_bytes() == (
+            shell.folder / "notebooks/00_start_here.ipynb"
+        ).read_bytes()
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.communicate(timeout=30)  # returns when everything that make started has ended
