@@ -89,7 +89,7 @@ def _jars() -> tuple[bool, str]:
     missing = [jar for jar in jars if not any(is_whole(file, jar) for file in cache_folder().rglob(jar.filename))]
     if missing:
         return True, f"{len(missing)} of {len(jars)} jars are still to be downloaded, by `eslab cluster start`"
-    return True, f"Cassandra {cassandra_version()}, all {len(jars)} jars match the lock"
+    return True, f"Cassandra {cassandra_version()}, all {len(jars)} jars in {cache_folder()} match the lock"
 
 
 def _memory() -> tuple[bool, str]:
