@@ -93,7 +93,7 @@ class Execution(Thread):
                 kernel_manager_class=_manager_class(self._know),
                 resources={"metadata": {"path": str(self.notebook.parent)}},  # the kernel's working directory
             )
-            self._check_complete(executed)
+            self.check_complete(executed)
         except PapermillExecutionError as error:
             self.cell = self.cells.get(error.cell_index, self.cell)  # an earlier one, if it was allowed to raise
             self.error = error
@@ -102,7 +102,7 @@ class Execution(Thread):
         finally:
             self._ended.set()
 
-    def _check_complete(self, executed: NotebookNode) -> None:
+    def check_complete(self, executed: NotebookNode) -> None:
         """Raise `Incomplete` at the first code cell that did not run, or that ended the others by a SystemExit."""
         for number, cell in enumerate(code_cells(executed), 1):
             if problem := _problem(cell):

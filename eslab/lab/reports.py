@@ -10,7 +10,7 @@ from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import as_file, files
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import nbformat
 from bs4 import BeautifulSoup
@@ -28,7 +28,8 @@ from eslab.lab.stills import still
 
 PACKAGES = ("eslab", "msgspec", "cassandra-driver", "altair", "jupyterlab")
 NOTEBOOK_LINK = re.compile(r"(\]\(<?(?!\w+:)(?:[^()<>\n]*/)?)([^()<>/\n]+\.ipynb)(?=[)#>\s])")
-ATTACHMENT = re.compile(r"((?:\]\(<?|src=['\"])\s*)attachment:([^)\s\"'>]+)")
+ATTACHMENT = re.compile(r"(\]\(<?)attachment:((?<=<attachment:)[^>\n]+|[^)\s]+)")
+SAFE = "/:?#@!$&()*+,;="  # what the Markdown parser leaves as it is in an address
 LONGEST_REASON = 300  # characters; a validation error shows the whole notebook
 
 
@@ -153,8 +154,9 @@ def _name_attachments(cell: NotebookNode) -> None:
     """
     attachments = cell.get("attachments", {})
     for _, name in ATTACHMENT.findall(cell.source):
-        if name not in attachments and unquote(name) in attachments:
-            attachments[name] = attachments[unquote(name)]
+        known = attachments.get(name) or attachments.get(unquote(name))
+        if known:
+            attachments[name] = attachments[quote(unquote(name), safe=SAFE)] = known
     cell.source = ATTACHMENT.sub(
         lambda found: found[0] if found[2] in attachments else found[1] + found[2], cell.source
     )
