@@ -7,6 +7,7 @@ never comes. The thread that waits here depends on neither.
 import logging
 import os
 import signal
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -31,6 +32,9 @@ GIVE_UP = 10.0  # seconds after which a client that doesn't return is left behin
 
 # Without a handler its errors go to stderr, among the bars, and say less than the run's own message.
 logging.getLogger("papermill").addHandler(logging.NullHandler())
+warnings.filterwarnings(
+    "ignore", "the file is not specified with any extension"
+)  # it takes what follows a ? for a query
 
 OnCell = Callable[[int, str], None]
 
