@@ -47,7 +47,10 @@ Declared = dict[str, Parameter]  # by name
 def read(notebook: Path) -> NotebookNode:
     """Read a notebook as papermill does. Raises `InvalidInput` if the file can't be read as one."""
     try:
-        return load_notebook_node(nbformat.read(notebook, as_version=4))
+        content = load_notebook_node(nbformat.read(notebook, as_version=4))
+        for cell in content.cells:
+            (cell.cell_type, cell.source.strip(), TAG in cell.metadata.tags)  # raises here, and not in mid-run
+        return content
     except Exception as error:  # a file that isn't quite a notebook fails anywhere in nbformat, with any error
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise InvalidInput(
