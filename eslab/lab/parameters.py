@@ -49,7 +49,8 @@ def read(notebook: Path) -> NotebookNode:
     try:
         content = load_notebook_node(nbformat.read(notebook, as_version=4))
         for cell in content.cells:
-            (cell.cell_type, cell.source.strip(), TAG in cell.metadata.tags)  # raises here, and not in mid-run
+            if not isinstance(cell.source, str) or not isinstance(cell.metadata.tags, list):
+                raise ValueError("a cell has no text, or its tags are no list")
         return content
     except Exception as error:  # a file that isn't quite a notebook fails anywhere in nbformat, with any error
         reason = " ".join(f"{type(error).__name__}: {error}".split())

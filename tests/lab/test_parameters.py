@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from papermill.translators import PythonTranslator
 
 from eslab.errors import InvalidInput
-from eslab.lab.parameters import resolve
+from eslab.lab.parameters import read, resolve
 
 EVERYWHERE = {"store": "memory:", "seed": 7}
 
@@ -160,3 +160,19 @@ def test_a_resolved_value_reaches_the_cell(value):
     namespace: dict = {}
     exec(PythonTranslator.codify({"x": value}), namespace)
     assert namespace["x"] == value
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "null", "3", "{}", '{"nbformat": 4}',
+     '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": 3}',
+     '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{}]}',
+     '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "code", "metadata": {"tags": 3}}]}',
+     '{"nbformat": 99, "nbformat_minor": 0, "metadata": {}, "cells": []}', "\xff"],
+)  # fmt: skip
+def test_a_file_that_is_no_notebook_is_named(tmp_path, content):
+    """With the reason, whatever it holds."""
+    path = tmp_path / "a.ipynb"
+    path.write_text(content, encoding="latin-1")
+    with pytest.raises(InvalidInput, match=r"^Expected a notebook at .*, but the file can't be read as one: \w+: "):
+        read(path)
