@@ -6,6 +6,7 @@ LAB ?=
 NOTEBOOKS ?=
 OUT ?=
 NEWEST ?= python3.13
+ALLOW_MISSING ?=
 BIN := .venv/bin
 CORE := tests/payload tests/operations tests/domains $(filter-out tests/test_mutants.py tests/test_project.py tests/test_readme.py,$(wildcard tests/test_*.py))
 
@@ -26,8 +27,9 @@ venv: .venv/installed ## create .venv from requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-run: venv ## execute the notebooks and write reports to build/reports (NOTEBOOKS=, STORE=url or cassandra, SEED=)
-	$(BIN)/eslab run $(NOTEBOOKS) --seed $(SEED) $(if $(STORE),--store '$(STORE)') $(if $(OUT),--out '$(OUT)')
+run: venv ## execute the notebooks and write reports to build/reports (NOTEBOOKS=, STORE=, SEED=, ALLOW_MISSING=1)
+	$(BIN)/eslab run $(NOTEBOOKS) --seed $(SEED) $(if $(STORE),--store '$(STORE)') $(if $(OUT),--out '$(OUT)') \
+		$(if $(ALLOW_MISSING),--allow-missing)
 
 test: venv ## run the quick tests
 	$(BIN)/python -m tests.support.suites -m "not full"

@@ -20,7 +20,7 @@ class Bars:
 
     def started(self, notebook: str, cells: int) -> None:
         """Add a bar."""
-        self.tasks[notebook] = self.progress.add_task(notebook, total=cells, line="starting a kernel")
+        self.tasks[notebook] = self.progress.add_task(escape(notebook), total=cells, line="starting a kernel")
 
     def cell(self, notebook: str, number: int, line: str) -> None:
         """Move the bar: the cells before this one are done."""
@@ -30,7 +30,7 @@ class Bars:
         """Fill the bar, or leave it where the notebook ended early."""
         task = self.tasks[run.name]
         done = run.cells - 1 if run.failure else run.cells
-        color = "red" if run.failure else "green"
+        color = "red" if run.failure else "yellow" if run.left_out else "green"
         self.progress.update(task, completed=max(0, done), line=f"[{color}]{run.result}[/{color}]")
         self.progress.stop_task(task)
 
@@ -78,6 +78,6 @@ def table(runs: Sequence[Run]) -> Table:
         table.add_column(heading, justify="right")
     table.add_column("result")
     for run in runs:
-        style = "red" if run.failure else None
-        table.add_row(run.name, f"{run.seconds:.1f}", str(run.cells), run.result, style=style)
+        style = "red" if run.failure else "yellow" if run.left_out else None
+        table.add_row(escape(run.name), f"{run.seconds:.1f}", str(run.cells), run.result, style=style)
     return table

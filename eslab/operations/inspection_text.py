@@ -1,4 +1,4 @@
-"""Prints inspected rows: tables on a terminal, tab-separated lines elsewhere."""
+"""Prints inspected rows: tables on a wide terminal, paragraphs on a narrow one, tab-separated lines elsewhere."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,6 +13,7 @@ from eslab.operations.inspection import InspectedAggregate, InspectedCommit, Ins
 COMMITS = ("time", "request", "events", "bytes", "digest", "commits", "format", "crc", "note")
 SNAPSHOTS = ("up to", "fold", "bytes", "commits", "format", "crc", "usable", "note")
 NUMBERS = {"bytes", "commits", "format", "fold"}
+ANY_WIDTH = 100_000
 Cells = tuple[str, ...]
 
 
@@ -45,7 +46,7 @@ def _title(aggregate: InspectedAggregate) -> str:
 
 
 def _print(console: Console, header: Cells, rows: list[Cells]) -> None:
-    """A table on a terminal; elsewhere tab-separated lines, for other programs."""
+    """A table on a terminal, in which no word is broken; elsewhere tab-separated lines, for other programs."""
     if not rows:
         return
     if not console.is_terminal:
@@ -56,8 +57,25 @@ def _print(console: Console, header: Cells, rows: list[Cells]) -> None:
     for name in header:
         table.add_column(name, justify="right" if name in NUMBERS else "left", overflow="fold")
     for row in rows:
-        table.add_row(*map(escape, row), style="red" if row[-1].startswith("✗") else None)
-    console.print(table)
+        table.add_row(*map(escape, row), style=_style(row))
+    # Measured on a terminal of any width: rich gives no more than that of its options.
+    if console.measure(table, options=console.options.update_width(ANY_WIDTH)).minimum <= console.width:
+        console.print(table)
+    else:
+        _print_paragraphs(console, header, rows)
+
+
+def _print_paragraphs(console: Console, header: Cells, rows: list[Cells]) -> None:
+    """A paragraph for each row; the terminal breaks its lines, so that an id can still be copied."""
+    for row in rows:
+        for name, value in zip(header, row, strict=True):
+            if value:
+                console.print(f"  {name:8} {value}", markup=False, soft_wrap=True, style=_style(row))
+        console.print()
+
+
+def _style(row: Cells) -> str | None:
+    return "red" if row[-1].startswith("✗") else None
 
 
 def _commit(commit: InspectedCommit) -> Cells:

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from tests.support.sample import ROOT
 
 EMBEDDED = ["-m", "not full and not cassandra and not browser"]
-PARTS = ("eslab", "tests", "data", "pyproject.toml", "schema.lock.json")
+PARTS = ("eslab", "tests", "data", "notebooks", "docs", "README.md", "pyproject.toml", "schema.lock.json")
 
 
 class Mutant(NamedTuple):
@@ -51,6 +51,7 @@ READ, REBUILD, READ_CONTRACT = (
 )
 INTERRUPTS = "tests/stores/test_interrupts.py"
 LOCK = "tests/operations/test_schema_lock.py"
+LAB = "tests/lab/test_"
 ENCRYPTION, KEYS = "tests/payload/encryption", "tests/stores/test_keys.py"
 DELETE_SINCE = "aggregate_id = ? AND up_to >= ?"
 
@@ -256,6 +257,19 @@ MUTANTS = [
     Mutant("G9", DOWNLOADS + "license.py", "expires: datetime | None = None  # None: never", "expires: datetime",
            IN_DOWNLOADS + "aggregates.py"),
     Mutant("G10", DOWNLOADS + "drm.py", "options=NO_CLOCK", "options={}", IN_DOWNLOADS + "drm.py"),
+    # The runner of the lessons deletes nothing that isn't its own, and skips nothing silently.
+    Mutant("G8", "lab/execution.py", "if problem := _problem(cell):", "if problem := '':", LAB + "execution.py"),
+    Mutant("G8", "lab/execution.py", "if errors and MAY_RAISE not in tags:", "if errors:", LAB + "execution.py"),
+    Mutant("G2", "lab/emptying.py", "if filled and (read_only or mark != MARK):", "if filled and read_only:", LAB + "session.py"),
+    Mutant("G2", "lab/emptying.py", "name in TABLES or _is_read_table(connection, name)", "True", LAB + "session.py"),
+    Mutant("G2", "lab/names.py", "file.with_name(file.name + suffix).unlink(missing_ok=True)",
+           "[old.unlink() for old in file.parent.glob(f'{notebook.stem}.db*')]", LAB + "names.py"),
+    Mutant("G2", "lab/names.py", "{quote(relpath(store_file(notebook, out), notebook.parent))}",
+           "{relpath(store_file(notebook, out), notebook.parent)}", LAB + "names.py"),
+    Mutant("G8", "lab/reports.py", "except Exception as error:  # a broken", "except LookupError as error:  # a broken",
+           LAB + "unusual_reports.py"),
+    Mutant("G8", "lab/cli.py", "SOME_LEFT_OUT if left_out and not allow_missing else 0", "0", LAB + "needs.py"),
+    Mutant("G10", "lab/parameters.py", "if len(cells) > 1:", "if False:", LAB + "parameters.py"),
 ]  # fmt: skip
 
 
