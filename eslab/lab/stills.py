@@ -7,8 +7,9 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
+from eslab.lab.widgets import SCRIPT
+
 VIEW = "application/vnd.jupyter.widget-view+json"
-SCRIPT = "eslab-script"  # the element of a desk that brings its script
 STATE = "application/vnd.jupyter.widget-state+json"
 NOTE = "<small>A picture of its last state. To use it, open the lab: <code>make lab</code>.</small>"
 
