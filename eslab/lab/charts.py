@@ -36,7 +36,7 @@ SIZE = {"continuousWidth": 480, "continuousHeight": 260, "discreteWidth": 480, "
 TABLE_ROWS = 50
 POWER_OF_TEN = "abs(log(datum.value) / LN10 - round(log(datum.value) / LN10)) < 1e-9"
 LOG_AXIS = {
-    "gridOpacity": {"condition": {"test": POWER_OF_TEN, "value": 0.25}, "value": 0},
+    "gridOpacity": {"condition": {"test": POWER_OF_TEN, "value": 1}, "value": 0},
     "labelOverlap": "greedy",
 }
 

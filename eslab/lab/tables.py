@@ -18,6 +18,8 @@ CUT = "<p><small>Ids are cut to their last six characters.</small></p>"
 LONGEST = 200  # characters of a cell
 TABLE = "table-layout:auto;margin-left:0"
 CELL = "text-align:left;vertical-align:top;padding:2px 14px 2px 0"
+# Without containment a wide table would widen the widget around it, and the text beside it would no longer wrap.
+SCROLLS = "overflow-x:auto;contain:inline-size"
 TEXT = "width:max-content;max-width:30em;white-space:pre-line;line-height:1.45;text-align:left"
 
 
@@ -77,7 +79,7 @@ def _in_words(value: Any) -> str:
 
 
 def _framed(table: str) -> str:
-    return f'<div style="overflow-x:auto">{short_ids(table)}</div>{CUT if ID.search(table) else ""}'
+    return f'<div style="{SCROLLS}">{short_ids(table)}</div>{CUT if ID.search(table) else ""}'
 
 
 def _with_styles(table: str) -> str:

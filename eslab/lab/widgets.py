@@ -6,23 +6,29 @@ the text beside it, not its position.
 """
 
 from collections.abc import Sequence
+from html import escape
 from importlib.resources import files
 
-import anywidget
 import ipywidgets
 
 ROOT = "eslab-desk"
-
-
-class _Script(anywidget.AnyWidget):
-    """Nothing to see; brings the script that works on the desk around it."""
-
-    _esm = files("eslab.lab").joinpath("assets", "desk.js").read_text(encoding="utf-8")
+SCRIPT = "eslab-script"  # marks the element that brings the script; a report leaves it out
 
 
 class Desk(ipywidgets.VBox):
     """A column of widgets that keeps its keys to itself, except those that save the notebook (Ctrl-S or Cmd-S)."""
 
     def __init__(self, children: Sequence[ipywidgets.Widget], **options: object) -> None:
-        super().__init__([*children, _Script(layout={"display": "none"})], **options)
+        super().__init__([*children, _script()], **options)
         self.add_class(ROOT)
+
+
+def _script() -> ipywidgets.HTML:
+    """An element without looks whose script runs when the desk around it is drawn.
+
+    An `anywidget.AnyWidget` would do the same, but it reports a failure if a busy machine needs 2 s to load it.
+    """
+    script = files("eslab.lab").joinpath("assets", "desk.js").read_text(encoding="utf-8")
+    # A script element in the HTML of a widget doesn't run. A style element has loaded once it is part of the page.
+    element = ipywidgets.HTML(f'<style onload="{escape(script)}"></style>', layout={"display": "none"})
+    return element.add_class(SCRIPT)

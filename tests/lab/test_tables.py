@@ -16,7 +16,7 @@ def test_a_frame_is_a_table_of_cells_that_wrap_by_themselves():
     """Escaped, with its index, numbers rounded, and nothing cut but ids."""
     html = tables.of_frame(FRAME)
     assert html.count("max-width:30em") == 4 + 2 * 4
-    assert html.startswith('<div style="overflow-x:auto">')
+    assert html.startswith('<div style="overflow-x:auto;contain:inline-size">')
     assert "&lt;/td&gt;&lt;b&gt;" in html
     assert "a long text " * 11 in html
     assert ">0.1235</div>" in html

@@ -46,7 +46,7 @@ class CommandDesk(Desk):
         self.plan = _picker("plan", PLANS, "standard")
         self.country = _picker("country", COUNTRIES, "US")
         self.later = _picker("wait first", tuple(LATER), "a minute")
-        self.licence = _picker("licence", (), None, {"width": "32em"})
+        self.licence = _picker("licence", (), None, {"width": "42em", "max_width": "100%"})
         self.buttons = {name: ipywidgets.Button(description=name, layout={"width": "auto"}) for name in _names()}
         self.told = ipywidgets.HTML()
         self.sent = ipywidgets.HTML()

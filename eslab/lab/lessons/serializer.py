@@ -223,7 +223,8 @@ def class_desk(store: EventStore, customer: str, aggregate_id: str, upcasters: M
     for control in (number, currency, price, use):
         control.observe(show, names="value")
     show()
-    return Desk([ipywidgets.HBox([number, currency]), ipywidgets.HBox([price, use]), table])
+    controls = ipywidgets.HBox([number, currency, price, use], layout={"flex_flow": "row wrap"})
+    return Desk([controls, table])
 
 
 def _till(number: int, currency: str, price: str, upcasters: Mapping[Any, Any]) -> Any:
