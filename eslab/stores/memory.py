@@ -94,6 +94,16 @@ class MemoryStore(EventStore):
                 self._log(customer_id, commit.aggregate_id).put(commit)
             self._put(read_rows)
 
+    def replace(self, customer_id: str, commit: Commit, damaged: bytes) -> bool:
+        with self._open():
+            commits = self._logs.get(customer_id, {}).get(commit.aggregate_id, _Log()).commits
+            key = sort_key(commit.event_time)
+            stored = commits.get(key)
+            if stored is None or (isinstance(stored.payload, bytes) and stored.payload != damaged):
+                return False
+            commits[key] = commit
+            return True
+
     def heads(
         self,
         customer_id: str,

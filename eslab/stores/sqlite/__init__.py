@@ -84,6 +84,12 @@ class SqliteStore(EventStore):
             connection.executemany(statements.BEGAN, [(customer_id, id, key) for id, key in first.items()])
             read_tables.put(connection, read_rows)
 
+    def replace(self, customer_id: str, commit: Commit, damaged: bytes) -> bool:
+        id, event_time, *rest = commit
+        with self._file.write() as connection:
+            values = (*rest, customer_id, id, sort_key(event_time), damaged)
+            return connection.execute(statements.REPLACE, values).rowcount == 1
+
     def heads(
         self,
         customer_id: str,
