@@ -1,9 +1,10 @@
-"""The commands of operations: `eslab inspect`, `eslab schema-lock`, `eslab read-tables` and `eslab schema`."""
+"""The commands of operations: `eslab inspect`, `row`, `schema-lock`, `read-tables` and `schema`."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import msgspec
 import typer
@@ -13,20 +14,28 @@ from eslab.errors import InvalidInput
 from eslab.layout import Layout
 from eslab.operations import inspection
 from eslab.operations import rebuild as rebuilding
+from eslab.operations import restore as restoring
 from eslab.operations import schema_lock as lock
 from eslab.operations.discovery import aggregates_in, tables_in
 from eslab.operations.walk import OnProgress
 from eslab.payload.encryption import NO_CIPHER, CustomerCipher, RowCipher
 from eslab.repository import Repository
+from eslab.request import Request
 from eslab.stores import existing, open_store
 
 read_tables = typer.Typer(no_args_is_help=True)
+row = typer.Typer(no_args_is_help=True)
 schema = typer.Typer(no_args_is_help=True)
 
 Store = Annotated[str, typer.Option(help="Store URL.")]
 Tables = Annotated[
     list[str], typer.Option("--module", help="Module that defines read tables, or module:NAME for a single one.")
 ]
+Customer = Annotated[str, typer.Option(help="The customer's id.")]
+AggregateId = Annotated[str, typer.Option(help="The aggregate's id, such as license:phone/glow.")]
+EventTime = Annotated[str, typer.Option(help="The row's event time, or the id of its request.")]
+Keys = Annotated[Path | None, typer.Option(help="The file of customers' keys, for encrypted rows.", exists=True)]
+Master = Annotated[Path | None, typer.Option(help="The file of the master key, for --keys.", exists=True)]
 Regions = Annotated[str, typer.Option(help="Replicas of each region, such as us=3,eu=3; default: at most 3 of each.")]
 DOWNLOADS = ["eslab.domains.downloads.read_tables"]
 
@@ -97,6 +106,45 @@ def status(store: Store, module: Tables = DOWNLOADS) -> None:
             typer.echo(f"{table.layout.name}: {state}")
 
 
+@row.command("restore")
+def restore_row(
+    store: Store,
+    customer: Customer,
+    aggregate: AggregateId,
+    event_time: EventTime,
+    module: Tables = DOWNLOADS,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(help="The values of the partition, in order, of a table outside the customer's partition."),
+    ] = None,
+    keys: Keys = None,
+    master: Master = None,
+) -> None:
+    """Write the intact copy of a broken or skipped row, from a read table, over it. Repeat it if it was interrupted."""
+    cipher = _cipher(keys, master, customer)
+    tables = tables_in(module)
+    with closing(open_store(existing(store))) as opened:
+        at = _event_time(event_time)
+        typer.echo(restoring.restore(opened, tables, customer, aggregate, at, cipher=cipher, key=key or ()))
+
+
+@row.command("skip")
+def skip_row(
+    store: Store,
+    customer: Customer,
+    aggregate: AggregateId,
+    event_time: EventTime,
+    reason: Annotated[str, typer.Option(help="The reason, which every reader of the row will be shown.")],
+    keys: Keys = None,
+    master: Master = None,
+) -> None:
+    """Go on without the events of a broken row that can't be restored: a mark says so wherever the row is read."""
+    cipher = _cipher(keys, master, customer)
+    with closing(open_store(existing(store))) as opened:
+        mark = restoring.skip(opened, customer, aggregate, _event_time(event_time), reason, cipher=cipher)
+    typer.echo(f"Marked: {mark}" if mark else restoring.INTACT)
+
+
 @schema.command()
 def apply(
     store: Annotated[str, typer.Argument(help="cassandra://host1,host2:9042/keyspace")],
@@ -146,6 +194,17 @@ def _print_json(aggregate: inspection.InspectedAggregate) -> int:
     """Print an aggregate; returns the number of its broken rows."""
     typer.echo(msgspec.json.encode(aggregate))
     return aggregate.broken
+
+
+def _event_time(text: str) -> UUID:
+    """The event time that is written here, or that of the request whose id is."""
+    try:
+        id = UUID(text)
+    except ValueError:
+        raise InvalidInput(
+            f"Expected an event time or a request id, got {text!r}; `eslab inspect` shows both."
+        ) from None
+    return id if id.version == 1 else Request(id).event_time
 
 
 def _cipher(keys: Path | None, master: Path | None, customer: str) -> RowCipher:

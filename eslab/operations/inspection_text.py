@@ -63,6 +63,8 @@ def _print(console: Console, header: Cells, rows: list[Cells]) -> None:
 def _commit(commit: InspectedCommit) -> Cells:
     events = "; ".join(map(_event, commit.events)) or commit.types
     notes = [f"read as {', '.join(commit.read_as) or 'nothing'}"] if commit.read_as is not None else []
+    if commit.skipped:
+        notes.append(f"skipped, its events are missing: {commit.skipped}")
     return (
         commit.time or commit.event_time,
         commit.request or "?",

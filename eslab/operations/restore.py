@@ -41,6 +41,7 @@ from eslab.store import Commit, Consistency, EventStore, place
 
 HEADER = b"\x96\xc4\x10"  # the three bytes before the digest of every payload
 DIGEST = slice(len(HEADER), len(HEADER) + 16)
+INTACT = "The row is intact: nothing was written."
 ALIKE = 8  # equal bytes of 16 that tell a damaged digest from another one: by chance, once in 10^15
 UNKNOWN_COLUMNS = ("?", 0)  # those of a row that the store can't even read
 SKIPPED_COLUMNS = ("(skipped)", 0)  # type and version of a skipped row, in the columns for people
@@ -53,9 +54,7 @@ class Restored:
     table: str | None
 
     def __str__(self) -> str:
-        return (
-            f"Restored from the read table {self.table}." if self.table else "The row is intact: nothing was written."
-        )
+        return f"Restored from the read table {self.table}." if self.table else INTACT
 
 
 class _Whole(NamedTuple):
@@ -143,8 +142,8 @@ def skip(
     """Put a mark in the place of a broken row: its events are missing from now on, and every reader says so.
 
     The mark keeps the broken bytes, and `restore` still replaces it. Snapshots that hold the row's events are deleted
-    first, so that a snapshot and a full replay stay equal (G5); no snapshot is built over a skipped row. A repeat of the
-    row's request is refused, since its answer is lost. Idempotent; returns None if the row is intact.
+    first, so that a snapshot and a full replay stay equal (G5); no snapshot is built over a skipped row. A repeat of
+    the row's request is refused, since its answer is lost. Idempotent; returns None if the row is intact.
     """
     if not reason.strip():
         raise InvalidInput("Expected a reason for skipping a row, got none: it is what readers will be shown.")
@@ -179,8 +178,8 @@ def _find(
     if commit is None or is_below(event_time, heads[aggregate_id].floor):
         found = "that its history is below the floor, where nobody reads" if commit else "none"
         raise InvalidInput(
-            f"Expected a row of {place(customer_id, aggregate_id)} at event time {event_time}, found {found}. Look with: "
-            "eslab inspect. Nothing was written.",
+            f"Expected a row of {place(customer_id, aggregate_id)} at event time {event_time}, found {found}. Look "
+            "with: eslab inspect. Nothing was written.",
             customer_id=customer_id,
             aggregate_id=aggregate_id,
             event_time=event_time,
@@ -254,8 +253,8 @@ def _only_copy(row: _Broken, copies: Iterable[tuple[str, Commit]]) -> tuple[str,
         proven, against = [], ["copies of two decisions, in " + " and ".join(table for table, _ in proven)]
     if not proven:
         raise row.error(
-            f"Expected an intact copy of {row.where} in a read table, found {'; '.join(against) or 'none'}. Nothing was "
-            "written. Name other tables with --module (and --key), or go on without the row: eslab row skip"
+            f"Expected an intact copy of {row.where} in a read table, found {'; '.join(against) or 'none'}. Nothing "
+            "was written. Name other tables with --module (and --key), or go on without the row: eslab row skip"
         )
     table, whole = max(proven, key=lambda it: it[1].commit.payload)
     return table, whole.commit
