@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from eslab.errors import EslabError
+from eslab.terminal import say
 
 
 class Entry(NamedTuple):
@@ -58,8 +59,8 @@ class Commands(TyperGroup):
             raise
         except Exception as error:
             if ctx.params["traceback"]:
-                tracebacks.print_exc()
-            typer.echo(_message(error, ctx.invoked_subcommand), err=True)
+                say(tracebacks.format_exc(), err=True)
+            say(_message(error, ctx.invoked_subcommand), err=True)
             raise typer.Exit(1) from None
 
 
@@ -70,7 +71,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"eslab {version('eslab')}")
+        say(f"eslab {version('eslab')}")
         raise typer.Exit
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from eslab.errors import InvalidInput
+from eslab.terminal import in_a_cell, say
 
 Notebooks = Annotated[list[Path] | None, typer.Argument(help="Notebooks or folders. Default: notebooks/")]
 Store = Annotated[
@@ -61,10 +62,10 @@ def run(
         except runner.Stopped as signal:
             stopped = signal
     console.print(progress.table(written.runs))
-    console.print(f"Reports: {written.index}", soft_wrap=True)
+    console.print(f"Reports: {in_a_cell(written.index)}", soft_wrap=True, markup=False)
     failures = [run.failure for run in written.runs if run.failure]
     for reason in [*failures, *filter(None, [stopped])]:
-        typer.echo(f"\n{reason}", err=True)
+        say(f"\n{reason}", err=True)
     raise typer.Exit(stopped.exit_code if stopped else int(bool(failures)))
 
 
@@ -73,7 +74,7 @@ def doctor() -> None:
     from eslab.lab.selfcheck import doctor as check
 
     verdict = check()
-    typer.echo(f"{verdict}\n{verdict.title if verdict.passed else verdict.advice}")
+    say(f"{verdict}\n{verdict.title if verdict.passed else verdict.advice}")
     raise typer.Exit(0 if verdict.passed else 1)
 
 
@@ -85,7 +86,7 @@ def _opened(store: str | None) -> Iterator[str | None]:
         return
     from eslab.cluster.cluster import Cluster
 
-    with Cluster.start(on_progress=typer.echo) as cluster:
+    with Cluster.start(on_progress=say) as cluster:
         yield cluster.url("lab_{notebook}")
 
 

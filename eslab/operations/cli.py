@@ -1,5 +1,6 @@
 """The commands of operations: `eslab inspect`, `row`, `schema-lock`, `read-tables` and `schema`."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from eslab.payload.encryption import NO_CIPHER, CustomerCipher, RowCipher
 from eslab.repository import Repository
 from eslab.request import Request
 from eslab.stores import existing, open_store
+from eslab.terminal import say
 
 read_tables = typer.Typer(no_args_is_help=True)
 row = typer.Typer(no_args_is_help=True)
@@ -78,7 +80,7 @@ def schema_lock(
     """Keep the shape of every stored event and snapshot, and refuse a change that old rows don't fit."""
     aggregates = aggregates_in(modules or ["eslab.domains"])
     (lock.check if check else lock.write_lock)(file, aggregates)
-    typer.echo(f"{file} holds {len(lock.read_lock(file))} shapes; {len(aggregates)} aggregate types fit them.")
+    say(f"{file} holds {len(lock.read_lock(file))} shapes; {len(aggregates)} aggregate types fit them.")
 
 
 @read_tables.command()
@@ -103,7 +105,7 @@ def status(store: Store, module: Tables = DOWNLOADS) -> None:
                 state = "complete: its rows are a part of every append"
             else:
                 state = f"complete up to {complete:%Y-%m-%d %H:%M:%S} UTC" if complete else "nobody has caught up yet"
-            typer.echo(f"{table.layout.name}: {state}")
+            say(f"{table.layout.name}: {state}")
 
 
 @row.command("restore")
@@ -125,7 +127,7 @@ def restore_row(
     tables = tables_in(module)
     with closing(open_store(existing(store))) as opened:
         at = _event_time(event_time)
-        typer.echo(restoring.restore(opened, tables, customer, aggregate, at, cipher=cipher, key=key or ()))
+        say(restoring.restore(opened, tables, customer, aggregate, at, cipher=cipher, key=key or ()))
 
 
 @row.command("skip")
@@ -142,7 +144,7 @@ def skip_row(
     cipher = _cipher(keys, master, customer)
     with closing(open_store(existing(store))) as opened:
         mark = restoring.skip(opened, customer, aggregate, _event_time(event_time), reason, cipher=cipher)
-    typer.echo(f"Marked: {mark}" if mark else restoring.INTACT)
+    say(f"Marked: {mark}" if mark else restoring.INTACT)
 
 
 @schema.command()
@@ -169,7 +171,7 @@ def apply(
                 cassandra_read_tables.ensure(session, options, layouts)
         finally:
             cluster.shutdown()
-    typer.echo(f"{options} holds schema version {cassandra_schema.VERSION}.")
+    say(f"{options} holds schema version {cassandra_schema.VERSION}.")
 
 
 @schema.command()
@@ -187,12 +189,14 @@ def show(
     layouts = _layouts(module)
     of_layouts = cassandra_read_tables.statements(keyspace, layouts) if layouts else []
     for statement in (*cassandra_schema.statements(keyspace, _replicas(regions)), *of_layouts):
-        typer.echo(f"{statement};\n")
+        say(f"{statement};\n")
 
 
 def _print_json(aggregate: inspection.InspectedAggregate) -> int:
     """Print an aggregate; returns the number of its broken rows."""
-    typer.echo(msgspec.json.encode(aggregate))
+    text = msgspec.json.encode(aggregate).decode()
+    # Only in strings can there be what can't be printed; JSON's own escapes stand for it, so the value stays the same.
+    say("".join(it if it.isprintable() else json.dumps(it)[1:-1] for it in text))
     return aggregate.broken
 
 
@@ -227,7 +231,7 @@ def _write_tables(
     with _repository(store, modules) as repository, Progress(*columns) as progress:
         task = progress.add_task("customers", total=None)
         written = write(repository, lambda rows: progress.advance(task))
-    typer.echo(f"{done}: {written.rows:,} rows of {written.customers:,} customers in {', '.join(written.tables)}")
+    say(f"{done}: {written.rows:,} rows of {written.customers:,} customers in {', '.join(written.tables)}")
 
 
 @contextmanager

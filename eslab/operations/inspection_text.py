@@ -5,10 +5,11 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from eslab.operations.inspection import InspectedAggregate, InspectedCommit, InspectedSnapshot
+from eslab.terminal import in_a_cell
 
 COMMITS = ("time", "request", "events", "bytes", "digest", "commits", "format", "crc", "note")
 SNAPSHOTS = ("up to", "fold", "bytes", "commits", "format", "crc", "usable", "note")
@@ -41,7 +42,7 @@ def _title(aggregate: InspectedAggregate) -> str:
         _many(len(aggregate.commits), "commit"),
         f"{sum(commit.bytes for commit in aggregate.commits):,} bytes",
     ]
-    return f"{_text(aggregate.id)}: {', '.join(parts)}"
+    return f"{in_a_cell(aggregate.id)}: {', '.join(parts)}"
 
 
 def _print(console: Console, header: Cells, rows: list[Cells]) -> None:
@@ -50,13 +51,13 @@ def _print(console: Console, header: Cells, rows: list[Cells]) -> None:
         return
     if not console.is_terminal:
         for row in (header, *rows):
-            print("\t".join(row), file=console.file)  # a console would turn tabs into spaces
+            print("\t".join(map(in_a_cell, row)), file=console.file)  # a console would turn tabs into spaces
         return
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in header:
         table.add_column(name, justify="right" if name in NUMBERS else "left", overflow="fold")
     for row in rows:
-        table.add_row(*map(escape, row), style="red" if row[-1].startswith("✗") else None)
+        table.add_row(*map(Text, map(in_a_cell, row)), style="red" if row[-1].startswith("✗") else None)
     console.print(table)
 
 
@@ -94,19 +95,14 @@ def _snapshot(snapshot: InspectedSnapshot) -> Cells:
 
 
 def _event(event: dict[str, Any]) -> str:
-    fields = " ".join(f"{_text(name)}={value!r}" for name, value in event.items() if name != "type")
-    return f"{_text(str(event.get('type', '?')))} {fields}".strip()
+    fields = " ".join(f"{in_a_cell(name)}={value!r}" for name, value in event.items() if name != "type")
+    return f"{in_a_cell(event.get('type', '?'))} {fields}".strip()
 
 
 def _notes(notes: list[str], row: InspectedCommit | InspectedSnapshot) -> str:
     problem = [f"✗ {row.problem}"] if row.problem else []
     raw = [row.raw] if row.raw is not None else []
     return "; ".join((*problem, *notes, *raw))
-
-
-def _text(text: str) -> str:
-    """Text from the store that is safe on a terminal: without control characters."""
-    return text if text.isprintable() else repr(text)
 
 
 def _crc(right: bool) -> str:

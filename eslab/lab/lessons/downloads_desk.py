@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from html import escape
 from typing import Any
 from uuid import UUID
 
@@ -71,7 +72,7 @@ class CommandDesk(ipywidgets.VBox):
         command = self._command(DOWNLOAD)
         now = Request.at(self.lab.clock(), "preview")
         checks = rules_table(self.downloads.explain(self.customer.value, command, now))
-        self.told.value = _announced(f"<p><b>Not sent yet.</b> The rules about {_words(command)}:</p>{checks}")
+        self.told.value = _announced(f"<p><b>Not sent yet.</b> The rules about {escape(_words(command))}:</p>{checks}")
 
     def _say_errors(self, act: Callable[[], None]) -> None:
         """Run a callback and show its error in the desk; Jupyter would only log it."""
@@ -84,7 +85,8 @@ class CommandDesk(ipywidgets.VBox):
         tried = attempt(self.downloads, customer, command, request)
         self.journal.append(tried)
         self._show_licences()
-        self.told.value = _announced(f"<p><b>{customer}: {_words(command)}</b></p>{tried._repr_html_()}")
+        sent = escape(f"{customer}: {_words(command)}")
+        self.told.value = _announced(f"<p><b>{sent}</b></p>{tried._repr_html_()}")
         lines = [_line(tried) for tried in reversed(self.journal)]
         self.sent.value = f"<p>Commands sent from this desk, newest first:</p>{html_table(lines)}"
 
