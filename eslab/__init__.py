@@ -2,7 +2,8 @@
 
 This folder holds the path of a request. Read it in this order; each module uses only the ones before it:
 
-    errors clock request display event   the words
+    terminal errors clock request        the words
+    display event
     payload/                             the bytes: encoding, compression, cipher, upcast, serializer, encryption
     aggregate layout store bounds        state, and what the core asks of a store
     snapshot hydration recorded          how a state is read, and what a request left behind

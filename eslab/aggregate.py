@@ -27,12 +27,13 @@ from eslab.payload.decoding import building, decoder
 from eslab.payload.encoding import encode
 from eslab.payload.fields import check_fields, unresolved
 from eslab.payload.serializer import Upcaster, VersionedSerializer
+from eslab.payload.skipped import Skip
 
 MAX_ID_BYTES = 1024  # far below what a Cassandra key can hold (65,535 in all), far above what an id needs
 Address = tuple[type["Aggregate"], str]  # (License, "phone/glow") lives under the id "license:phone/glow"
 
 
-class Aggregate(msgspec.Struct, metaclass=Declared):
+class Aggregate(msgspec.Struct, dict=True, metaclass=Declared):  # a dict for `skipped_rows`, which is no field
     """State folded from events; every field needs a default, the state before the first event.
 
     Ids are stored in clear, even if the rest is encrypted: keep data that the customer may ask you to forget out of
@@ -59,8 +60,25 @@ class Aggregate(msgspec.Struct, metaclass=Declared):
         """Change the state by one event. It must commute, and never refuse an event or read a clock."""
         raise NotImplementedError(f"{type(self).__name__} needs an apply(self, event: ...) method")
 
+    @property
+    def skipped_rows(self) -> tuple[Skip, ...]:
+        """The rows whose events are missing in this state, because their bytes were lost and an operator skipped them.
+
+        Not a field: neither stored in a snapshot nor compared. No snapshot is built over a skipped row.
+        """
+        return vars(self).get("skipped_rows", ())
+
+    def note_skipped(self, mark: Skip) -> None:
+        """Note that the events of a row are missing in this state."""
+        vars(self)["skipped_rows"] = (*self.skipped_rows, mark)
+
+    def __repr__(self) -> str:
+        missing = "; ".join(map(str, self.skipped_rows))
+        return f"{super().__repr__()}{f' [{missing}]' if missing else ''}"
+
     def _repr_html_(self) -> str:
-        return display.table(type(self).__name__, display.fields(self))
+        rows = {**display.fields(self), "skipped": self.skipped_rows or None}
+        return display.table(type(self).__name__, rows)
 
 
 def type_name(aggregate_type: type[Aggregate]) -> str:

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from eslab.errors import EslabError
+from eslab.terminal import say
 
 
 class Entry(NamedTuple):
@@ -33,6 +34,7 @@ COMMANDS = {
     "lessons": Entry("eslab.lab.cli", "lessons", "Copy the lessons to a folder of yours."),
     "play": Entry("eslab.bench.cli", "play", "Play a year of made-up customers.", "downloads"),
     "read-tables": Entry("eslab.operations.cli", "read_tables", "Rebuild read tables, or close a gap.", "downloads"),
+    "row": Entry("eslab.operations.cli", "row", "Restore a broken row, or skip it with a mark."),
     "run": Entry("eslab.lab.cli", "run", "Execute notebooks and write reports.", "lab"),
     "schema": Entry("eslab.operations.cli", "schema", "Create or show the tables in Cassandra.", "cassandra"),
     "schema-lock": Entry("eslab.operations.cli", "schema_lock", "Check that old rows fit the code."),
@@ -68,8 +70,8 @@ class Commands(TyperGroup):
             raise
         except Exception as error:
             if ctx.params["traceback"]:
-                tracebacks.print_exc()
-            typer.echo(_message(error, ctx.invoked_subcommand), err=True)
+                say(tracebacks.format_exc(), err=True)
+            say(_message(error, ctx.invoked_subcommand), err=True)
             raise typer.Exit(1) from None
 
 
@@ -96,7 +98,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"eslab {version('eslab')}")
+        say(f"eslab {version('eslab')}")
         raise typer.Exit
 
 

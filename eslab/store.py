@@ -106,6 +106,15 @@ class EventStore(Protocol):
         """
         ...
 
+    def replace(self, customer_id: str, commit: Commit, damaged: bytes) -> bool:
+        """Write a commit over a row whose payload is still `damaged` or no bytes at all; was it written?
+
+        For operations that restore a row. Unlike an append it wins against a greater payload. On Cassandra it is
+        stamped with the row's own write time plus one, and waits EVERYWHERE. Changes nothing if there is no row, or if
+        it holds other bytes by now. Two waits.
+        """
+        ...
+
     def heads(
         self,
         customer_id: str,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from eslab.terminal import say
+
 if TYPE_CHECKING:
     from eslab.bench.measure import Report
 
@@ -172,4 +174,4 @@ def play(
         hashing = progress.add_task("customers hashed", total=customers)
         state = play.state_hash(opened, customers, lambda customers: progress.advance(hashing))
     rate = len(played.seconds) / seconds if seconds else 0
-    typer.echo(f"{played}\n{rate:,.0f} commands a second with {workers} workers\nstate hash: {state}")
+    say(f"{played}\n{rate:,.0f} commands a second with {workers} workers\nstate hash: {state}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from eslab.errors import InvalidInput
+from eslab.terminal import in_a_cell, say
 
 if TYPE_CHECKING:
     from eslab.lab.runner import Run
@@ -75,11 +76,11 @@ def run(
         except runner.Stopped as signal:
             stopped = signal
     console.print(progress.table(written.runs))
-    console.print(f"Reports: {written.index}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"Reports: {in_a_cell(written.index)}", markup=False, highlight=False, soft_wrap=True)
     failures = [run.failure for run in written.runs if run.failure]
     left_out = [run for run in written.runs if run.left_out]
     for reason in [*failures, *filter(None, [_left_out(left_out), stopped])]:
-        typer.echo(f"\n{reason}", err=True)
+        say(f"\n{reason}", err=True)
     if stopped:
         raise typer.Exit(stopped.exit_code)
     raise typer.Exit(1 if failures else SOME_LEFT_OUT if left_out and not allow_missing else 0)
@@ -90,7 +91,7 @@ def doctor() -> None:
     from eslab.lab.selfcheck import doctor as check
 
     verdict = check()
-    typer.echo(f"{verdict}\n{verdict.title if verdict.passed else verdict.advice}")
+    say(f"{verdict}\n{verdict.title if verdict.passed else verdict.advice}")
     raise typer.Exit(0 if verdict.passed else 1)
 
 
@@ -101,8 +102,8 @@ def copy(
     """Copy the lessons to a folder, where you may change them. Repeat it to update those that you haven't changed."""
     from eslab.lab.copies import copy_lessons
 
-    typer.echo(copy_lessons(_lessons_of_the_package(), folder))
-    typer.echo(f"Run them with: eslab run {folder}\nOpen them with: jupyter lab {folder}")
+    say(str(copy_lessons(_lessons_of_the_package(), folder)))
+    say(f"Run them with: eslab run {folder}\nOpen them with: jupyter lab {folder}")
 
 
 def _lessons_of_the_package() -> Path:
@@ -142,7 +143,7 @@ def _opened(store: str | None) -> Iterator[str | None]:
         return
     from eslab.cluster.cluster import Cluster
 
-    with Cluster.start(on_progress=typer.echo) as cluster:
+    with Cluster.start(on_progress=say) as cluster:
         yield cluster.url("lab_{notebook}")
 
 

@@ -111,6 +111,20 @@ class MemoryStore(EventStore):
 
         self._write(write, [row.layout for row in read_rows])
 
+    def replace(self, customer_id: str, commit: Commit, damaged: bytes) -> bool:
+        replaced: list[Commit] = []
+
+        def write() -> None:
+            commits = self._logs.get(customer_id, {}).get(commit.aggregate_id, _Log()).commits
+            key = sort_key(commit.event_time)
+            stored = commits.get(key)
+            if stored and (stored.payload == damaged or not isinstance(stored.payload, bytes)):
+                commits[key] = commit
+                replaced.append(commit)
+
+        self._write(write)
+        return bool(replaced)
+
     def heads(
         self,
         customer_id: str,

@@ -17,6 +17,7 @@ from eslab.domains.downloads.service import DownloadService
 from eslab.errors import HistoryGone, InvalidInput, Unreadable
 from eslab.repository import Repository
 from eslab.stores import existing, open_store
+from eslab.terminal import say
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -41,13 +42,13 @@ def undelivered(
             try:
                 grants = find_undelivered(repository, name, before)
             except (Unreadable, HistoryGone) as error:
-                typer.echo(f"Left out customer {name!r}: {error}", err=True)
+                say(f"Left out customer {name!r}: {error}", err=True)
                 left_out += 1
                 continue
             number += len(grants)
             for grant in grants:
-                typer.echo(str(grant))
-    typer.echo(_summary(number, left_out), err=True)
+                say(str(grant))
+    say(_summary(number, left_out), err=True)
     raise typer.Exit(1 if left_out else 0)
 
 
@@ -64,7 +65,7 @@ def deliver(
         answer = service.deliver(customer, grant.device, grant.title, licence)
     if not answer.token:
         raise InvalidInput(f"Expected an active licence to sign, got no token: {answer.unsigned}.")
-    typer.echo(answer.token)
+    say(answer.token)
 
 
 @app.command("take-back")
@@ -73,7 +74,7 @@ def take_back(store: Store, customer: Customer, licence: Licence) -> None:
     with _service(store) as service:
         grant = _find(service, customer, licence)
         service.take_back(customer, grant)
-    typer.echo(f"Taken back: {grant}")
+    say(f"Taken back: {grant}")
 
 
 @contextmanager

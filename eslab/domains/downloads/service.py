@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from eslab import Aggregate, Clock, Event, EventStore, Rejected, Repository, Request, TimeBounds
-from eslab.aggregate import Address, event_types
+from eslab.aggregate import Address, aggregate_id, event_types
 from eslab.domains.downloads import decisions
 from eslab.domains.downloads.catalogue import Catalogue
 from eslab.domains.downloads.commands import (
@@ -40,6 +40,7 @@ from eslab.domains.downloads.read_tables import READ_TABLES
 from eslab.domains.downloads.reconcile import Reconciled, reconcile, take_back
 from eslab.domains.downloads.rules import Ask, Check, Rule, allow, explain
 from eslab.domains.downloads.studios import Rules
+from eslab.operations.fork import fork
 from eslab.read_table import ReadTable
 
 SIGNED = (RequestDownload, StartPlayback, Renew, Deliver)  # the commands that are answered with a token
@@ -166,12 +167,23 @@ class DownloadService:
         judgement = Judgement(policies.rules, policies.plans)
         return reconcile(self.repository, judgement, customer, policies.on_overshoot)
 
-    def explain(self, customer: str, command: DownloadCommand, request: Request) -> list[tuple[Rule, Check]]:
-        """Every rule that the command must pass, in order, and its check; decides and writes nothing."""
-        loaded = self.repository.begin(customer, request, command).load(
-            (Downloaded, command.title), (License, license_key(command.device, command.title)), (Devices, ALL)
-        )  # fmt: skip
-        return explain(self._ask(command, request.time, *loaded))
+    def explain(
+        self, customer: str, command: DownloadCommand, request: Request, as_of: datetime | None = None
+    ) -> list[tuple[Rule, Check]]:
+        """Every rule that the command must pass, in order, and its check; decides and writes nothing.
+
+        By the rules and plans in force at the request's time, and the state now or as of a past moment, without the
+        request's own events. A request of any age is explained. For "what if" see `eslab.operations.fork`.
+        """
+        addresses: list[Address] = [
+            (Downloaded, command.title), (License, license_key(command.device, command.title)), (Devices, ALL),
+        ]  # fmt: skip
+        ids = [aggregate_id(address) for address in addresses]
+        heads = self.repository.store.heads(customer, ids, request.event_time)
+        own = [request] if any(head.recorded for head in heads.values()) else []
+        before = fork(self.repository.store, customer, as_of=as_of, without=own, aggregates=ids)
+        states = [Repository(before, before.clock).load(customer, *address) for address in addresses]
+        return explain(self._ask(command, request.time, *states))
 
     def adopt(self, *, rules: Rules | None = None, plans: Plans | None = None) -> None:
         """Go on with newer rules or plans, if they only add versions that start more than a day from now."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from html import escape
 from typing import Any
 from uuid import UUID
 
@@ -73,7 +74,8 @@ class CommandDesk(Desk):
         command = self._command(DOWNLOAD)
         now = Request.at(self.lab.clock(), "preview")
         checks = self.downloads.explain(self.customer.value, command, now)
-        words = f"<p><b>Not sent yet.</b> The rules about {_words(command)}: {rules_in_words(checks)}.</p>"
+        rules = rules_in_words(checks)
+        words = f"<p><b>Not sent yet.</b> The rules about {escape(_words(command))}: {escape(rules)}.</p>"
         self.told.value = _announced(words) + rules_table(checks)
 
     def _say_errors(self, act: Callable[[], None]) -> None:
@@ -87,7 +89,8 @@ class CommandDesk(Desk):
         tried = attempt(self.downloads, customer, command, request)
         self.journal.append(tried)
         self._show_licences()
-        self.told.value = _announced(f"<p>{customer}: {_words(command)}</p>{tried.told}") + tried.details
+        sent = escape(f"{customer}: {_words(command)}")
+        self.told.value = _announced(f"<p>{sent}</p>{tried.told}") + tried.details
         lines = [_line(tried) for tried in reversed(self.journal)]
         self.sent.value = f"<p>Commands sent from this desk, newest first:</p>{html_table(lines)}"
 

@@ -49,7 +49,14 @@ from eslab.stores.cassandra.errors import translate_errors
 from eslab.stores.cassandra.paging import FIRST_PAGE, Row, pages, send_ahead
 from eslab.stores.cassandra.schema import check_lifetime, ensure_schema, until_valid
 from eslab.stores.cassandra.statements import EARLIEST, LATEST, Statements
-from eslab.stores.cassandra.write_times import earliest, time_of_first, time_of_floor, time_to_live, write_time
+from eslab.stores.cassandra.write_times import (
+    earliest,
+    time_of_delete,
+    time_of_first,
+    time_of_floor,
+    time_to_live,
+    write_time,
+)
 
 GREATEST_END = "\U0010ffff" * (MAX_ID_BYTES // 4)  # a prefix and this are above every id with the prefix
 NO_BYTES = b""  # stands for a null payload: it fails its checksum like any other damage, and the row is named (G8)
@@ -102,6 +109,17 @@ class CassandraStore(EventStore):
         with self._translate_errors(writing=True):
             self._add(batch, read_rows)
             self._session().execute(batch)
+
+    def replace(self, customer_id: str, commit: Commit, damaged: bytes) -> bool:
+        key = (customer_id, commit.aggregate_id, commit.event_time)
+        (rows,) = self._ask([(statements.WRITTEN, key)], Consistency.EVERYWHERE)
+        if not rows or rows[0][0] not in (damaged, None):
+            return False
+        stamp, lifetime = self._stamp(commit)
+        # Of two equal write times the greater bytes would win, and those may be the damaged ones.
+        later = (rows[0][1] or stamp) + 1
+        self._do(statements.APPEND, (customer_id, *commit, later, lifetime), Consistency.EVERYWHERE)
+        return True
 
     def heads(
         self,
@@ -164,7 +182,7 @@ class CassandraStore(EventStore):
     def delete_events(self, customer_id: str, aggregate_id: str, up_to: UUID) -> None:
         head = self.heads(customer_id, [aggregate_id])[aggregate_id]
         check_floor(head.floor, up_to, customer_id, aggregate_id)
-        self._do(statements.DELETE_EVENTS, (write_time(up_to), customer_id, aggregate_id, up_to))
+        self._do(statements.DELETE_EVENTS, (time_of_delete(up_to), customer_id, aggregate_id, up_to))
 
     def missing_read_tables(self, layouts: Sequence[Layout]) -> list[Layout]:
         with self._translate_errors():

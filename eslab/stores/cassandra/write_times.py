@@ -20,12 +20,17 @@ LAST_EXPIRY = 2**31 - 2  # 2038-01-19: the last second at which a row of Cassand
 
 
 def write_time(event_time: UUID) -> int:
-    """The write time of a commit's row, in its own table and in every read table: microseconds since 1970.
-
-    A delete of events up to an event time has the same write time. Stamped "now", it would hide every older row that
-    arrives later, for ever.
-    """
+    """The write time of a commit's row, in its own table and in every read table: microseconds since 1970."""
     return to_ms(time_of(event_time)) * 1000
+
+
+def time_of_delete(up_to: UUID) -> int:
+    """The write time of a delete of events up to an event time.
+
+    It is the last microsecond of that millisecond, since a restored row is stamped a little later than its request.
+    Stamped "now", it would hide every older row that arrives later, for ever.
+    """
+    return write_time(up_to) + 999
 
 
 def time_to_live(event_time: UUID, lifetime: int, clock: Clock) -> int:

@@ -89,6 +89,11 @@ class SqliteStore(EventStore):
 
         self._file.write(write)
 
+    def replace(self, customer_id: str, commit: Commit, damaged: bytes) -> bool:
+        id, event_time, *rest = commit
+        values = (*rest, customer_id, id, sort_key(event_time), damaged)
+        return self._file.write(lambda connection: connection.execute(statements.REPLACE, values).rowcount == 1)
+
     def heads(
         self,
         customer_id: str,

@@ -8,6 +8,9 @@ APPEND = """
 INSERT INTO events VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
 SET event_type = excluded.event_type, version = excluded.version, payload = excluded.payload
 WHERE excluded.payload > events.payload"""
+REPLACE = """
+UPDATE events SET event_type = ?, version = ?, payload = ?
+WHERE customer_id = ? AND aggregate_id = ? AND event_time = ? AND (payload = ? OR typeof(payload) <> 'blob')"""
 # The earliest commit of an aggregate stays in the directory, whichever order they arrive in.
 BEGAN = """
 INSERT INTO aggregates (customer_id, aggregate_id, first) VALUES (?, ?, ?) ON CONFLICT DO UPDATE
