@@ -272,11 +272,7 @@ class DownloadService:
             latest = now + self.policies.token_lifetime
             begins = licence.periods[license_id].begins
             claims = Claims(customer, command.device, command.title, license_id, begins, min(ends or latest, latest))
-            try:
-                token = sign(self.drm, claims)
-            except DrmUnavailable as error:
-                log.warning("No token for licence %s of customer %r: %s", license_id, customer, error)
-                unsigned = f"{error}; the licence is recorded: send the same request again"
+            token, unsigned = _signed(self.drm, claims)
         if token and not licence.is_delivered(license_id):
             record_delivery(self.repository, customer, Deliver(command.device, command.title, license_id))
         return Granted(license_id, command.title, command.device, status, ends, token, unsigned, usage, repeated)
@@ -288,6 +284,16 @@ class DownloadService:
         if not isinstance(command, SIGNED):
             return "this command needs none"
         return None if self.drm else "there is no DRM server here"
+
+
+def _signed(drm: DrmServer, claims: Claims) -> tuple[str | None, str | None]:
+    """The token, or the reason for having none."""
+    try:
+        return sign(drm, claims), None
+    except DrmUnavailable as error:
+        # With a traceback, if somebody else's error is behind it.
+        log.warning("No token for licence %s: %s", claims.license_id, error, exc_info=error.__cause__)
+        return None, f"{error}; the licence is recorded: send the same request again"
 
 
 def _touched(command: LicenceCommand) -> tuple[Address, ...]:
