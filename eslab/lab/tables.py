@@ -27,7 +27,7 @@ def enable() -> None:
     """Show the data frames of this notebook as these tables, and stored rows without their bytes."""
     from IPython.core.getipython import get_ipython
 
-    shell = get_ipython()
+    shell: Any = get_ipython()
     if shell and shell.display_formatter:
         formatters = shell.display_formatter.formatters
         formatters["text/html"].for_type_by_name("pandas", "DataFrame", of_frame)
