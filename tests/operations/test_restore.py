@@ -1,6 +1,7 @@
 """A broken row is restored from an intact copy in a read table, or skipped with a mark that stays visible."""
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -251,6 +252,30 @@ def test_encrypted_rows_are_restored_with_their_keys(store: EventStore, clock: M
         restore(store, [CHARTS], *where, cipher=CustomerCipher(MemoryKeys(), "ann"))
     assert restore(store, [CHARTS], *where, cipher=CustomerCipher(keys, "ann")).table == "shelf"
     assert repository.load("ann", Chart, "1").illnesses == {"measles"}
+
+
+def test_a_payload_that_is_no_bytes_is_restored(tmp_path: Path) -> None:
+    """SQLite keeps a value of any type in any column."""
+    with closing(open_store(f"sqlite:///{tmp_path}/x.db")) as store:
+        repository = lived(store)
+        before = everything(store)
+        for wrong in ("text", 7, 1.5):
+            damage(store, rows(store)[1], wrong)
+            assert restore(store, [ON_SHELF], *MIDDLE).table == "shelf"
+            assert everything(store) == before
+        assert load(repository).total == 3
+
+
+def test_an_encrypted_row_is_skipped(store: EventStore, clock: ManualClock) -> None:
+    """The mark is in clear, and names no event."""
+    repository = Repository(store, clock, keys=MemoryKeys())
+    diagnose(repository, "measles")
+    diagnose(repository, "flu", at(1))
+    first, _ = rows(store, "chart:1")
+    damage(store, first, FLIP(first.payload))
+    assert skip(store, "ann", "chart:1", first.event_time, "lost")
+    chart = repository.load("ann", Chart, "1")
+    assert (chart.illnesses, len(chart.skipped_rows)) == ({"flu"}, 1)
 
 
 # Skipped
