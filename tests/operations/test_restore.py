@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from eslab import EventStore, InvalidInput, ManualClock, Repository, SnapshotPolicy, StoreError, Unreadable, open_store
 from eslab.cli import app
+from eslab.operations.audit import find_strays
 from eslab.operations.fork import fork
 from eslab.operations.history import history
 from eslab.operations.inspection import inspect
@@ -205,6 +206,21 @@ def test_G1_a_copy_of_the_losing_decision_is_refused(store: EventStore) -> None:
     assert rows(store) == [won["counter:1"]]
 
 
+def test_G1_an_older_decision_of_the_same_request_is_refused(store: EventStore) -> None:
+    """Of a request that touched one aggregate, by what is left of the broken row."""
+    lost, won = sorted(
+        (commits(at(-2), {"counter:1": [Counted("milk", n)]})[0] for n in (1, 2)), key=lambda it: it.payload
+    )
+    store.make_read_tables([SHELF])
+    store.append("ann", [won])
+    damage(store, won, FLIP(won.payload))
+    put(store, lost)
+    refused(store, "and the broken row's is")
+    store.put_read_rows([ReadRow(SHELF, ("ann", "elsewhere"), won)])
+    assert restore(store, [ON_SHELF], *MIDDLE).table == "shelf"
+    assert rows(store) == [won]
+
+
 def test_G8_the_commit_of_another_aggregate_is_refused(store: EventStore) -> None:
     """Also of one that the same request touched."""
     _, won = twice(store)
@@ -298,6 +314,7 @@ def test_G8_a_skipped_row_is_shown_by_every_reader(store: EventStore, caplog: py
     assert list(history(repository, "ann", Counter, "1")["event"]) == ["Counted", "(skipped)", "Counted"]
     (inspected,) = inspect(store, "ann")
     assert [(it.skipped, it.problem) for it in inspected.commits] == [(None, None), ("ticket 17", None), (None, None)]
+    assert find_strays(repository, "ann", [Counter]) == []
     assert "without" not in repr(Counter()) and Counter().skipped_rows == ()
 
 
