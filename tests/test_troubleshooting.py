@@ -125,8 +125,6 @@ OTHERS = [line for line in COMMANDS if " row " not in line]
 @pytest.mark.parametrize("line", OTHERS)
 def test_a_command_of_the_page_runs(lab: dict[str, Any], line: str) -> None:
     """On an intact store it succeeds."""
-    if " status" in line and "read-tables" in line:
-        assert "complete" in run(line).stdout or "nobody has caught up yet" in run(line).stdout
     done = run(line)
     assert (done.exit_code, "bug in eslab" in done.output) == (0, False), done.output
 

@@ -184,9 +184,9 @@ def _find(
             aggregate_id=aggregate_id,
             event_time=event_time,
         )
-    if _whole(customer_id, commit, cipher):
+    if _whole(commit, cipher):
         return None
-    others = [_whole(customer_id, other, cipher) for id, other in recorded.items() if id != aggregate_id]
+    others = [_whole(other, cipher) for id, other in recorded.items() if id != aggregate_id]
     below = sum(is_below(event_time, head.floor) for id, head in heads.items() if id not in recorded)
     return _Broken(customer_id, commit, [it for it in others if it], below + others.count(None), cipher)
 
@@ -204,14 +204,14 @@ def _recorded(store: EventStore, customer_id: str, ids: Sequence[str], event_tim
         return {id: it for part in parts for id, it in _recorded(store, customer_id, part, event_time).items()}
 
 
-def _whole(customer_id: str, commit: Commit, cipher: RowCipher) -> _Whole | None:
+def _whole(commit: Commit, cipher: RowCipher) -> _Whole | None:
     try:
-        return _checked(customer_id, commit, cipher)
+        return _checked(commit, cipher)
     except Unreadable:
         return None
 
 
-def _checked(customer_id: str, commit: Commit, cipher: RowCipher) -> _Whole:
+def _checked(commit: Commit, cipher: RowCipher) -> _Whole:
     """The commit with its envelope; raises `Unreadable` if it was skipped or can't be trusted."""
     if not isinstance(commit.payload, bytes):
         raise Unreadable(f"found {type(commit.payload).__name__} in the column of the payload, expected bytes")
@@ -262,7 +262,7 @@ def _only_copy(row: _Broken, copies: Iterable[tuple[str, Commit]]) -> tuple[str,
 
 def _proved(row: _Broken, copy: Commit) -> _Whole:
     """The copy, if it is the row that was there; raises `Unreadable` with what speaks against it."""
-    whole = _checked(row.customer_id, copy, row.cipher)
+    whole = _checked(copy, row.cipher)
     if is_encrypted(whole.envelope):
         raise Unreadable("it is encrypted; name the keys that it was written with, to see whether it belongs here")
     envelope = whole.envelope

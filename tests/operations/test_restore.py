@@ -1,6 +1,7 @@
 """A broken row is restored from an intact copy in a read table, or skipped with a mark that stays visible."""
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from eslab import EventStore, InvalidInput, ManualClock, Repository, SnapshotPolicy, StoreError, Unreadable, open_store
 from eslab.cli import app
+from eslab.operations.audit import find_strays
 from eslab.operations.fork import fork
 from eslab.operations.history import history
 from eslab.operations.inspection import inspect
@@ -204,6 +206,21 @@ def test_G1_a_copy_of_the_losing_decision_is_refused(store: EventStore) -> None:
     assert rows(store) == [won["counter:1"]]
 
 
+def test_G1_an_older_decision_of_the_same_request_is_refused(store: EventStore) -> None:
+    """Of a request that touched one aggregate, by what is left of the broken row."""
+    lost, won = sorted(
+        (commits(at(-2), {"counter:1": [Counted("milk", n)]})[0] for n in (1, 2)), key=lambda it: it.payload
+    )
+    store.make_read_tables([SHELF])
+    store.append("ann", [won])
+    damage(store, won, FLIP(won.payload))
+    put(store, lost)
+    refused(store, "and the broken row's is")
+    store.put_read_rows([ReadRow(SHELF, ("ann", "elsewhere"), won)])
+    assert restore(store, [ON_SHELF], *MIDDLE).table == "shelf"
+    assert rows(store) == [won]
+
+
 def test_G8_the_commit_of_another_aggregate_is_refused(store: EventStore) -> None:
     """Also of one that the same request touched."""
     _, won = twice(store)
@@ -253,6 +270,30 @@ def test_encrypted_rows_are_restored_with_their_keys(store: EventStore, clock: M
     assert repository.load("ann", Chart, "1").illnesses == {"measles"}
 
 
+def test_a_payload_that_is_no_bytes_is_restored(tmp_path: Path) -> None:
+    """SQLite keeps a value of any type in any column."""
+    with closing(open_store(f"sqlite:///{tmp_path}/x.db")) as store:
+        repository = lived(store)
+        before = everything(store)
+        for wrong in ("text", 7, 1.5):
+            damage(store, rows(store)[1], wrong)
+            assert restore(store, [ON_SHELF], *MIDDLE).table == "shelf"
+            assert everything(store) == before
+        assert load(repository).total == 3
+
+
+def test_an_encrypted_row_is_skipped(store: EventStore, clock: ManualClock) -> None:
+    """The mark is in clear, and names no event."""
+    repository = Repository(store, clock, keys=MemoryKeys())
+    diagnose(repository, "measles")
+    diagnose(repository, "flu", at(1))
+    first, _ = rows(store, "chart:1")
+    damage(store, first, FLIP(first.payload))
+    assert skip(store, "ann", "chart:1", first.event_time, "lost")
+    chart = repository.load("ann", Chart, "1")
+    assert (chart.illnesses, len(chart.skipped_rows)) == ({"flu"}, 1)
+
+
 # Skipped
 
 
@@ -273,6 +314,7 @@ def test_G8_a_skipped_row_is_shown_by_every_reader(store: EventStore, caplog: py
     assert list(history(repository, "ann", Counter, "1")["event"]) == ["Counted", "(skipped)", "Counted"]
     (inspected,) = inspect(store, "ann")
     assert [(it.skipped, it.problem) for it in inspected.commits] == [(None, None), ("ticket 17", None), (None, None)]
+    assert find_strays(repository, "ann", [Counter]) == []
     assert "without" not in repr(Counter()) and Counter().skipped_rows == ()
 
 
