@@ -29,7 +29,7 @@ def enable() -> None:
 
     shell: Any = get_ipython()
     if shell and shell.display_formatter:
-        formatters = shell.display_formatter.formatters
+        formatters: Any = shell.display_formatter.formatters
         formatters["text/html"].for_type_by_name("pandas", "DataFrame", of_frame)
         for row in (Commit, Head, ReadRow, StoredSnapshot):
             formatters["text/plain"].for_type(row, lambda row, printer, _: printer.text(row_in_words(row)))
