@@ -120,7 +120,7 @@ def late_since(note: str) -> datetime | None:
     """The time of the earliest request in a note of late appends; None if there is none."""
     try:
         return datetime.fromisoformat(note.split(" ")[0]) if note else None
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise Unreadable(f"Unreadable row in checkpoints: {LATE!r}: {error}. Delete the row, then rebuild.") from None
 
 

@@ -5,6 +5,7 @@ debugger lets it in there.
 """
 
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -23,6 +24,7 @@ import pytest
 from eslab import EventStore, open_store
 from eslab.store import ReadRow
 from eslab.stores.keys import FileKeys, MemoryKeys, make_master
+from eslab.stores.sqlite.file import transact
 from tests.support.sample import DAYS, LAYOUTS, ROOT, SHELF, Counter, at, fill, new_url, row, rows, snapshot
 
 STEP = 29  # in the quick suite, every 29th instruction is enough
@@ -220,6 +222,20 @@ def test_a_writer_that_gives_up_its_turn_takes_no_lock(tmp_path: Path) -> None:
             for thread in threads:
                 thread.join(5)
             assert [whole(store, 1000 * number + each) for each in range(2)] == [True, True]
+
+
+def test_a_transaction_ends_whatever_interrupts_it() -> None:
+    """At every instruction, also between the end of its block and the commit."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE numbers (number)")
+        for number in each_instruction(lambda number: transact(connection, partial(insert, number)), 1):
+            assert not connection.in_transaction
+            transact(connection, partial(insert, -number))
+        assert connection.execute("SELECT count(*) FROM numbers WHERE number < 0").fetchone() == (number,)
+
+
+def insert(number: int, connection: sqlite3.Connection) -> None:
+    connection.execute("INSERT INTO numbers VALUES (?)", (number,))
 
 
 # Keys

@@ -41,7 +41,7 @@ class Damaged:
 
     def change(self, sql: str) -> None:
         with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
-            # As an index of another type: SQLite itself checks nothing but NOT NULL.
+            # SQLite itself checks nothing but NOT NULL.
             assert connection.execute(sql).rowcount == 1, sql
 
 
@@ -84,8 +84,7 @@ def test_G8_a_payload_of_another_type_is_named(damaged: Damaged, value: str, pat
 @pytest.mark.parametrize("value", VALUES)
 def test_G8_inspect_marks_it_and_shows_the_others(damaged: Damaged, value: str) -> None:
     """As it does with any broken row."""
-    damaged.change(f"UPDATE events SET payload = {value} WHERE rowid_of = 1".replace(
-        "WHERE rowid_of = 1", "WHERE event_time = (SELECT min(event_time) FROM events)"))  # fmt: skip
+    damaged.change(f"UPDATE events SET payload = {value} WHERE event_time = (SELECT min(event_time) FROM events)")
     (aggregate,) = inspect(damaged.store, "ann")
     assert [commit.problem is not None for commit in aggregate.commits] == [True, False, False]
 
@@ -104,8 +103,6 @@ def test_G8_a_read_row_of_another_type_is_named(damaged: Damaged, table: str, va
 def test_G8_an_event_time_of_another_type_is_named(damaged: Damaged, key: str, path: str) -> None:
     """Wherever it sorts: it is never left out silently."""
     damaged.change(f"UPDATE events SET event_time = {key} WHERE event_time = (SELECT min(event_time) FROM events)")
-    if key.startswith("x'ff"):
-        pytest.skip("the greatest of all keys of this size; tried below")
     with pytest.raises(Unreadable, match=r"row in events: customer 'ann', aggregate 'counter:1', event time .*16 byte"):
         PATHS[path](damaged)
 
@@ -166,7 +163,7 @@ def test_G8_an_id_that_is_no_text_is_named(damaged: Damaged, column: str) -> Non
 def test_G8_a_checkpoint_that_is_none_is_named(damaged: Damaged, text: str) -> None:
     """With its table and its name; nothing is called complete."""
     rebuild.catch_up(damaged.repository)
-    for (name,) in closing_rows(damaged.path, "SELECT name FROM checkpoints"):
+    for (name,) in rows_of(damaged.path, "SELECT name FROM checkpoints"):
         damaged.change(f"UPDATE checkpoints SET text = {text} WHERE name = '{name}'")
     with pytest.raises(Unreadable, match=r"row in checkpoints: .*days"):
         rebuild.caught_up(damaged.repository)
@@ -174,6 +171,6 @@ def test_G8_a_checkpoint_that_is_none_is_named(damaged: Damaged, text: str) -> N
         rebuild.catch_up(damaged.repository)
 
 
-def closing_rows(path: Path, sql: str) -> list[tuple[str]]:
+def rows_of(path: Path, sql: str) -> list[tuple[str]]:
     with closing(sqlite3.connect(path)) as connection:
         return connection.execute(sql).fetchall()

@@ -49,10 +49,11 @@ READ, REBUILD, READ_CONTRACT = (
     "tests/operations/test_rebuild.py",
     "tests/stores/test_read_tables.py",
 )
-INTERRUPTS = "tests/stores/test_interrupts.py"
 LOCK = "tests/operations/test_schema_lock.py"
 LAB = "tests/lab/test_"
 RESTORE, FORK = "tests/operations/test_restore.py", "tests/operations/test_fork.py"
+INTERRUPTS, ODD = "tests/stores/test_interrupts.py", "tests/stores/test_odd_values.py"
+PATHS, COMPLETE = "tests/stores/test_sqlite_paths.py", "tests/operations/test_complete.py"
 ENCRYPTION, KEYS = "tests/payload/encryption", "tests/stores/test_keys.py"
 DELETE_SINCE = "aggregate_id = ? AND up_to >= ?"
 
@@ -116,8 +117,8 @@ MUTANTS = [
     Mutant("G4", "stores/memory.py", "bisect_right(self.keys, sort_key(after))",
            "max(0, bisect_right(self.keys, sort_key(after)) - 1)", CONTRACT),
     Mutant("G4", "read_table.py", "if known is None or row.commit.payload > known.payload:", "if known is None:", READ),
-    Mutant("G4", "unit_of_work.py", "        self._put_elsewhere(rows)\n", "", READ),
-    Mutant("G4", "unit_of_work.py", "self._put_elsewhere(\n            rows_in(", "(\n            rows_in(", READ),
+    Mutant("G4", "unit_of_work.py", "        self._put_elsewhere(elsewhere)\n", "", READ),
+    Mutant("G4", "unit_of_work.py", "        self._recall_rows(commits)\n", "", READ),
     Mutant("G4", "unit_of_work.py", "commits, read_rows=with_customer)", "commits)", READ),
     Mutant("G4", DOWNLOADS + "read_tables.py", "download in title.state.counted.values()",
            "download in title.state.downloads.values()", IN_DOWNLOADS + "read_tables.py"),
@@ -129,7 +130,7 @@ MUTANTS = [
     Mutant("G5", "operations/snapshots.py", "repository.clock() - repository.bounds.fold_after", "repository.clock()", BUILD),
     Mutant("G5", "operations/snapshots.py", "hydrator.heads(consistency=Consistency.EVERYWHERE)", "hydrator.heads()", BUILD),
     Mutant("G5", "operations/snapshots.py", "heads, up_to, Consistency.EVERYWHERE)", "heads, up_to)", BUILD),
-    Mutant("G5", "unit_of_work.py", "> self._environment.bounds.append:", "> self._environment.bounds.late:", WISH),
+    Mutant("G5", "unit_of_work.py", "> self._environment.bounds.append\n", "> self._environment.bounds.late\n", WISH),
     Mutant("G5", "unit_of_work.py", "        self._make_safe(commits, heads)\n", "", WISH),
     Mutant("G5", "unit_of_work.py", "store.append(self.customer_id, unsafe, Consistency.EVERYWHERE)", "pass", WISH),
     Mutant("G5", "unit_of_work.py", "commit.event_time, Consistency.EVERYWHERE)", "commit.event_time)", WISH),
@@ -153,11 +154,17 @@ MUTANTS = [
     Mutant("G6", "store.py", "sort_key(floor) < sort_key(up_to)", "False", CONTRACT),
     Mutant("G6", "repository.py", "in filter(_is_encrypted, head.snapshots)", "in head.snapshots", ENCRYPTION),
     Mutant("G6", "repository.py", "in filter(_is_encrypted, head.snapshots)", "in ()", ENCRYPTION),
-    Mutant("G6", "operations/rebuild.py", "if checkpoint.began is None:\n        for", "if True:\n        for", REBUILD),
+    Mutant("G6", "operations/rebuild.py", "if checkpoint.began is None:\n        checkpoint = _begin(repository)\n        #",
+           "if True:\n        checkpoint = _begin(repository)\n        #", REBUILD),
     Mutant("G6", "operations/rebuild.py", "store.empty_read_table(table.layout)", "checkpoint(name)", REBUILD),
-    Mutant("G6", "operations/rebuild.py", "        checkpoint = Checkpoint(checkpoint.complete, repository.clock())\n",
-           "        checkpoint = Checkpoint(repository.clock(), repository.clock())\n", REBUILD),
-    Mutant("G6", "operations/rebuild.py", "checkpoint.complete - repository.bounds.fold_after", "checkpoint.complete", REBUILD),
+    Mutant("G6", "operations/rebuild.py", "it.complete - repository.bounds.fold_after", "it.complete", REBUILD),
+    Mutant("G6", "operations/rebuild.py", "        _save_rebuilding(store, _rebuilding(store) |", "        print(_rebuilding(store) |", COMPLETE),
+    Mutant("G6", "operations/rebuild.py", "rebuilding.get(table.layout.name, mark) == mark", "True", COMPLETE),
+    Mutant("G6", "operations/rebuild.py", "since = min(since, late", "since = max(since, late", COMPLETE),
+    Mutant("G6", "operations/walk.py", "CUSTOMERS_PER_CHECKPOINT == 0 and not problems", "CUSTOMERS_PER_CHECKPOINT == 0", COMPLETE),
+    Mutant("G6", "unit_of_work.py", "        check_read_rows(rows)  # now", "        pass  #", COMPLETE),
+    Mutant("G6", "unit_of_work.py", "        noted = self._note_late(elsewhere)\n", "        noted = True\n", COMPLETE),
+    Mutant("G6", "repository.py", "if made and next(store.customers(), None) is None", "if made", COMPLETE),
     Mutant("G6", "operations/walk.py", "store.customers(checkpoint.after, ", "store.customers('', ", WALK),
     Mutant("G6", "operations/walk.py", "checkpoint.after, Consistency.EVERYWHERE)", "checkpoint.after)", WALK),
     Mutant("G6", "operations/walk.py", "replace(checkpoint, after=customer)", "checkpoint", WALK),
@@ -176,6 +183,11 @@ MUTANTS = [
            "(msgspec.MsgspecError, RecursionError)", SERIALIZER),
     Mutant("G8", "event.py", " and len(text) <= MAX_VERSION_DIGITS", "", "tests/test_event.py"),
     Mutant("G8", "hydration.py", "raise self._broken_row(id, after[id], up_to) or error", "raise error", REPOSITORY),
+    Mutant("G8", "stores/sqlite/statements.py", "WHEN 'blob' THEN payload ELSE x'' END", "WHEN 'x' THEN x'' ELSE payload END", ODD),
+    Mutant("G8", "stores/sqlite/statements.py", 'EARLIEST = float("-inf")', 'EARLIEST = b""', ODD),
+    Mutant("G8", "stores/sqlite/rows.py", " or key[0] > GREATEST_FIRST_BYTE", "", ODD),
+    Mutant("G8", "stores/sqlite/frozen.py", "_state(self._path) != self._seen", "False", PATHS),
+    Mutant("G8", "stores/sqlite/frozen.py", "    if logs := _logs(path):\n", "    if logs := []:\n", PATHS),
     Mutant("G8", "snapshot.py", "except Unreadable as error:", "except ZeroDivisionError as error:", SNAPSHOT),
     Mutant("G8", "payload/encryption.py", "encode((kind, self.customer_id, *key))", "encode((kind, *key))", ENCRYPTION),
     Mutant("G8", "payload/encryption.py", "aggregate_id, event_time.bytes", "event_time.bytes", ENCRYPTION),
