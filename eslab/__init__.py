@@ -2,10 +2,10 @@
 
 This folder holds the path of a request. Read it in this order; each module uses only the ones before it:
 
-    errors clock request display event   the words
-    payload/                             the bytes: encoding, compression, cipher, upcast, serializer, encryption
-    aggregate layout store bounds        state, and what the core asks of a store
-    snapshot hydration recorded          how a state is read, and what a request left behind
+    errors clock request display declared event   the words
+    payload/                                      the bytes, from single values to whole payloads
+    aggregate layout store bounds                 state, and what the core asks of a store
+    snapshot hydration recorded                   how a state is read, and what a request left behind
     read_table unit_of_work repository service
 
 Then testing, stores/, and a domain: domains/bakery.py. The other rooms are in docs/architecture.md.

@@ -133,7 +133,7 @@ def check_event(aggregate_type: type[Aggregate], event: Any) -> None:
 
 @cache
 def serializer_of(aggregate_type: type[Aggregate]) -> VersionedSerializer:
-    """The one serializer of an aggregate type; `InvalidInput` if its states and events can't be stored and read back."""
+    """The one serializer of an aggregate type; `InvalidInput` if its states or events can't be read back."""
     if not (isinstance(aggregate_type, type) and issubclass(aggregate_type, Aggregate)):
         raise InvalidInput(f"Expected a class that inherits from Aggregate, got {aggregate_type!r}.")
     _check_state(aggregate_type)
