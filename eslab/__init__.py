@@ -3,8 +3,8 @@
 This folder holds the path of a request. Read it in this order; each module uses only the ones before it:
 
     terminal errors clock request        the words
-    display event
-    payload/                             the bytes: encoding, compression, cipher, upcast, serializer, encryption
+    display declared event
+    payload/                             the bytes, from single values to whole payloads
     aggregate layout store bounds        state, and what the core asks of a store
     snapshot hydration recorded          how a state is read, and what a request left behind
     read_table unit_of_work repository service

@@ -23,7 +23,7 @@ from eslab import display
 from eslab.declared import Declared, Options, annotation_of, check_options, defined_again, members
 from eslab.errors import InvalidInput
 from eslab.event import Event
-from eslab.payload.decoding import building, decoder
+from eslab.payload.decoding import decoder
 from eslab.payload.encoding import encode
 from eslab.payload.fields import check_fields, unresolved
 from eslab.payload.serializer import Upcaster, VersionedSerializer
@@ -149,17 +149,9 @@ def check_event(aggregate_type: type[Aggregate], event: Any) -> None:
     raise InvalidInput(f"Expected an event that {aggregate_type.__name__}.apply knows ({names}), got {event!r}.{hint}")
 
 
-def serializer_of(aggregate_type: type[Aggregate]) -> VersionedSerializer:
-    """The one serializer of an aggregate type; `InvalidInput` if its states and events can't be stored and read back.
-
-    Safe to call from several threads.
-    """
-    with building:
-        return _serializer_of(aggregate_type)
-
-
 @cache
-def _serializer_of(aggregate_type: type[Aggregate]) -> VersionedSerializer:
+def serializer_of(aggregate_type: type[Aggregate]) -> VersionedSerializer:
+    """The one serializer of an aggregate type; `InvalidInput` if its states or events can't be read back."""
     if not (isinstance(aggregate_type, type) and issubclass(aggregate_type, Aggregate)):
         raise InvalidInput(f"Expected a class that inherits from Aggregate, got {aggregate_type!r}.")
     _check_state(aggregate_type)

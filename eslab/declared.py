@@ -13,6 +13,7 @@ import msgspec
 from eslab.errors import InvalidInput
 
 Options = Mapping[str, tuple[Any, str]]  # by the option of msgspec.Struct: the value that it must have, and why
+_make = msgspec.StructMeta.__call__  # named once, since every event and command is made by it
 DATA = (str, bytes, int, float, list, dict, set, frozenset, tuple, type(None))
 
 
@@ -39,7 +40,7 @@ class Declared(msgspec.StructMeta):
         def __call__(cls, *args: Any, **values: Any) -> Any:
             """Make an instance; wrong arguments are an `InvalidInput` with the call that was expected."""
             try:
-                return super().__call__(*args, **values)
+                return _make(cls, *args, **values)
             except TypeError as error:
                 if error.__traceback__.tb_next:  # raised by the class's own code
                     raise

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from eslab.aggregate import Aggregate, address, type_name
+from eslab.declared import defined_again
 from eslab.errors import Forgotten, InvalidInput, Unreadable
 from eslab.event import Event
 from eslab.hydration import Hydration, Hydrator, cipher_of_types
@@ -67,6 +68,7 @@ class ReadTable:
     ) -> list[ReadRow]:
         """The rows of one commit with these events; none for a type that isn't in this table."""
         if aggregate_type not in self.keys:
+            self._check_not_defined_again(aggregate_type)
             return []
         _, key = address(aggregate_type, commit.aggregate_id)
         try:
@@ -87,6 +89,14 @@ class ReadTable:
             aggregate_id=commit.aggregate_id,
             event_time=commit.event_time,
         )
+
+    def _check_not_defined_again(self, aggregate_type: type[Aggregate]) -> None:
+        """Refuse a class of which the table knows an earlier definition: its rows would be left out."""
+        if defined_again(aggregate_type, self.keys):
+            raise InvalidInput(
+                f"Expected the class {aggregate_type.__name__} that the read table {self.layout.name} names, got one "
+                "that was defined again. Run the cell that defines the table again, then the one of the repository."
+            )
 
 
 def rows_in(

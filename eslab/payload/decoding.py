@@ -7,7 +7,7 @@ moment crash the process. So whatever eslab decodes into, it has built here befo
 import os
 from functools import cache
 from threading import RLock
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -18,18 +18,14 @@ if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(before=building.acquire, after_in_parent=building.release, after_in_child=building.release)
 
 
+@cache
 def decoder(type: type[T]) -> msgspec.msgpack.Decoder[T]:
     """The decoder of a type from msgpack; safe to share between threads."""
     with building:
-        return _decoder(type)
+        return msgspec.msgpack.Decoder(type)
 
 
 def built(type: type[T]) -> type[T]:
     """The type itself, built as far as msgspec needs: `msgspec.convert(value, built(Plan))`."""
     decoder(type)
     return type
-
-
-@cache
-def _decoder(type: Any) -> msgspec.msgpack.Decoder[Any]:
-    return msgspec.msgpack.Decoder(type)

@@ -46,14 +46,9 @@ def check_fields(cls: type[msgspec.Struct], *, canonical: bool = True) -> None:
             )
 
 
+@cache
 def is_canonical(cls: type[msgspec.Struct]) -> bool:
     """Does msgspec itself encode equal values of this class as equal bytes?"""
-    with building:
-        return _is_canonical(cls)
-
-
-@cache
-def _is_canonical(cls: type[msgspec.Struct]) -> bool:
     return all(_is_canonical_node(node) for _, node in _nodes_of(cls))
 
 

@@ -176,14 +176,9 @@ def command_hash(command: Command, key: bytes = b"") -> bytes:
     return hashlib.blake2b(encode_for_hash(as_stored(command)), digest_size=8, key=key).digest()
 
 
+@cache
 def check_type(thing_type: type[Event | Command]) -> None:
     """Refuse a class of events or commands that can't be written and read back; builds its decoder."""
-    with building:
-        _check_type(thing_type)
-
-
-@cache
-def _check_type(thing_type: type[Event | Command]) -> None:
     check_options(thing_type)  # a class from msgspec.defstruct was not checked when it was made
     check_fields(thing_type)
 
