@@ -2,7 +2,7 @@
 
 This folder holds the path of a request. Read it in this order; each module uses only the ones before it:
 
-    terminal errors clock request        the words
+    errors clock request                 the words
     display declared event
     payload/                             the bytes, from single values to whole payloads
     aggregate layout store bounds        state, and what the core asks of a store
