@@ -300,7 +300,7 @@ def decode_state(
 def decode_any(payload: bytes, envelope_type: type[Struct]) -> Struct:
     """The envelope of a commit or a snapshot in any format; raises `Unreadable` if the checksum is wrong."""
     if not payload:
-        raise Unreadable("expected a payload, found no bytes")
+        raise Unreadable("expected a payload that ends with its checksum, found no bytes")
     if crc32(payload) != RESIDUE:
         raise Unreadable(f"the checksum of {len(payload)} bytes does not match: a bit flipped or bytes were cut")
     try:
