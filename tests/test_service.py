@@ -283,7 +283,7 @@ async def counted_later(counter: Counter, command: Count, request: Request) -> A
         (lambda state, command, request: Counted("tea"), r"got Counted\(.*\); write `return \[Counted\(...\)\]`"),
         (lambda state, command, request: Rejected("limit", "no"), r"write `raise Rejected\(...\)`"),
         (lambda state, command, request: "tea", r"got 'tea'; write `return \[...\]` with the events"),
-        (lambda state, command, request: {Counted("tea")}, r"write `return \[...\]` with the events"),
+        (lambda state, command, request: {"tea": Counted("tea")}, r"write `return \[...\]` with the events"),
         (counted_in_vain, r"from counted_in_vain, got <generator .*; write `return \[...\]` instead of `yield`"),
         (counted_later, r"from counted_later, got <coroutine .*; write `def` instead of `async def`"),
         (lambda state, command, request: ["tea"], r"Expected an event that Counter.apply knows .* got 'tea'"),

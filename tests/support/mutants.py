@@ -111,7 +111,7 @@ MUTANTS = [
     Mutant("G3", "event.py", "    if isinstance(answer, Sequence) and not", "    if not", SERVICE),
     Mutant("G3", "service.py", "if defined_again(type(command), self._commands):", "if False:", SERVICE),
     # The same rows, the same state.
-    Mutant("G4", "payload/decoding.py", "    with building:\n        return msgspec", "    if building:\n        return msgspec",
+    Mutant("G4", "payload/decoding.py", "building = RLock()", "building = __import__('threading').Semaphore(9)",
            "tests/payload/test_decoding.py"),
     Mutant("G4", "request.py", "(event_time.int & LOW_HALF) ^ SIGN_BITS", "event_time.int & LOW_HALF", REQUEST),
     Mutant("G4", "request.py", "TICKS_PER_MS + TICKS_PER_MS - 1 + TICKS_AT_1970", "TICKS_PER_MS + TICKS_AT_1970", REQUEST),
