@@ -5,11 +5,13 @@ SEED ?= 7
 LAB ?=
 NOTEBOOKS ?=
 OUT ?=
+NEWEST ?= python3.13
 ALLOW_MISSING ?=
 BIN := .venv/bin
+CORE := tests/payload tests/operations tests/domains $(filter-out tests/test_mutants.py tests/test_project.py tests/test_readme.py tests/test_wheel.py,$(wildcard tests/test_*.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test full lab check format lock clean
+.PHONY: help venv run test newest full lab check format lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +33,18 @@ run: venv ## execute the notebooks and write reports to build/reports (NOTEBOOKS
 
 test: venv ## run the quick tests
 	$(BIN)/python -m tests.support.suites -m "not full"
+
+# pyenv hides a version that nobody chose, so it is chosen here.
+newest: venv ## run the quick tests of core, bytes and operations on NEWEST=python3.13, if it is installed
+	@if PYENV_VERSION=3.13 $(NEWEST) -c pass 2>/dev/null; then $(MAKE) --no-print-directory .venv-newest/installed && \
+		.venv-newest/bin/python -m pytest -m "not full and not cassandra" -o cache_dir=.pytest_cache/newest $(CORE); \
+	else echo "$(NEWEST) is not installed: left out."; fi
+
+.venv-newest/installed: requirements.lock pyproject.toml
+	$(BIN)/uv venv --quiet --clear --python "$$(PYENV_VERSION=3.13 $(NEWEST) -c 'import sys; print(sys.executable)')" .venv-newest
+	VIRTUAL_ENV=.venv-newest $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
+	VIRTUAL_ENV=.venv-newest $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
 
 full: venv ## run all tests, with a browser, real Cassandra and long runs
 	$(BIN)/python -m tests.support.suites

@@ -141,13 +141,15 @@ def test_G8_whatever_an_event_holds_can_be_shown(fields: dict[str, Any]) -> None
 
 @pytest.mark.parametrize("depth", [100, 800, 5000])
 def test_G8_events_that_nest_deeply_are_shown_or_marked(depth: int) -> None:
-    """They never stop the inspection of the others."""
+    """They never stop the inspection of the others. Between the depths it is Python's own limit that decides."""
     store = MemoryStore()
     nested = msgspec.Raw(b"\x91\x81\xa1x" + b"\x91" * depth + b"\xc0")
     store.append("ann", [row(payload=encode_envelope(Envelope(bytes(16), 1, 1, bytes(8), nested)))])
     aggregates = look(store)
     assert json.loads(msgspec.json.encode(aggregates))
-    assert show("ann", aggregates.values(), Console(file=StringIO())) == aggregates["counter:1"].broken == (depth > 400)
+    broken = aggregates["counter:1"].broken
+    assert show("ann", aggregates.values(), Console(file=StringIO())) == broken
+    assert broken in {100: [0], 800: [0, 1], 5000: [1]}[depth]
 
 
 def test_with_the_domains_code_upcasts_are_shown(store: EventStore) -> None:
