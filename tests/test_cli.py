@@ -225,6 +225,7 @@ def test_doctor_names_what_is_missing_once(monkeypatch):
 
 def test_without_lessons_the_way_to_them_is_named(tmp_path, monkeypatch):
     """As for a user of the wheel, in an empty folder."""
+    pytest.importorskip("papermill")
     monkeypatch.chdir(tmp_path)
     assert "`eslab lessons copy notebooks`" in eslab("run").stderr
     copied = eslab("lessons", "copy", "notebooks")
@@ -234,6 +235,7 @@ def test_without_lessons_the_way_to_them_is_named(tmp_path, monkeypatch):
 
 def test_a_parameter_given_twice_is_refused():
     """One of the two would be lost."""
+    pytest.importorskip("papermill")
     assert "Expected each parameter once, got rounds twice." in eslab("run", "-p", "rounds=1", "-p", "rounds=2").stderr
 
 
