@@ -55,7 +55,7 @@ DESKS = {
 # Commands for a notebook in JupyterLab's command mode, and the keys that move or choose in a control.
 KEYS = [*"baxcvzmyr16ojklsu", "Shift+M", "Shift+K", "Delete", "Backspace", "ArrowDown", "ArrowUp", "ArrowLeft",
         "ArrowRight", "PageDown", "Home", "End", "Space", "Enter", "Shift+Enter", "Control+Enter", "Alt+Enter",
-        "Control+Shift+Minus", "Control+A", "Control+B", *"dd00ii", "Escape", *"dd"]  # fmt: skip
+        "Control+Shift+Minus", "Control+A", *"dd00ii", "Escape", *"dd"]  # fmt: skip
 CONTROLS = "select, button, input, textarea, summary, a[href], [tabindex]"
 BARE = "import ipywidgets\nipywidgets.Dropdown(options=['one', 'two'])"
 CONTENT = "window.jupyterapp.shell.currentWidget.content"
