@@ -10,12 +10,14 @@ raises `Rejected`.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from reprlib import repr as short
 from typing import Any, Generic, TypeVar
 
 from eslab import display
-from eslab.aggregate import Aggregate, address
+from eslab.aggregate import Aggregate, address, type_name
 from eslab.bounds import TimeBounds
 from eslab.clock import Clock
+from eslab.errors import InvalidInput
 from eslab.event import Command, Event, Rejected
 from eslab.payload.encryption import KeyProvider
 from eslab.repository import Repository
@@ -57,6 +59,9 @@ class AggregateService(Generic[State]):
         keys: KeyProvider | None = None,
     ) -> None:
         self.repository = Repository(store, clock, bounds, keys)
+        type_name(aggregate_type)  # refuses what is no class of aggregates
+        if not callable(handle):
+            raise InvalidInput(f"Expected a function as handle, got {short(handle)}.")
         self.aggregate_type = aggregate_type
         self.handle = handle
 

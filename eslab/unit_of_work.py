@@ -21,7 +21,7 @@ from msgspec import Raw
 
 from eslab.aggregate import Address, Aggregate, aggregate_id, event_types
 from eslab.bounds import TimeBounds
-from eslab.clock import Clock
+from eslab.clock import Clock, time_on
 from eslab.errors import InvalidInput, OutcomeUnknown, StoreError, TooLarge
 from eslab.event import Command, Event, split_tag, tag_of
 from eslab.hydration import Hydrator, cipher_of_types
@@ -88,7 +88,7 @@ class UnitOfWork:
         if self._states:
             raise InvalidInput("This unit of work has loaded its aggregates; load all of them in one call.")
         self._hydrator = self._hydrator_of(addresses)
-        self._checked_at = self._environment.clock()
+        self._checked_at = time_on(self._environment.clock)
         heads, consistency, decision = self._look_up()
         if decision:
             heads = self._recall(decision, heads, consistency)
@@ -137,7 +137,7 @@ class UnitOfWork:
         self._decided = True
         with_customer = [row for row in rows if row.layout.with_customer]
         self._environment.store.append(self.customer_id, commits, read_rows=with_customer)
-        if self._environment.clock() - self._checked_at > self._environment.bounds.append:
+        if time_on(self._environment.clock) - self._checked_at > self._environment.bounds.append:
             self._make_safe(commits, self._heads(Consistency.EVERYWHERE))
         self._put_elsewhere(rows)
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from eslab.aggregate import type_name
+from eslab.clock import time_on
 from eslab.errors import Forgotten
 from eslab.hydration import Hydrator, cipher_of_types
 from eslab.operations.walk import Checkpoint, OnProgress, load_checkpoint, save_checkpoint, silent, walk
@@ -43,7 +44,7 @@ def rebuild(repository: Repository, on_progress: OnProgress = silent) -> Done:
     if checkpoint.began is None:
         for table in repository.read_tables:
             repository.store.empty_read_table(table.layout)
-        checkpoint = Checkpoint(began=repository.clock())
+        checkpoint = Checkpoint(began=time_on(repository.clock))
     done = _write_all(repository, name, checkpoint, None, on_progress)
     elsewhere = _elsewhere(repository)
     save_checkpoint(repository.store, _name("catch-up", elsewhere), Checkpoint(complete=checkpoint.began))
@@ -62,7 +63,7 @@ def catch_up(repository: Repository, on_progress: OnProgress = silent) -> Done:
     name = _name("catch-up", repository)
     checkpoint = load_checkpoint(repository.store, name)
     if checkpoint.began is None:
-        checkpoint = Checkpoint(checkpoint.complete, repository.clock())
+        checkpoint = Checkpoint(checkpoint.complete, time_on(repository.clock))
     # A commit that arrived after the last run began may belong to a request that is older by so much.
     since = latest_at(checkpoint.complete - repository.bounds.fold_after) if checkpoint.complete else None
     done = _write_all(repository, name, checkpoint, since, on_progress)
