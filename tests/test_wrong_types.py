@@ -187,8 +187,8 @@ ID = str(at().id)
 
 @pytest.mark.parametrize(
     "text",
-    [ID.upper(), f"{{{ID}}}", f"urn:uuid:{ID}", ID.replace("-", ""), f" {ID}", f"{ID}\n", f"{ID}\0", f"-{ID}", repr(at()),
-     ID.replace("-", "", 1), ID.encode(), at().id, at(), "\ud800", True],
+    [ID.upper(), f"{{{ID}}}", f"urn:uuid:{ID}", ID.replace("-", ""), f" {ID}", f"{ID}\n", f"{ID}\0", f"-{ID}",
+     repr(at()), ID.replace("-", "", 1), ID.encode(), at().id, at(), "\ud800", True],
 )  # fmt: skip
 def test_a_request_is_parsed_from_one_form_only(text: Any) -> None:
     """Python reads more forms of a UUID; then one request would have several names."""

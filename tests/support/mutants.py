@@ -192,6 +192,8 @@ MUTANTS = [
     # Time is injected.
     Mutant("G10", "unit_of_work.py", "self._checked_at = time_on(self._environment.clock)",
            "self._checked_at = __import__('eslab').system_clock()", WISH),
+    Mutant("G10", "clock.py", "or time.utcoffset() is None", "", "tests/test_wrong_types.py"),
+    Mutant("G10", "request.py", "or str(request.id) != text", "", "tests/test_wrong_types.py"),
     Mutant("G10", "request.py", "random.getrandbits(74)", "Random().getrandbits(74)", REQUEST),
     Mutant("G10", "service.py", "import display\n", "import display\nfrom datetime import datetime; datetime.now()\n",
            "tests/test_clock.py"),
