@@ -15,13 +15,14 @@ use sets and maps rather than lists, let an event that undoes another name it, a
 from collections.abc import Callable, Mapping
 from functools import cache
 from inspect import Parameter, iscoroutinefunction, signature
+from reprlib import repr as short
 from typing import Any, ClassVar
 
 import msgspec
 
 from eslab import display
 from eslab.declared import Declared, Options, annotation_of, check_options, defined_again, members
-from eslab.errors import InvalidInput
+from eslab.errors import InvalidInput, expect
 from eslab.event import Event
 from eslab.payload.decoding import decoder
 from eslab.payload.encoding import encode
@@ -83,6 +84,8 @@ class Aggregate(msgspec.Struct, dict=True, metaclass=Declared):  # a dict for `s
 
 def type_name(aggregate_type: type[Aggregate]) -> str:
     """The prefix of an aggregate type's ids, without the colon that ends it."""
+    if not (isinstance(aggregate_type, type) and issubclass(aggregate_type, Aggregate)):
+        raise InvalidInput(f"Expected a class of aggregates as aggregate_type, got {short(aggregate_type)}.")
     name = aggregate_type.stored_as or aggregate_type.__name__.lower()
     if ":" in name:
         raise InvalidInput(f"Expected stored_as without a colon in {aggregate_type.__name__}, got {name!r}.")
@@ -91,6 +94,10 @@ def type_name(aggregate_type: type[Aggregate]) -> str:
 
 def aggregate_id(address: Address) -> str:
     """The stored id of an aggregate: its type, a colon and its key within the customer."""
+    if not isinstance(address, tuple) or len(address) != 2:
+        raise InvalidInput(
+            f'Expected an aggregate type and a key as address, such as (License, "phone/glow"), got {short(address)}.'
+        )
     aggregate_type, key = address
     check_id("aggregate key", key)
     return check_id("aggregate id", f"{type_name(aggregate_type)}:{key}")
@@ -98,6 +105,7 @@ def aggregate_id(address: Address) -> str:
 
 def address(aggregate_type: type[Aggregate], aggregate_id: str) -> Address:
     """The type and key in a stored id; raises `InvalidInput` for an id of another type."""
+    expect(str, "aggregate_id", aggregate_id)
     name, colon, key = aggregate_id.partition(":")
     if not (colon and key and name == type_name(aggregate_type)):
         raise InvalidInput(
@@ -110,7 +118,7 @@ def address(aggregate_type: type[Aggregate], aggregate_id: str) -> Address:
 def check_id(kind: str, id: str) -> str:
     """Refuse an id that no store can keep: empty, over 1,024 bytes of UTF-8, or with a lone surrogate."""
     if not isinstance(id, str) or not id:
-        raise InvalidInput(f"Expected a {kind} of 1 to {MAX_ID_BYTES} bytes, got {id!r}.")
+        raise InvalidInput(f"Expected a {kind} of 1 to {MAX_ID_BYTES} bytes, got {short(id)}.")
     try:
         length = len(id.encode())
     except UnicodeEncodeError as error:

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from eslab.clock import aware
 from eslab.display import duration
-from eslab.errors import InvalidInput, OutOfTime
+from eslab.errors import InvalidInput, OutOfTime, expect
 from eslab.request import Request, sort_key, time_of
+
+LONGEST = timedelta(days=36_500)  # beyond it, sums with the time of a clock could leave Python's calendar
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,10 @@ class TimeBounds:
     append: timedelta = timedelta(minutes=10)  # P: the longest time from the check to the end of the append
 
     def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            expect(timedelta, name, value)
+            if value > LONGEST:
+                raise InvalidInput(f"Expected time bounds of at most {LONGEST.days:,} days, got {value} as {name}.")
         if min(self.late, self.early, self.fold_after, self.skew, self.append) < timedelta():
             raise InvalidInput(f"Expected time bounds of zero or more, got {self}.")
         needed = self.late + 2 * self.skew + self.append
@@ -36,6 +43,8 @@ class TimeBounds:
 
     def check(self, request: Request, now: datetime, floors: Iterable[UUID | None] = ()) -> None:
         """Raise `OutOfTime` unless the request is in now - late .. now + early and above all floors."""
+        expect(Request, "request", request)
+        aware(now, "now")
         if request.time < now - self.late:
             raise self._out_of_time(request, now, f"at most {duration(self.late)} old", now - request.time)
         if request.time > now + self.early:

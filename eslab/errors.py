@@ -20,6 +20,7 @@ A command that the rules forbid is not an error but an answer: see `eslab.event.
 
 import copyreg
 from datetime import datetime
+from reprlib import repr as short
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +32,14 @@ def reduced(error: Exception) -> tuple[Any, ...]:
     for one that makes the message. So the copy is made without `__init__`, and takes all attributes.
     """
     return copyreg.__newobj__, (type(error), *error.args), error.__dict__  # type: ignore[attr-defined] - not in typeshed
+
+
+def expect(kind: type | tuple[type, ...], name: str, value: Any, hint: str = "") -> None:
+    """Refuse an argument of another type at the edge, by its name; `hint` says what to write."""
+    if not isinstance(value, kind):
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        wanted = " or ".join("None" if one is type(None) else one.__name__ for one in kinds)
+        raise InvalidInput(f"Expected {wanted} as {name}, got {short(value)}{f'; {hint}' if hint else ''}.")
 
 
 class EslabError(Exception):

@@ -21,7 +21,7 @@ from msgspec import Raw
 
 from eslab.aggregate import Address, Aggregate, aggregate_id, check_event
 from eslab.bounds import TimeBounds
-from eslab.clock import Clock
+from eslab.clock import Clock, time_on
 from eslab.errors import InvalidInput, OutcomeUnknown, StoreError, TooLarge
 from eslab.event import Command, Event, split_tag, tag_of
 from eslab.hydration import Hydrator, cipher_of_types
@@ -93,7 +93,7 @@ class UnitOfWork:
         if self._states:
             raise InvalidInput("This unit of work has loaded its aggregates; load all of them in one call.")
         self._hydrator = self._hydrator_of(addresses)
-        self._checked_at = self._environment.clock()
+        self._checked_at = time_on(self._environment.clock)
         heads, consistency, decision = self._look_up()
         if decision:
             heads = self._recall(decision, heads, consistency)
@@ -217,7 +217,7 @@ class UnitOfWork:
 
     def _is_late(self) -> bool:
         """Has more time passed since the check than an append may take?"""
-        return self._environment.clock() - self._checked_at > self._environment.bounds.append
+        return time_on(self._environment.clock) - self._checked_at > self._environment.bounds.append
 
     def _note_late(self, elsewhere: Sequence[ReadRow]) -> bool:
         """Note a late append that has rows elsewhere, so that a catch-up finds them if this process dies."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import chain
 from uuid import UUID
 
-from eslab.aggregate import Address, Aggregate, address, aggregate_id, type_name
+from eslab.aggregate import Address, Aggregate, address, aggregate_id, check_id, type_name
 from eslab.event import Event
 from eslab.read_table import ReadTable
 from eslab.recorded import RecordedCommit, is_below, parse
@@ -52,6 +52,7 @@ def find_strays(repository: Repository, customer_id: str, aggregate_types: Itera
     their rows remain. Raises `Unreadable` with the row that can't be trusted, and `Forgotten` for an encrypted stray
     of a customer who was forgotten.
     """
+    check_id("customer id", customer_id)
     types = {type_name(cls): cls for cls in aggregate_types}
     decided: defaultdict[tuple[UUID, bytes], list[RecordedCommit]] = defaultdict(list)
     for name in types:

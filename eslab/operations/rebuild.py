@@ -19,6 +19,7 @@ import msgspec
 from msgspec import UNSET
 
 from eslab.aggregate import type_name
+from eslab.clock import time_on
 from eslab.errors import EslabError, Forgotten, InvalidInput, Unreadable
 from eslab.hydration import Hydrator, cipher_of_types
 from eslab.operations.walk import Checkpoint, Damaged, OnProgress, load_checkpoint, save_checkpoint, silent, walk
@@ -126,7 +127,7 @@ def _status(store: EventStore, table: ReadTable) -> str:
 
 
 def _begin(repository: Repository) -> Checkpoint:
-    return Checkpoint(began=repository.clock(), late=repository.store.checkpoint(LATE) or UNSET)
+    return Checkpoint(began=time_on(repository.clock), late=repository.store.checkpoint(LATE) or UNSET)
 
 
 def _rebuilding(store: EventStore) -> dict[str, str]:

@@ -3,6 +3,8 @@
 import logging
 
 from eslab.aggregate import Aggregate, aggregate_id
+from eslab.clock import time_on
+from eslab.errors import expect
 from eslab.payload.encryption import NO_CIPHER
 from eslab.repository import Repository
 from eslab.request import latest_at
@@ -24,10 +26,11 @@ def build_snapshot(
     Reads EVERYWHERE, so that it contains the acknowledged commits of every region; while a region can't be reached,
     this raises `StoreUnavailable` and builds nothing. Nor is one built over a skipped row.
     """
-    policy = policy or SnapshotPolicy()
+    policy = SnapshotPolicy() if policy is None else policy
+    expect(SnapshotPolicy, "policy", policy)
     id = aggregate_id((aggregate_type, key))
     hydrator = repository.hydrator(customer_id, {id: aggregate_type})
-    up_to = latest_at(repository.clock() - repository.bounds.fold_after)
+    up_to = latest_at(time_on(repository.clock) - repository.bounds.fold_after)
     heads = hydrator.heads(consistency=Consistency.EVERYWHERE)
     hydration = hydrator.hydrate(heads, up_to, Consistency.EVERYWHERE)[id]
     if hydration.tail < policy.every:

@@ -15,8 +15,8 @@ def open_store(url: str) -> EventStore:
 
     Raises `InvalidInput` for an unknown scheme or option, `StoreUnavailable` if the store can't be opened.
     """
-    scheme = url.partition(":")[0]
-    if scheme not in SCHEMES:
+    scheme = url.partition(":")[0] if isinstance(url, str) else ""
+    if scheme not in SCHEMES or "\0" in url:
         raise InvalidInput(
             "Expected a store URL such as memory: or sqlite:///lab.db or cassandra://host/keyspace, "
             f"got {shown(url)!r}."
