@@ -129,7 +129,7 @@ class Repository:
 
 def _check(store: Any, clock: Any, bounds: Any, keys: Any, read_tables: Any) -> None:
     """Refuse parts of a repository that could not work, before the first request."""
-    if not callable(getattr(store, "read_many", None)):
+    if not callable(getattr(store, "save_snapshot", None)):
         raise InvalidInput(f'Expected a store, such as open_store("sqlite:"), as store, got {short(store)}.')
     if not callable(clock):
         raise InvalidInput(f"Expected a function such as system_clock as clock, got {short(clock)}.")
