@@ -23,6 +23,8 @@ from itertools import chain
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
+
 from eslab.aggregate import Aggregate, address, type_name
 from eslab.declared import defined_again
 from eslab.errors import Forgotten, InvalidInput, Unreadable
@@ -124,6 +126,11 @@ def note_late(store: EventStore, request: Request) -> None:
     noted = late_since(store.checkpoint(LATE))
     earliest = min(noted, request.time) if noted else request.time
     store.set_checkpoint(LATE, f"{earliest.isoformat()} {request.id}")
+
+
+def note_complete(store: EventStore, layout: Layout, now: datetime) -> None:
+    """Note that a table is complete up to a moment, in the form of a walk's checkpoint (eslab/operations/walk.py)."""
+    store.set_checkpoint(COMPLETE.format(layout.name), msgspec.json.encode({"complete": now}).decode())
 
 
 def late_since(note: str) -> datetime | None:

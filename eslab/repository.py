@@ -15,7 +15,7 @@ from eslab.hydration import Hydration, Hydrator, cipher_of_types
 from eslab.layout import Layout
 from eslab.payload.encryption import KeyProvider, is_encrypted, require_keys
 from eslab.payload.serializer import SnapshotEnvelope, decode_any
-from eslab.read_table import COMPLETE, Found, ReadTable, query
+from eslab.read_table import Found, ReadTable, note_complete, query
 from eslab.request import Request, latest_at
 from eslab.store import EventStore, StoredSnapshot
 from eslab.unit_of_work import Environment, UnitOfWork
@@ -51,9 +51,7 @@ class Repository:
         """Note that tables were made before the first event: a rebuild could add nothing to those with each append."""
         for layout in layouts:
             if layout.with_customer:
-                self.store.set_checkpoint(
-                    COMPLETE.format(layout.name), f'{{"complete":"{time_on(self.clock).isoformat()}"}}'
-                )
+                note_complete(self.store, layout, time_on(self.clock))
 
     def load(self, customer_id: str, aggregate_type: type[State], key: str, as_of: datetime | None = None) -> State:
         """The state of one aggregate, now or as of a past moment; the empty state before its first event.
@@ -100,7 +98,7 @@ class Repository:
         """Begin a unit of work: `load` the aggregates that it touches, `add` events, `append` them as one."""
         check_id("customer id", customer_id)
         expect(Request, "request", request, "make one with Request.new or Request.parse")
-        expect(Command, "command", command)
+        expect(Command, "command", command, "make an instance of a class such as `class AddColor(Command)`")
         return UnitOfWork(self._environment, customer_id, request, command)
 
     def forget(self, customer_id: str, also: Iterable[Callable[[str], None]] = ()) -> None:

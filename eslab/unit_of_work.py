@@ -72,11 +72,6 @@ class UnitOfWork:
         self.recorded = False  # has the request been decided before?
         self._environment = environment
         self._command = command
-        if not isinstance(command, Command):
-            raise InvalidInput(
-                f"Expected a command, such as an instance of `class AddColor(Command)`, got {command!r}. "
-                "Nothing was read or written."
-            )
         self._command_hash = command_hash(command)
         self._hydrator = Hydrator(environment.store, customer_id, {}, NO_CIPHER)
         self._states: dict[str, Any] = {}  # by aggregate id, as loaded

@@ -327,9 +327,7 @@ def test_a_handler_that_cannot_be_called_is_refused_at_once(handler: Any, messag
 @pytest.mark.parametrize("command", [Counted("tea"), Count, "tea", None])
 def test_a_command_is_an_instance_of_a_command_class(service: Service, command: Any) -> None:
     """An event, a class, a text are refused before anything is read."""
-    with pytest.raises(
-        InvalidInput, match=r"Expected a command, such as an instance of `class AddColor\(Command\)`, got "
-    ):
+    with pytest.raises(InvalidInput, match=r"Expected Command as command, got .*`class AddColor\(Command\)`"):
         service.send("ann", "counter:1", command, at())
 
 
