@@ -27,7 +27,7 @@ def first_uses(rounds: int) -> subprocess.CompletedProcess[str]:
 
 def test_G4_threads_may_first_use_a_type_at_the_same_moment() -> None:
     """Without the lock msgspec crashes the process in one of the first rounds."""
-    done = first_uses(10)
+    done = first_uses(40)
     assert (done.returncode, done.stderr) == (0, "")
 
 

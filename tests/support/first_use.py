@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from eslab import Aggregate, AggregateService, Command, Event, ManualClock, open_store
-from eslab.payload.decoding import built
+from eslab.payload.decoding import built, decoder
 from tests.support.sample import START, at
 
 THREADS = 4
@@ -50,6 +50,7 @@ def first_use(number: int) -> None:
 
     def run(thread: int) -> None:
         barrier.wait()
+        decoder(command_type)
         service = AggregateService(store, aggregate_type, handle, clock)
         service.send(f"ann{thread}", "shelf:1", command_type(place_type(thread)), at(0, f"{number}/{thread}"))
         assert service.load(f"ann{thread}", "shelf:1").last == place_type(thread)
