@@ -161,7 +161,7 @@ def check_event(aggregate_type: type[Aggregate], event: Any) -> None:
 def serializer_of(aggregate_type: type[Aggregate]) -> VersionedSerializer:
     """The one serializer of an aggregate type; `InvalidInput` if its states or events can't be read back."""
     if not (isinstance(aggregate_type, type) and issubclass(aggregate_type, Aggregate)):
-        raise InvalidInput(f"Expected a class that inherits from Aggregate, got {aggregate_type!r}.")
+        raise InvalidInput(f"Expected a class that inherits from Aggregate as aggregate_type, got {aggregate_type!r}.")
     _check_state(aggregate_type)
     return VersionedSerializer(event_types(aggregate_type), aggregate_type.upcasters)
 

@@ -67,6 +67,7 @@ EXAMPLES: dict[str, Callable[[Any], Exception]] = {
     "Refused": lambda kind: refused(),
     "DrmUnavailable": lambda kind: kind("too late", UUID(int=1), timedelta(seconds=3)),
     "TokenRefused": token_refused,
+    "Damaged": lambda kind: kind(3, ("one row",)),
     "Stopped": lambda kind: kind(Signals.SIGINT, None, ["02_downloads"]),
 }  # the exceptions that take more than a message
 

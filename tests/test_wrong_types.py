@@ -19,11 +19,13 @@ from eslab import (
     open_store,
 )
 from eslab.domains.downloads.service import DownloadService
+from eslab.layout import Layout
 from eslab.operations.audit import find_strays
 from eslab.operations.history import history
 from eslab.operations.inspection import inspect
 from eslab.operations.rebuild import catch_up
 from eslab.operations.snapshots import build_snapshot
+from eslab.read_table import ReadTable
 from eslab.request import latest_at
 from eslab.stores.memory import MemoryStore
 from tests.support.sample import START, Count, Counter, at, everything, handle
@@ -166,10 +168,15 @@ def test_a_clock_may_tell_another_zone() -> None:
     """It is the same moment: the answer, and a checkpoint, are in UTC."""
     store = MemoryStore()
     zone = timezone(timedelta(hours=5, minutes=30))
-    service = AggregateService(store, Counter, handle, lambda: START.astimezone(zone))
+
+    def clock() -> datetime:
+        return START.astimezone(zone)
+
+    service = AggregateService(store, Counter, handle, clock)
     assert service.send("ann", "counter:1", TEA, at()).state.total == 1  # type: ignore[union-attr]
-    catch_up(service.repository)
-    assert START.replace(tzinfo=None).isoformat() in store.checkpoint("catch-up")
+    table = ReadTable(Layout("days", ("day",)), {Counter: lambda customer, key, events: [("monday",)]})
+    catch_up(Repository(store, clock, read_tables=[table]))
+    assert f'"{START.replace(tzinfo=None).isoformat()}Z"' in store.checkpoint("complete days")
 
 
 def test_a_time_that_python_can_not_hold_is_refused() -> None:

@@ -165,7 +165,7 @@ def _complete(repository: Repository, table: ReadTable, walked: Checkpoint) -> N
 def _since(repository: Repository, checkpoint: Checkpoint) -> UUID | None:
     """The event time after which commits may lack their rows in one of the tables; None for all commits."""
     done = [_completed(repository.store, table) for table in repository.read_tables]
-    if not all(it.complete for it in done):
+    if not done or not all(it.complete for it in done):
         return None
     # A commit that arrived after the last run began may belong to a request that is older by so much.
     since = min(it.complete - repository.bounds.fold_after for it in done if it.complete)

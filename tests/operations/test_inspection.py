@@ -308,7 +308,7 @@ def test_the_command_makes_no_store(tmp_path: Path) -> None:
     """A mistyped name is an error, not an empty file."""
     done = run(f"sqlite:///{tmp_path}/typo.db")
     assert (done.exit_code, list(tmp_path.iterdir())) == (1, [])
-    assert "typo.db: unable to open database file. There is no such file" in done.stderr
+    assert "typo.db: unable to open database file, since there is none. Check the name" in done.stderr
 
 
 @pytest.mark.parametrize("width", [40, 80, 120, 300])

@@ -63,11 +63,9 @@ def damage(store: EventStore, commit: Commit, payload: Any, customer: str = "ann
                 payload=payload
             )
         case SqliteStore():
-            with store._file.write() as connection:
-                connection.execute(
-                    "UPDATE events SET payload = ? WHERE customer_id = ? AND aggregate_id = ? AND event_time = ?",
-                    (payload, *key, sort_key(commit.event_time)),
-                )
+            update = "UPDATE events SET payload = ? WHERE customer_id = ? AND aggregate_id = ? AND event_time = ?"
+            values = (payload, *key, sort_key(commit.event_time))
+            store._file.write(lambda connection: connection.execute(update, values))
         case _:
             # Written later than the row: a restore that is stamped only one after the request would lose.
             session: Any = store.session  # type: ignore[attr-defined]

@@ -213,7 +213,7 @@ MUTANTS = [
     Mutant("G8", "operations/restore.py", "        if equal < ALIKE:\n", "        if False:\n", RESTORE),
     Mutant("G1", "operations/restore.py", "if any(other.envelope.digest > envelope.digest for other in row.others):", "if False:", RESTORE),
     Mutant("G8", "stores/sqlite/statements.py", " AND (payload = ? OR typeof(payload) <> 'blob')", " AND ? IS NOT NULL", CONTRACT),
-    Mutant("G8", "stores/memory.py", "and stored.payload != damaged)", "and False)", CONTRACT),
+    Mutant("G8", "stores/memory.py", "(stored.payload == damaged or", "(True or", CONTRACT),
     Mutant("G6", "operations/fork.py", "if _holds_nothing_of(it, until, out)", "", FORK),
     Mutant("G4", "operations/fork.py", "if commit.event_time not in left_out", "", FORK),
     Mutant("G8", "operations/fork.py", "        if head.floor:\n", "        if False:\n", FORK),

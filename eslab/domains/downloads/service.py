@@ -10,11 +10,11 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 from eslab import Aggregate, Clock, Event, EventStore, Rejected, Repository, Request, TimeBounds
-from eslab.aggregate import Address, aggregate_id, event_types
+from eslab.aggregate import Address, aggregate_id, check_id, event_types
 from eslab.domains.downloads import decisions
 from eslab.domains.downloads.catalogue import Catalogue
 from eslab.domains.downloads.commands import (
@@ -40,6 +40,7 @@ from eslab.domains.downloads.read_tables import READ_TABLES
 from eslab.domains.downloads.reconcile import Reconciled, reconcile, take_back
 from eslab.domains.downloads.rules import Ask, Check, Rule, allow, explain
 from eslab.domains.downloads.studios import Rules
+from eslab.errors import expect
 from eslab.operations.fork import fork
 from eslab.read_table import ReadTable
 
@@ -175,6 +176,9 @@ class DownloadService:
         By the rules and plans in force at the request's time, and the state now or as of a past moment, without the
         request's own events. A request of any age is explained. For "what if" see `eslab.operations.fork`.
         """
+        check_id("customer id", customer)
+        expect(get_args(DownloadCommand), "command", command)
+        expect(Request, "request", request)
         addresses: list[Address] = [
             (Downloaded, command.title), (License, license_key(command.device, command.title)), (Devices, ALL),
         ]  # fmt: skip

@@ -22,8 +22,6 @@ def translate_errors(path: Path) -> Generator[None, None, None]:
         code = getattr(error, "sqlite_errorcode", 0)
         # The low byte is the kind, the rest the detail.
         kind, advice = MEANINGS.get(code) or MEANINGS.get(code & 0xFF, (StoreError, "Check the file and the disk."))
-        if code & 0xFF == sqlite3.SQLITE_CANTOPEN and path.parent.is_dir() and not path.exists():
-            advice = "There is no such file, and none was made: check its name, or the right to write in its folder."
         raise kind(f"{path}: {error}. {advice}") from error
 
 
