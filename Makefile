@@ -50,8 +50,7 @@ full: venv ## run all tests, with a browser, real Cassandra and long runs
 	$(BIN)/python -m tests.support.suites
 
 lab: venv ## open JupyterLab on your copies of the lessons, lab/ (LAB=options, such as --no-browser)
-	@$(BIN)/python -c 'from pathlib import Path; from eslab.lab.copies import copy_lessons; \
-		print(copy_lessons(Path("notebooks"), Path("lab")))'
+	@$(BIN)/eslab lessons copy lab
 	JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter:$$JUPYTER_CONFIG_PATH" $(BIN)/jupyter lab lab/00_start_here.ipynb $(LAB)
 
 check: venv ## check style, types and imports (ruff, pyright, import-linter)

@@ -29,6 +29,7 @@ from eslab.domains.downloads.license import (
 )
 from eslab.domains.downloads.overshoot import Grant, Judgement, Overshoot
 from eslab.domains.downloads.policies import Policy
+from eslab.errors import Unreadable
 from eslab.operations.audit import Stray, find_strays
 
 REASON = "reconciled"
@@ -52,7 +53,8 @@ class Reconciled:
 def reconcile(repository: Repository, judgement: Judgement, customer: str, policy: Policy) -> Reconciled:
     """Find the grants of a customer that exceed a limit, and take them back if the policy says so. Idempotent.
 
-    Reads all rows of the customer once, then every aggregate; one append for each grant that is taken back.
+    Reads all rows of the customer once, then every aggregate; one append for each grant that is taken back. Raises
+    `Unreadable` if a row was skipped: a lost event that freed a place would make a legitimate grant one too many.
     """
     strays = [stray for stray in find_strays(repository, customer, TYPES) if _has_effect(repository, customer, stray)]
     if policy is Policy.LET_IT_STAND:
@@ -69,6 +71,13 @@ def find_overshoots(repository: Repository, judgement: Judgement, customer: str)
     seen = repository.load_all(customer, Downloaded)
     licences = repository.load_all(customer, License)
     devices = repository.load(customer, Devices, ALL)
+    for state in (*seen.values(), *licences.values(), devices):
+        if state.skipped_rows:
+            raise Unreadable(
+                f"Expected all events of customer {customer!r}, found skipped rows in {state!r}: no grant can be "
+                "judged. Nothing was taken back; restore the rows: docs/troubleshooting.md.",
+                customer_id=customer,
+            )
     return judgement.overshoots(seen, licences, devices)
 
 

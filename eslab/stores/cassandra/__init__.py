@@ -58,7 +58,7 @@ from eslab.stores.cassandra.write_times import (
     write_time,
 )
 
-GREATEST_END = "\U0010ffff" * (MAX_ID_BYTES // 4)  # a prefix and this are above every id with the prefix
+GREATEST_END = "\U0010ffff" * (MAX_ID_BYTES // 4 + 1)  # a prefix and this are above every id with the prefix
 NO_BYTES = b""  # stands for a null payload: it fails its checksum like any other damage, and the row is named (G8)
 LEVELS = {
     Consistency.LOCAL: ConsistencyLevel.LOCAL_QUORUM,

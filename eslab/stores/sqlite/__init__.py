@@ -13,13 +13,16 @@ closed; options follow a `?`:
 With `?mode=ro` a file is also read in a folder that can't be written, while nobody writes it (frozen.py).
 """
 
+import os
 import sqlite3
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
+from weakref import finalize
 
 from eslab.errors import InvalidInput
 from eslab.layout import Layout, check_prefix
@@ -52,7 +55,7 @@ class SqliteStore(EventStore):
         self.path = path
         self._mode = mode
         self._file = SqliteFile(path, mode, synchronous, timeout)
-        self._folder: TemporaryDirectory[str] | None = None
+        self._remove: Callable[[], object] = lambda: None  # of a file that is deleted with the store
 
     @classmethod
     def open(cls, url: str) -> "SqliteStore":
@@ -64,9 +67,13 @@ class SqliteStore(EventStore):
         timeout = _seconds(options["timeout"])
         if path:
             return cls(Path(path), options["mode"], options["synchronous"], timeout)
-        folder = TemporaryDirectory(prefix="eslab-", ignore_cleanup_errors=True)
-        store = cls(Path(folder.name, "fresh.db"), "rwc", options["synchronous"], timeout)
-        store._folder = folder
+        folder = mkdtemp(prefix="eslab-")
+        try:
+            store = cls(Path(folder, "fresh.db"), "rwc", options["synchronous"], timeout)
+        except BaseException:
+            _remove(folder, os.getpid())
+            raise
+        store._remove = finalize(store, _remove, folder, os.getpid())
         return store
 
     def append(
@@ -200,8 +207,7 @@ class SqliteStore(EventStore):
 
     def close(self) -> None:
         self._file.close()
-        if self._folder:
-            self._folder.cleanup()
+        self._remove()
 
     def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """All rows of one statement."""
@@ -225,6 +231,12 @@ class SqliteStore(EventStore):
 
     def _read_page(self, layout: Layout, key: tuple[str, ...], last: Sequence[Any]) -> list[tuple[Any, ...]]:
         return self._file.read(lambda connection: read_tables.page(connection, layout, key, last, PAGE))
+
+
+def _remove(folder: str, process: int) -> None:
+    """Remove the folder of a store, but not at the end of a fork, whose parent still uses it."""
+    if os.getpid() == process:
+        rmtree(folder, ignore_errors=True)
 
 
 def _path(url: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from weakref import WeakSet
 
 from eslab.errors import StoreError, StoreUnavailable
-from eslab.store import closed
+from eslab.store import closed, forked
 from eslab.stores.locks import alone, give_back, new_lock
 from eslab.stores.sqlite.errors import AGAIN, translate_errors
 from eslab.stores.sqlite.frozen import Frozen, may_freeze
@@ -59,6 +59,7 @@ class SqliteFile:
         self._closing = new_lock()
         self._writing = new_lock()
         self._closed = False
+        self._process = os.getpid()
         _check_path(path, mode)
         try:
             self._open()
@@ -100,7 +101,9 @@ class SqliteFile:
             give_back(self._writing)
 
     def close(self) -> None:
-        """Close the connections of all threads; closing twice is fine."""
+        """Close the connections of all threads; closing twice is fine. In a fork it leaves the parent's alone."""
+        if self._process != os.getpid():
+            return
         for connection in alone(self._closing, self._close):
             alone(connection.lock, connection.close)
 
@@ -112,6 +115,8 @@ class SqliteFile:
         """The connection of this thread, made on first use."""
         if self._closed:
             raise closed(self.path)
+        if self._process != os.getpid():  # SQLite forbids a connection that crossed a fork
+            raise forked(self.path)
         if not hasattr(self._local, "connection"):
             self._local.connection = self._connect()
         return self._local.connection
