@@ -6,8 +6,9 @@ LAB ?=
 NOTEBOOKS ?=
 OUT ?=
 NEWEST ?= python3.13
+ALLOW_MISSING ?=
 BIN := .venv/bin
-CORE := tests/payload tests/operations tests/domains $(filter-out tests/test_mutants.py tests/test_project.py tests/test_readme.py,$(wildcard tests/test_*.py))
+CORE := tests/payload tests/operations tests/domains $(filter-out tests/test_mutants.py tests/test_project.py tests/test_readme.py tests/test_wheel.py,$(wildcard tests/test_*.py))
 
 .DEFAULT_GOAL := help
 .PHONY: help venv run test newest full lab check format lock clean
@@ -26,8 +27,9 @@ venv: .venv/installed ## create .venv from requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-run: venv ## execute the notebooks and write reports to build/reports (NOTEBOOKS=, STORE=url or cassandra, SEED=)
-	$(BIN)/eslab run $(NOTEBOOKS) --seed $(SEED) $(if $(STORE),--store '$(STORE)') $(if $(OUT),--out '$(OUT)')
+run: venv ## execute the notebooks and write reports to build/reports (NOTEBOOKS=, STORE=, SEED=, ALLOW_MISSING=1)
+	$(BIN)/eslab run $(NOTEBOOKS) --seed $(SEED) $(if $(STORE),--store '$(STORE)') $(if $(OUT),--out '$(OUT)') \
+		$(if $(ALLOW_MISSING),--allow-missing)
 
 test: venv ## run the quick tests
 	$(BIN)/python -m tests.support.suites -m "not full"
@@ -47,8 +49,9 @@ newest: venv ## run the quick tests of core, bytes and operations on NEWEST=pyth
 full: venv ## run all tests, with a browser, real Cassandra and long runs
 	$(BIN)/python -m tests.support.suites
 
-lab: venv ## open JupyterLab at the first lesson (LAB=options, such as --no-browser)
-	JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter:$$JUPYTER_CONFIG_PATH" $(BIN)/jupyter lab notebooks/00_start_here.ipynb $(LAB)
+lab: venv ## open JupyterLab on your copies of the lessons, lab/ (LAB=options, such as --no-browser)
+	@$(BIN)/eslab lessons copy lab
+	JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter:$$JUPYTER_CONFIG_PATH" $(BIN)/jupyter lab lab/00_start_here.ipynb $(LAB)
 
 check: venv ## check style, types and imports (ruff, pyright, import-linter)
 	$(BIN)/ruff check

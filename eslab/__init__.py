@@ -2,8 +2,9 @@
 
 This folder holds the path of a request. Read it in this order; each module uses only the ones before it:
 
-    errors clock request display event   the words
-    payload/                             the bytes: encoding, compression, cipher, upcast, serializer, encryption
+    errors clock request                 the words
+    display declared event
+    payload/                             the bytes, from single values to whole payloads
     aggregate layout store bounds        state, and what the core asks of a store
     snapshot hydration recorded          how a state is read, and what a request left behind
     read_table unit_of_work repository service

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from eslab.errors import InvalidInput, OutOfTime
+from eslab.clock import aware
+from eslab.display import duration
+from eslab.errors import InvalidInput, OutOfTime, expect
 from eslab.request import Request, sort_key, time_of
+
+LONGEST = timedelta(days=36_500)  # beyond it, sums with the time of a clock could leave Python's calendar
 
 
 @dataclass(frozen=True)
@@ -24,21 +28,27 @@ class TimeBounds:
     append: timedelta = timedelta(minutes=10)  # P: the longest time from the check to the end of the append
 
     def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            expect(timedelta, name, value)
+            if value > LONGEST:
+                raise InvalidInput(f"Expected time bounds of at most {LONGEST.days:,} days, got {value} as {name}.")
         if min(self.late, self.early, self.fold_after, self.skew, self.append) < timedelta():
             raise InvalidInput(f"Expected time bounds of zero or more, got {self}.")
         needed = self.late + 2 * self.skew + self.append
         if self.fold_after <= needed:
             raise InvalidInput(
-                f"Expected fold_after > late + 2 * skew + append = {needed}, got {self.fold_after}: "
-                "a snapshot could miss a commit. Raise fold_after or lower the others."
+                f"Expected fold_after > late + 2 * skew + append = {duration(needed)}, got "
+                f"{duration(self.fold_after)}: a snapshot could miss a commit. Raise fold_after or lower the others."
             )
 
     def check(self, request: Request, now: datetime, floors: Iterable[UUID | None] = ()) -> None:
         """Raise `OutOfTime` unless the request is in now - late .. now + early and above all floors."""
+        expect(Request, "request", request)
+        aware(now, "now")
         if request.time < now - self.late:
-            raise self._out_of_time(request, now, f"at most {self.late} old", now - request.time)
+            raise self._out_of_time(request, now, f"at most {duration(self.late)} old", now - request.time)
         if request.time > now + self.early:
-            raise self._out_of_time(request, now, f"at most {self.early} ahead", request.time - now)
+            raise self._out_of_time(request, now, f"at most {duration(self.early)} ahead", request.time - now)
 
         for floor in filter(None, floors):
             if sort_key(request.event_time) <= sort_key(floor):
@@ -47,8 +57,8 @@ class TimeBounds:
 
     def _out_of_time(self, request: Request, now: datetime, rule: str, found: timedelta) -> OutOfTime:
         return OutOfTime(
-            f"Expected a first request {rule}, got {found} ({request}). The service's time is {now.isoformat()}: "
-            "check the client's clock, then make a new request. Nothing was written.",
+            f"Expected a first request {rule}, got {duration(found)} ({request}). The service's time is "
+            f"{now.isoformat()}: check the client's clock, then make a new request. Nothing was written.",
             service_time=now,
             event_time=request.event_time,
         )

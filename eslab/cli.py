@@ -1,5 +1,8 @@
 """The `eslab` command: assembles the commands of the rooms, each imported only when it is called."""
 
+import codecs
+import io
+import sys
 import traceback as tracebacks
 from importlib import import_module
 from importlib.metadata import version
@@ -9,6 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from eslab.errors import EslabError
+from eslab.terminal import say
 
 
 class Entry(NamedTuple):
@@ -20,13 +24,17 @@ class Entry(NamedTuple):
     extra: str = ""
 
 
+IN_ASCII = {"✓": "ok", "✗": "!!", "µ": "u", "·": "-", "–": "-", "…": "...", "←": "<-", "→": "->"}
 COMMANDS = {
     "bench": Entry("eslab.bench.cli", "app", "Measure the cost of hydration and appends on this machine.", "lab"),
     "cluster": Entry("eslab.cluster.cli", "app", "Run a real Cassandra on this machine.", "cassandra"),
     "doctor": Entry("eslab.lab.cli", "doctor", "Check that lessons and a Cassandra can run here."),
+    "downloads": Entry("eslab.domains.downloads.cli", "app", "Find undelivered licences; finish them.", "downloads"),
     "inspect": Entry("eslab.operations.cli", "inspect", "Show the rows of a customer, decoded."),
+    "lessons": Entry("eslab.lab.cli", "lessons", "Copy the lessons to a folder of yours."),
     "play": Entry("eslab.bench.cli", "play", "Play a year of made-up customers.", "downloads"),
     "read-tables": Entry("eslab.operations.cli", "read_tables", "Rebuild read tables, or close a gap.", "downloads"),
+    "row": Entry("eslab.operations.cli", "row", "Restore a broken row, or skip it with a mark."),
     "run": Entry("eslab.lab.cli", "run", "Execute notebooks and write reports.", "lab"),
     "schema": Entry("eslab.operations.cli", "schema", "Create or show the tables in Cassandra.", "cassandra"),
     "schema-lock": Entry("eslab.operations.cli", "schema_lock", "Check that old rows fit the code."),
@@ -40,6 +48,11 @@ class Commands(TyperGroup):
         super().__init__(**settings)
         # Stand-ins: `eslab --help` and the suggestions for a mistyped name need no more, and start quickly.
         self.commands = {name: TyperCommand(name, help=entry.help) for name, entry in sorted(COMMANDS.items())}
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the command line, on terminals and pipes of any encoding."""
+        _print_in_any_encoding()
+        return super().main(*args, **options)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Import the command that is called; the stand-in says whether there is one of this name."""
@@ -57,9 +70,25 @@ class Commands(TyperGroup):
             raise
         except Exception as error:
             if ctx.params["traceback"]:
-                tracebacks.print_exc()
-            typer.echo(_message(error, ctx.invoked_subcommand), err=True)
+                say(tracebacks.format_exc(), err=True)
+            say(_message(error, ctx.invoked_subcommand), err=True)
             raise typer.Exit(1) from None
+
+
+def _print_in_any_encoding() -> None:
+    """Replace a letter that stdout or stderr can't encode, such as ✓ in Windows's cp1252, instead of failing at it."""
+    codecs.register_error("eslab", _spelled)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="eslab")
+
+
+def _spelled(error: UnicodeError) -> tuple[str, int]:
+    """The letters that can't be encoded, in ASCII."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = error.object[error.start : error.end]
+    return "".join(IN_ASCII.get(letter, ascii(letter)[1:-1]) for letter in letters), error.end
 
 
 app = typer.Typer(
@@ -69,7 +98,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"eslab {version('eslab')}")
+        say(f"eslab {version('eslab')}")
         raise typer.Exit
 
 
@@ -100,6 +129,8 @@ def _command(name: str, entry: Entry) -> Any:
 def _message(error: Exception, command: str | None) -> str:
     if isinstance(error, EslabError):
         return str(error)
+    if isinstance(error, OSError) and error.filename is not None:  # a path of the user's, or a full disk
+        return f"{error.filename}: {error.strerror}. Check the path, its permissions and the disk."
     extra = COMMANDS[command].extra if command in COMMANDS else ""
     if isinstance(error, ModuleNotFoundError) and extra and not str(error.name).startswith("eslab"):
         return (

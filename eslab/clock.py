@@ -5,8 +5,9 @@ Nothing in the core or a domain reads the machine's clock by itself, so every ru
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from reprlib import repr as short
 
-from eslab.errors import InvalidInput
+from eslab.errors import InvalidInput, expect
 
 Clock = Callable[[], datetime]
 
@@ -30,18 +31,34 @@ class ManualClock:
 
     def advance(self, by: timedelta) -> datetime:
         """Move by `by` (backwards too, as real clocks do) and return the new time."""
-        self.now += by
+        expect(timedelta, "by", by)
+        try:
+            self.now += by
+        except OverflowError:
+            raise InvalidInput(f"Expected a time from year 1 to 9999, got {self.now} moved by {by}.") from None
         return self.now
 
     def __repr__(self) -> str:
         return f"ManualClock({self.now:%Y-%m-%d %H:%M:%S} UTC)"
 
 
-def to_ms(time: datetime) -> int:
+def to_ms(time: datetime, name: str = "time") -> int:
     """Whole milliseconds since 1970 in UTC; a naive time is refused, since it could mean several moments."""
-    if not isinstance(time, datetime) or time.tzinfo is None:
-        raise InvalidInput(f"Expected a datetime with a time zone, got {time!r}; write datetime(..., tzinfo=UTC).")
-    return (time - EPOCH) // MILLISECOND
+    return (aware(time, name) - EPOCH) // MILLISECOND
+
+
+def aware(time: datetime, name: str) -> datetime:
+    """The same time; raises `InvalidInput` with the argument's name for one without a zone."""
+    if not isinstance(time, datetime) or time.utcoffset() is None:
+        raise InvalidInput(
+            f"Expected a datetime with a time zone, got {short(time)} as {name}; write datetime(..., tzinfo=UTC)."
+        )
+    return time
+
+
+def time_on(clock: Clock) -> datetime:
+    """The time on a clock, in UTC; raises `InvalidInput` for a clock that returns a naive time or something else."""
+    return aware(clock(), "the time of the clock").astimezone(UTC)
 
 
 def from_ms(ms: int) -> datetime:

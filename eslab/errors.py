@@ -20,8 +20,26 @@ A command that the rules forbid is not an error but an answer: see `eslab.event.
 
 import copyreg
 from datetime import datetime
+from reprlib import repr as short
 from typing import Any
 from uuid import UUID
+
+
+def reduced(error: Exception) -> tuple[Any, ...]:
+    """What `__reduce__` of an exception returns, so that it survives pickle and copy whatever its constructor takes.
+
+    Python would call the class with `args` alone, which is too little for a constructor that must have more, and wrong
+    for one that makes the message. So the copy is made without `__init__`, and takes all attributes.
+    """
+    return copyreg.__newobj__, (type(error), *error.args), error.__dict__  # type: ignore[attr-defined] - not in typeshed
+
+
+def expect(kind: type | tuple[type, ...], name: str, value: Any, hint: str = "") -> None:
+    """Refuse an argument of another type at the edge, by its name; `hint` says what to write."""
+    if not isinstance(value, kind):
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        wanted = " or ".join("None" if one is type(None) else one.__name__ for one in kinds)
+        raise InvalidInput(f"Expected {wanted} as {name}, got {short(value)}{f'; {hint}' if hint else ''}.")
 
 
 class EslabError(Exception):
@@ -44,9 +62,7 @@ class EslabError(Exception):
         self.event_time = event_time
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Python would call the class with the message alone, which is too little for an error that must have more.
-        # So the copy is made without __init__, and takes all attributes.
-        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined] - not in typeshed
+        return reduced(self)
 
 
 class InvalidInput(EslabError, ValueError):

@@ -10,14 +10,15 @@
 The stored name is part of the log for ever: renaming a class without keeping its name orphans its events.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
 from eslab import display
-from eslab.errors import InvalidInput
+from eslab.declared import Declared, Options
+from eslab.errors import InvalidInput, reduced
 
 
 def version(number: int, since: int | None = None) -> Callable[[str], str]:
@@ -39,25 +40,42 @@ MAX_TAG = 200  # characters
 
 # Unpacked, so that type checkers don't ask for frozen=True on every subclass, which inherits it anyway.
 FROZEN: dict[str, Any] = {"frozen": True}
+COMMON: Options = {
+    "array_like": (False, "fields are stored by name, so that some can be added or removed later"),
+    "tag_field": ("type", 'the name of the class is stored under "type"'),
+    "frozen": (True, "what happened, or was wished, can't change"),
+    "eq": (True, "events and commands are equal if their fields are"),
+}
 
 
-class Event(msgspec.Struct, gc=False, tag_field="type", tag=version(1), **FROZEN):
+class Event(msgspec.Struct, metaclass=Declared, gc=False, tag_field="type", tag=version(1), **FROZEN):
     """Something that happened: immutable, with a type, a version and domain fields only.
 
-    An event that needs a time has a field for it. Fields may have any type that msgspec can encode; the name `type` is
-    taken.
+    An event that needs a time has a field for it. Fields may have any type that msgspec can encode and decode
+    (docs/serializer.md); the name `type` is taken.
     """
+
+    _options: ClassVar[Options] = {
+        **COMMON,
+        "omit_defaults": (False, "a default that changes later would change old events"),
+        "forbid_unknown_fields": (False, "old events may have fields that were removed since"),
+    }
 
     def _repr_html_(self) -> str:
         return display.table(tag_of(type(self)), display.fields(self))
 
 
-class Command(msgspec.Struct, tag_field="type", tag=True, omit_defaults=True, **FROZEN):
+class Command(msgspec.Struct, metaclass=Declared, tag_field="type", tag=True, omit_defaults=True, **FROZEN):
     """A wish, named in the imperative; it may be rejected.
 
     A field with its default value is left out of the command's hash. So a field that is added later, with a default,
     doesn't turn the repeats of older requests into conflicts.
     """
+
+    _options: ClassVar[Options] = {
+        **COMMON,
+        "omit_defaults": (True, "a field that is added later would turn repeats of older requests into conflicts"),
+    }
 
     def _repr_html_(self) -> str:
         return display.table(type(self).__name__, display.fields(self))
@@ -76,6 +94,9 @@ class Rejected(Exception):
         self.limit = limit
         self.count = count
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced(self)
+
     def __str__(self) -> str:
         numbers = f" (limit {self.limit}, count {self.count})" if self.limit is not None else ""
         return f"Rejected by {self.rule}: {self.reason}{numbers}"
@@ -85,6 +106,26 @@ class Rejected(Exception):
     def _repr_html_(self) -> str:
         rows = {"rule": self.rule, "reason": self.reason, "limit": self.limit, "count": self.count}
         return display.table("Rejected", rows, mark="✗")
+
+
+def events_from(handler: Callable[..., Any], answer: Any) -> Sequence[Event]:
+    """The events that a handler returned; `InvalidInput` if it returned something else than a list of them."""
+    if isinstance(answer, Sequence) and not isinstance(answer, str | bytes):
+        return answer
+    advice = "write `return [...]` with the events that it decided"
+    if answer is None:
+        advice = "write `return []` where no event is needed"
+    elif isinstance(answer, Event):
+        advice = f"write `return [{type(answer).__name__}(...)]`"
+    elif isinstance(answer, Rejected):
+        advice = "write `raise Rejected(...)`"
+    elif isinstance(answer, Iterator):
+        advice = "write `return [...]` instead of `yield`"
+    elif isinstance(answer, Coroutine):
+        answer.close()  # or Python warns that nobody waited for it
+        advice = "write `def` instead of `async def`"
+    name = getattr(handler, "__name__", repr(handler))
+    raise InvalidInput(f"Expected a list of events from {name}, got {answer!r}; {advice}. Nothing was written.")
 
 
 def tag_of(event_type: type[Event]) -> str:

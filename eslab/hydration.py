@@ -4,6 +4,7 @@ It waits on the store twice, for one aggregate or for many of one customer: for 
 request's own rows), then for the commits after each base, a page at a time. Memory holds the states and a page or two.
 """
 
+import logging
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,11 +16,13 @@ from eslab.errors import Unreadable
 from eslab.event import Event
 from eslab.payload.encryption import NO_CIPHER, KeyProvider, RowCipher, cipher_for, place_of_commit
 from eslab.payload.serializer import Envelope, decode_envelope
+from eslab.payload.skipped import Skipped
 from eslab.request import time_of
 from eslab.snapshot import newest_base
 from eslab.store import Commit, Consistency, EventStore, Head, unreadable
 
 State = TypeVar("State", bound=Aggregate)
+log = logging.getLogger(__name__)
 Page = Sequence[Sequence[Event]]  # the events of some commits, in order
 
 
@@ -38,8 +41,17 @@ class Hydration(Generic[State]):
         for events in page:
             for event in events:
                 apply(event)
+        # A page of plain, current commits is decoded to tuples; only one decoded commit by commit can hold marks.
+        if page and type(page[0]) is not tuple:
+            self._note_skipped(page)
         self.commits += len(page)
         self.tail += len(page)
+
+    def _note_skipped(self, page: Page) -> None:
+        for events in page:
+            if isinstance(events, Skipped):
+                self.state.note_skipped(events.mark)
+                log.warning("Hydrated without a row of customer %r: %s", events.mark.customer_id, events.mark)
 
     def __repr__(self) -> str:
         base = f"a snapshot of {time_of(self.base):%Y-%m-%d %H:%M}" if self.base else "an empty state"
@@ -57,6 +69,8 @@ class Hydrator:
         cipher: RowCipher,
     ) -> None:
         """`types` are those of the aggregates, by aggregate id; `cipher` is what `cipher_of_types` gives for them."""
+        for aggregate_type in types.values():
+            serializer_of(aggregate_type)  # a type that can't be read is refused before anything is
         self.store = store
         self.customer_id = customer_id
         self.types = types

@@ -18,18 +18,26 @@ request is repeated; `eslab read-tables catch-up` writes the rows that a crash l
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
+
 from eslab.aggregate import Aggregate, address, type_name
-from eslab.errors import Forgotten, InvalidInput
+from eslab.declared import defined_again
+from eslab.errors import Forgotten, InvalidInput, Unreadable
 from eslab.event import Event
 from eslab.hydration import Hydration, Hydrator, cipher_of_types
 from eslab.layout import Layout, check_layout
 from eslab.payload.encryption import NO_CIPHER, KeyProvider, RowCipher
-from eslab.store import Commit, EventStore, ReadRow
+from eslab.request import Request
+from eslab.store import Commit, EventStore, ReadRow, place
 
+# Two of the names under which a store keeps checkpoints.
+LATE = "late appends"
+COMPLETE = "complete {}"  # of one table
 Keys = Callable[[str, str, Sequence[Event]], Iterable[tuple[str, ...]]]
 
 
@@ -62,10 +70,35 @@ class ReadTable:
     ) -> list[ReadRow]:
         """The rows of one commit with these events; none for a type that isn't in this table."""
         if aggregate_type not in self.keys:
+            self._check_not_defined_again(aggregate_type)
             return []
         _, key = address(aggregate_type, commit.aggregate_id)
-        keys = dict.fromkeys(self.keys[aggregate_type](customer_id, key, events))  # without repetitions
+        try:
+            keys = dict.fromkeys(self.keys[aggregate_type](customer_id, key, events))  # without repetitions
+        except Exception as error:
+            raise self._refused(f"got {error!r}", customer_id, commit) from error
+        for values in keys:
+            if not isinstance(values, tuple) or (self.layout.with_customer and values[:1] != (customer_id,)):
+                raise self._refused(f"as tuples in this customer's partition, got {values!r}", customer_id, commit)
         return [ReadRow(self.layout, self.layout.row_key(customer_id, values), commit) for values in keys]
+
+    def _refused(self, found: str, customer_id: str, commit: Commit) -> InvalidInput:
+        return InvalidInput(
+            f"Expected keys for the read table {self.layout.name}, {found}: "
+            f"{place(customer_id, commit.aggregate_id)}, event time {commit.event_time}. Correct the table's "
+            "definition. This row was not written.",
+            customer_id=customer_id,
+            aggregate_id=commit.aggregate_id,
+            event_time=commit.event_time,
+        )
+
+    def _check_not_defined_again(self, aggregate_type: type[Aggregate]) -> None:
+        """Refuse a class of which the table knows an earlier definition: its rows would be left out."""
+        if defined_again(aggregate_type, self.keys):
+            raise InvalidInput(
+                f"Expected the class {aggregate_type.__name__} that the read table {self.layout.name} names, got one "
+                "that was defined again. Run the cell that defines the table again, then the one of the repository."
+            )
 
 
 def rows_in(
@@ -82,6 +115,30 @@ def rows_in(
         for table in tables
         for row in table.rows(customer_id, types[commit.aggregate_id], commit, events[commit.aggregate_id])
     ]
+
+
+def note_late(store: EventStore, request: Request) -> None:
+    """Note that commits of a request were appended later after their check than a catch-up expects.
+
+    The next catch-up then reads from the time of the earliest such request. The note is never taken back: whoever has
+    handled it remembers its text, which is another one for every request.
+    """
+    noted = late_since(store.checkpoint(LATE))
+    earliest = min(noted, request.time) if noted else request.time
+    store.set_checkpoint(LATE, f"{earliest.isoformat()} {request.id}")
+
+
+def note_complete(store: EventStore, layout: Layout, now: datetime) -> None:
+    """Note that a table is complete up to a moment, in the form of a walk's checkpoint (eslab/operations/walk.py)."""
+    store.set_checkpoint(COMPLETE.format(layout.name), msgspec.json.encode({"complete": now}).decode())
+
+
+def late_since(note: str) -> datetime | None:
+    """The time of the earliest request in a note of late appends; None if there is none."""
+    try:
+        return datetime.fromisoformat(note.split(" ")[0]) if note else None
+    except (ValueError, TypeError) as error:
+        raise Unreadable(f"Unreadable row in checkpoints: {LATE!r}: {error}. Delete the row, then rebuild.") from None
 
 
 def query(

@@ -12,7 +12,7 @@ from uuid import UUID
 from msgspec import Raw
 
 from eslab.errors import OutcomeUnknown, RequestConflict, Unreadable
-from eslab.payload.serializer import Envelope, decode_envelope
+from eslab.payload.serializer import SKIPPED, Envelope, decode_envelope, skip_in
 from eslab.request import Request, sort_key
 from eslab.store import Commit, Head, unreadable
 
@@ -27,9 +27,12 @@ class RecordedCommit(NamedTuple):
 def decision_in(customer_id: str, heads: Mapping[str, Head]) -> list[RecordedCommit]:
     """The commits of the decision that counts; empty if the request was never decided.
 
-    Raises `Unreadable` with the row that can't be trusted.
+    Raises `Unreadable` with the row that can't be trusted, and for a skipped row: its decision is lost.
     """
     recorded = [parse(customer_id, head.recorded) for head in heads.values() if head.recorded]
+    for commit, envelope in recorded:
+        if envelope.format == SKIPPED:
+            raise unreadable(customer_id, commit, Unreadable(f"{skip_in(envelope)}; make a new request for a new wish"))
     greatest = max((one.envelope.digest for one in recorded), default=b"")
     return [one for one in recorded if one.envelope.digest == greatest]
 

@@ -2,17 +2,20 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from reprlib import repr as short
 from typing import Any, TypeVar
+from uuid import UUID
 
 from eslab.aggregate import Aggregate, address, aggregate_id, check_id, type_name
 from eslab.bounds import TimeBounds
-from eslab.clock import Clock
-from eslab.errors import Unreadable
+from eslab.clock import Clock, time_on
+from eslab.errors import InvalidInput, Unreadable, expect
 from eslab.event import Command
 from eslab.hydration import Hydration, Hydrator, cipher_of_types
+from eslab.layout import Layout
 from eslab.payload.encryption import KeyProvider, is_encrypted, require_keys
 from eslab.payload.serializer import SnapshotEnvelope, decode_any
-from eslab.read_table import Found, ReadTable, query
+from eslab.read_table import Found, ReadTable, note_complete, query
 from eslab.request import Request, latest_at
 from eslab.store import EventStore, StoredSnapshot
 from eslab.unit_of_work import Environment, UnitOfWork
@@ -32,6 +35,7 @@ class Repository:
         read_tables: Sequence[ReadTable] = (),
     ) -> None:
         """`read_tables` are written with every append; missing ones are made now (`make_read_tables`)."""
+        _check(store, clock, bounds, keys, read_tables)
         self.store = store
         self.clock = clock
         self.bounds = bounds or TimeBounds()
@@ -39,7 +43,15 @@ class Repository:
         self.read_tables = read_tables
         self._environment = Environment(store, clock, self.bounds, keys, read_tables)
         if read_tables:
-            store.make_read_tables([table.layout for table in read_tables])
+            made = store.make_read_tables([table.layout for table in read_tables])
+            if made and next(store.customers(), None) is None:
+                self._mark_complete(made)
+
+    def _mark_complete(self, layouts: Iterable[Layout]) -> None:
+        """Note that tables were made before the first event: a rebuild could add nothing to those with each append."""
+        for layout in layouts:
+            if layout.with_customer:
+                note_complete(self.store, layout, time_on(self.clock))
 
     def load(self, customer_id: str, aggregate_type: type[State], key: str, as_of: datetime | None = None) -> State:
         """The state of one aggregate, now or as of a past moment; the empty state before its first event.
@@ -54,18 +66,21 @@ class Repository:
     ) -> Hydration[State]:
         """Like `load`, with the cost of the hydration."""
         id = aggregate_id((aggregate_type, key))
+        up_to = _up_to(as_of)
         hydrator = self.hydrator(customer_id, {id: aggregate_type})
-        return hydrator.hydrate(hydrator.heads(), latest_at(as_of) if as_of else None)[id]
+        return hydrator.hydrate(hydrator.heads(), up_to)[id]
 
     def load_all(
         self, customer_id: str, aggregate_type: type[State], as_of: datetime | None = None
     ) -> dict[str, State]:
         """The states of all of the customer's aggregates of a type, by key, in order of their ids: two waits."""
         check_id("customer id", customer_id)
+        prefix = f"{type_name(aggregate_type)}:"
+        up_to = _up_to(as_of)
         cipher = cipher_of_types(self.keys, customer_id, [aggregate_type])
-        heads = self.store.heads_of_type(customer_id, f"{type_name(aggregate_type)}:")
+        heads = self.store.heads_of_type(customer_id, prefix)
         hydrator = Hydrator(self.store, customer_id, dict.fromkeys(heads, aggregate_type), cipher)
-        hydrations = hydrator.hydrate(heads, latest_at(as_of) if as_of else None)
+        hydrations = hydrator.hydrate(heads, up_to)
         return {address(aggregate_type, id)[1]: hydration.state for id, hydration in hydrations.items()}
 
     def read(self, table: ReadTable, *keys: tuple[str, ...]) -> list[Found]:
@@ -74,11 +89,16 @@ class Repository:
         The states are in the order of the table, and as complete as the table is (docs/read_tables.md). Encrypted
         rows of forgotten customers are left out. Raises `Unreadable` with the row that can't be trusted.
         """
+        expect(ReadTable, "table", table)
+        for key in keys:
+            expect(tuple, "key", key, 'write a tuple such as ("ann", "phone")')
         return query(self.store, self.keys, table, keys)
 
     def begin(self, customer_id: str, request: Request, command: Command) -> UnitOfWork:
         """Begin a unit of work: `load` the aggregates that it touches, `add` events, `append` them as one."""
         check_id("customer id", customer_id)
+        expect(Request, "request", request, "make one with Request.new or Request.parse")
+        expect(Command, "command", command, "make an instance of a class such as `class AddColor(Command)`")
         return UnitOfWork(self._environment, customer_id, request, command)
 
     def forget(self, customer_id: str, also: Iterable[Callable[[str], None]] = ()) -> None:
@@ -103,6 +123,24 @@ class Repository:
         """
         check_id("customer id", customer_id)
         return Hydrator(self.store, customer_id, types, cipher_of_types(self.keys, customer_id, types.values()))
+
+
+def _check(store: Any, clock: Any, bounds: Any, keys: Any, read_tables: Any) -> None:
+    """Refuse parts of a repository that could not work, before the first request."""
+    if not callable(getattr(store, "save_snapshot", None)):
+        raise InvalidInput(f'Expected a store, such as open_store("sqlite:"), as store, got {short(store)}.')
+    if not callable(clock):
+        raise InvalidInput(f"Expected a function such as system_clock as clock, got {short(clock)}.")
+    expect((TimeBounds, type(None)), "bounds", bounds)
+    if keys is not None and not callable(getattr(keys, "destroy", None)):
+        raise InvalidInput(f"Expected a key provider, such as FileKeys, as keys, got {short(keys)}.")
+    expect((list, tuple), "read_tables", read_tables)
+    for table in read_tables:
+        expect(ReadTable, "each of read_tables", table)
+
+
+def _up_to(as_of: datetime | None) -> UUID | None:
+    return None if as_of is None else latest_at(as_of, "as_of")
 
 
 def _is_encrypted(snapshot: StoredSnapshot) -> bool:

@@ -9,13 +9,15 @@ timeuuid (version 1), so a retry writes to the same keys wherever and whenever i
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
+from reprlib import repr as short
 from uuid import UUID
 
-from eslab.clock import Clock, from_ms, to_ms
-from eslab.errors import InvalidInput
+from eslab.clock import Clock, from_ms, time_on, to_ms
+from eslab.errors import InvalidInput, expect
 
 TICKS_AT_1970 = 0x01B21DD213814000  # 100 ns ticks from 1582-10-15, where timeuuids begin (RFC 9562, 5.1)
 TICKS_PER_MS = 10_000
@@ -44,11 +46,14 @@ class Request:
     @classmethod
     def new(cls, clock: Clock, random: Random) -> "Request":
         """A request for a new wish, at the clock's time; a retry must reuse this object or its id."""
-        return cls._of(to_ms(clock()), random.getrandbits(74))
+        expect(Callable, "clock", clock, "pass a function such as system_clock")  # type: ignore[arg-type]
+        expect(Random, "random", random, "pass an instance of random.SystemRandom")
+        return cls._of(to_ms(time_on(clock)), random.getrandbits(74))
 
     @classmethod
     def at(cls, time: datetime, key: str) -> "Request":
         """The request derived from a business key: same time and key, same request, on every machine."""
+        expect(str, "key", key)
         if not key:
             raise InvalidInput("Expected a business key for Request.at, got an empty string.")
         digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=10).digest()
@@ -56,15 +61,24 @@ class Request:
 
     @classmethod
     def parse(cls, text: str) -> "Request":
-        """Parse a request id that arrived as text."""
+        """Parse a request id that arrived as text, in the one form that `str(request.id)` gives.
+
+        `UUID` reads other forms too, with braces or capitals; to take them would give one request several names.
+        """
         try:
-            return cls(UUID(text))
+            request = cls(UUID(text))
         except (ValueError, TypeError, AttributeError):
-            raise InvalidInput(f"Expected a request id (UUIDv7), got {text!r}.") from None
+            request = None
+        if request is None or str(request.id) != text:
+            raise InvalidInput(
+                f"Expected a request id (UUIDv7) such as 019b76da-a800-7743-b528-20d6beea4b2e, got {short(text)}."
+            )
+        return request
 
     @classmethod
     def from_event_time(cls, event_time: UUID) -> "Request":
         """The request whose commits have this event time; the layout is reversible."""
+        expect(UUID, "event_time", event_time)
         ms, rand_a = divmod(event_time.time - TICKS_AT_1970, TICKS_PER_MS)
         low = event_time.int & LOW_HALF
         if event_time.version != 1 or ms < 0 or rand_a > 0xFFF or low >> 62 != 0b10:
@@ -95,9 +109,9 @@ class Request:
     __str__ = __repr__
 
 
-def latest_at(time: datetime) -> UUID:
+def latest_at(time: datetime, name: str = "time") -> UUID:
     """The greatest event time that a request of `time`'s millisecond can have: an inclusive upper bound."""
-    ms = to_ms(time)
+    ms = to_ms(time, name)
     _check_ms(ms)
     return _timeuuid(ms * TICKS_PER_MS + TICKS_PER_MS - 1 + TICKS_AT_1970, GREATEST_LOW_HALF)
 

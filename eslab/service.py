@@ -10,13 +10,16 @@ raises `Rejected`.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from inspect import signature
 from typing import Any, Generic, TypeVar
 
 from eslab import display
-from eslab.aggregate import Aggregate, address
+from eslab.aggregate import Aggregate, address, serializer_of
 from eslab.bounds import TimeBounds
 from eslab.clock import Clock
-from eslab.event import Command, Event, Rejected
+from eslab.declared import annotation_of, defined_again, members
+from eslab.errors import InvalidInput
+from eslab.event import Command, Event, Rejected, events_from
 from eslab.payload.encryption import KeyProvider
 from eslab.repository import Repository
 from eslab.request import Request
@@ -56,6 +59,9 @@ class AggregateService(Generic[State]):
         bounds: TimeBounds | None = None,
         keys: KeyProvider | None = None,
     ) -> None:
+        """Check the aggregate type and the handler; `InvalidInput` says what is wrong with them."""
+        serializer_of(aggregate_type)
+        self._commands = _commands_of(handle)
         self.repository = Repository(store, clock, bounds, keys)
         self.aggregate_type = aggregate_type
         self.handle = handle
@@ -69,11 +75,16 @@ class AggregateService(Generic[State]):
         event. Raises `OutOfTime`, `RequestConflict`, `Forgotten`, `OutcomeUnknown` and `StoreError`; after the last
         two, send the same request again.
         """
+        if defined_again(type(command), self._commands):
+            raise InvalidInput(
+                f"Expected the class {type(command).__name__} that {_name(self.handle)} names, got one that was "
+                "defined again. Run the cell that defines the handler again, then the one that makes this service."
+            )
         work = self.repository.begin(customer_id, request, command)
         (state,) = work.load(address(self.aggregate_type, aggregate_id))
         if not work.recorded:
             try:
-                events = self.handle(state, command, request)
+                events = events_from(self.handle, self.handle(state, command, request))
             except Rejected as rejected:
                 return rejected
             work.add(state, *events)
@@ -84,3 +95,24 @@ class AggregateService(Generic[State]):
         """The state of one aggregate, now or as of a past moment."""
         _, key = address(self.aggregate_type, aggregate_id)
         return self.repository.load(customer_id, self.aggregate_type, key, as_of)
+
+
+def _commands_of(handle: Handler[Any]) -> list[type]:
+    """The classes of commands in the handler's annotation, if there is one; `InvalidInput` if it can't be called."""
+    if not callable(handle):
+        raise InvalidInput(f"Expected a handler, a function of state, command and request; got {handle!r}.")
+    try:
+        bound = signature(handle).bind("state", "command", "request")
+    except TypeError:
+        raise InvalidInput(
+            f"Expected a handler {_name(handle)}(state, command, request), got {_name(handle)}{signature(handle)}."
+        ) from None
+    named = next((name for name, value in bound.arguments.items() if value == "command"), "")
+    try:
+        return [member for member in members(annotation_of(handle, named)) if isinstance(member, type)]
+    except (AttributeError, NameError, TypeError):  # a callable object or a local class: no annotation is needed
+        return []
+
+
+def _name(handle: Handler[Any]) -> str:
+    return getattr(handle, "__name__", repr(handle))

@@ -12,7 +12,7 @@ from typing import Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from eslab.aggregate import Aggregate, type_name
-from eslab.errors import HistoryGone, InvalidInput, Unreadable
+from eslab.errors import HistoryGone, InvalidInput, Unreadable, expect
 from eslab.payload.encryption import RowCipher, place_of_snapshot
 from eslab.payload.serializer import (
     SnapshotEnvelope,
@@ -37,6 +37,8 @@ class SnapshotPolicy:
     keep: int = 2
 
     def __post_init__(self) -> None:
+        expect(int, "every", self.every)
+        expect(int, "keep", self.keep)
         if self.every < 1 or self.keep < 1:
             raise InvalidInput(f"Expected a policy of 1 or more, got {self}.")
 

@@ -106,6 +106,15 @@ class EventStore(Protocol):
         """
         ...
 
+    def replace(self, customer_id: str, commit: Commit, damaged: bytes) -> bool:
+        """Write a commit over a row whose payload is still `damaged` or no bytes at all; was it written?
+
+        For operations that restore a row. Unlike an append it wins against a greater payload. On Cassandra it is
+        stamped with the row's own write time plus one, and waits EVERYWHERE. Changes nothing if there is no row, or if
+        it holds other bytes by now. Two waits.
+        """
+        ...
+
     def heads(
         self,
         customer_id: str,
@@ -189,10 +198,15 @@ class EventStore(Protocol):
         """
         ...
 
-    def make_read_tables(self, layouts: Sequence[Layout]) -> None:
+    def missing_read_tables(self, layouts: Sequence[Layout]) -> list[Layout]:
+        """The read tables that don't exist; raises `StoreError` for one with other columns. Writes nothing."""
+        ...
+
+    def make_read_tables(self, layouts: Sequence[Layout]) -> list[Layout]:
         """Check that these read tables exist, and make the missing ones where the store may. Idempotent.
 
-        Raises `StoreUnavailable` for a missing table that the store may not make, `StoreError` for other columns.
+        Returns those that were missing. Raises `StoreUnavailable` for a missing table that the store may not make,
+        `StoreError` for other columns.
         """
         ...
 
@@ -256,8 +270,25 @@ def check_append(customer_id: str, commits: Sequence[Commit], read_rows: Sequenc
 
 
 def check_read_rows(rows: Sequence[ReadRow]) -> None:
-    """Refuse rows whose key doesn't fit their layout, or holds an id that no store can keep."""
-    _check_ids(_ids_in_keys(rows))
+    """Refuse rows whose key doesn't fit their layout, or holds a value that no store can keep; names the row."""
+    try:
+        _check_ids(_ids_in_keys(rows))
+    except InvalidInput:
+        for row in rows:
+            _check_read_row(row)
+        raise
+
+
+def _check_read_row(row: ReadRow) -> None:
+    try:
+        _check_ids(_ids_in_keys([row]))
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"{error} It is the key of a row of aggregate {row.commit.aggregate_id!r}, event time "
+            f"{row.commit.event_time}: correct the table's definition. This row was not written.",
+            aggregate_id=row.commit.aggregate_id,
+            event_time=row.commit.event_time,
+        ) from None
 
 
 def no_read_table(layout: Layout, store: object) -> StoreUnavailable:
@@ -271,6 +302,14 @@ def no_read_table(layout: Layout, store: object) -> StoreUnavailable:
 def closed(store: object) -> StoreClosed:
     """The error raised when a store is used after `close`."""
     return StoreClosed(f"The store is closed: {store}. Open it again.")
+
+
+def forked(store: object) -> StoreClosed:
+    """The error raised when a store is used in a fork of the process that opened it."""
+    return StoreClosed(
+        f"The store was opened before this process was forked: {store}. Its connections belong to the parent: open a "
+        "store of its own in each process, after the fork, or start processes with multiprocessing's method spawn."
+    )
 
 
 def check_floor(floor: UUID | None, up_to: UUID, customer_id: str, aggregate_id: str) -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from eslab.aggregate import Aggregate
-from eslab.event import Command, Event, Rejected
+from eslab.aggregate import Aggregate, check_event
+from eslab.event import Command, Event, Rejected, events_from
 from eslab.request import Request
 
 REQUEST = Request.at(datetime(2026, 1, 5, 9, 0, tzinfo=UTC), "a specification")
@@ -50,9 +50,10 @@ class Given:
         """Let the handler decide the command on the state that the events add up to."""
         state = self.aggregate_type()
         for event in self.events:
+            check_event(self.aggregate_type, event)
             state.apply(event)
         try:
-            return Outcome(self.events, command, handle(state, command, request))
+            return Outcome(self.events, command, events_from(handle, handle(state, command, request)))
         except Rejected as rejected:
             return Outcome(self.events, command, rejected)
 

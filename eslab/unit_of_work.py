@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 
 from msgspec import Raw
 
-from eslab.aggregate import Address, Aggregate, aggregate_id, event_types
+from eslab.aggregate import Address, Aggregate, aggregate_id, check_event
 from eslab.bounds import TimeBounds
-from eslab.clock import Clock
+from eslab.clock import Clock, time_on
 from eslab.errors import InvalidInput, OutcomeUnknown, StoreError, TooLarge
 from eslab.event import Command, Event, split_tag, tag_of
 from eslab.hydration import Hydrator, cipher_of_types
@@ -35,10 +35,10 @@ from eslab.payload.serializer import (
     encode_envelope,
     encoded_size,
 )
-from eslab.read_table import ReadTable, rows_in
+from eslab.read_table import ReadTable, note_late, rows_in
 from eslab.recorded import RecordedCommit, conflict, decision_in, is_below, is_complete, outcome_unknown
 from eslab.request import Request
-from eslab.store import Commit, Consistency, EventStore, Head, ReadRow
+from eslab.store import Commit, Consistency, EventStore, Head, ReadRow, check_read_rows
 
 log = logging.getLogger(__name__)
 MAX_APPEND_BYTES = 1 << 20  # a Cassandra message holds 16 MiB; a command that needs 1 MiB is a mistake
@@ -88,7 +88,7 @@ class UnitOfWork:
         if self._states:
             raise InvalidInput("This unit of work has loaded its aggregates; load all of them in one call.")
         self._hydrator = self._hydrator_of(addresses)
-        self._checked_at = self._environment.clock()
+        self._checked_at = time_on(self._environment.clock)
         heads, consistency, decision = self._look_up()
         if decision:
             heads = self._recall(decision, heads, consistency)
@@ -111,17 +111,16 @@ class UnitOfWork:
                 f"Cannot add events: {self.request} is already decided; check work.recorded, and make a new request "
                 "for a new command."
             )
-        known = event_types(type(state))
         for event in events:
-            if type(event) not in known:
-                names = ", ".join(cls.__name__ for cls in known)
-                raise InvalidInput(
-                    f"Expected an event that {type(state).__name__}.apply knows ({names}), got {event!r}."
-                )
+            check_event(type(state), event)
         # The state sees each event as later readers will decode it, so both are the same.
-        for event in map(as_stored, events):
+        for event in [*map(as_stored, events)]:
             self._events.setdefault(id, []).append(event)
-            state.apply(event)
+            if (returned := state.apply(event)) is not None:
+                raise InvalidInput(
+                    f"Expected {type(state).__name__}.apply to change the state and return nothing, got {returned!r}. "
+                    "Nothing was written."
+                )
 
     def append(self) -> None:
         """Write all added events as one atomic append; without events nothing is written.
@@ -133,13 +132,18 @@ class UnitOfWork:
         if not self._events:
             return
         commits = self._commits()
-        rows = rows_in(self._environment.read_tables, self.customer_id, self._hydrator.types, commits, self._events)
+        rows = self._read_rows(commits)
+        check_read_rows(rows)  # now, since a key that no store can keep must not be found after the append
         self._decided = True
         with_customer = [row for row in rows if row.layout.with_customer]
+        elsewhere = [row for row in rows if not row.layout.with_customer]
+        noted = self._note_late(elsewhere)
         self._environment.store.append(self.customer_id, commits, read_rows=with_customer)
-        if self._environment.clock() - self._checked_at > self._environment.bounds.append:
+        if self._is_late():
+            if not noted:
+                self._note_late(elsewhere)
             self._make_safe(commits, self._heads(Consistency.EVERYWHERE))
-        self._put_elsewhere(rows)
+        self._put_elsewhere(elsewhere)
 
     def _hydrator_of(self, addresses: Sequence[Address]) -> Hydrator:
         types = {aggregate_id(address): address[0] for address in addresses}
@@ -189,9 +193,7 @@ class UnitOfWork:
         for commit, envelope in decision:
             self._events[commit.aggregate_id] = list(self._hydrator.events_of(commit, envelope))
         # A first delivery that died between its append and these rows left them out.
-        self._put_elsewhere(
-            rows_in(self._environment.read_tables, self.customer_id, self._hydrator.types, commits, self._events)
-        )
+        self._recall_rows(commits)
         if self.request.time >= self._checked_at - self._environment.bounds.late:
             return heads
         self._make_safe(commits, heads)
@@ -208,13 +210,35 @@ class UnitOfWork:
         for commit in unsafe:
             store.delete_snapshots(self.customer_id, commit.aggregate_id, commit.event_time, Consistency.EVERYWHERE)
 
+    def _is_late(self) -> bool:
+        """Has more time passed since the check than an append may take?"""
+        return time_on(self._environment.clock) - self._checked_at > self._environment.bounds.append
+
+    def _note_late(self, elsewhere: Sequence[ReadRow]) -> bool:
+        """Note a late append that has rows elsewhere, so that a catch-up finds them if this process dies."""
+        late = bool(elsewhere) and self._is_late()
+        if late:
+            note_late(self._environment.store, self.request)
+        return late
+
+    def _read_rows(self, commits: Sequence[Commit]) -> list[ReadRow]:
+        return rows_in(self._environment.read_tables, self.customer_id, self._hydrator.types, commits, self._events)
+
+    def _recall_rows(self, commits: Sequence[Commit]) -> None:
+        """Write the rows of recorded commits in other partitions."""
+        try:
+            rows = self._read_rows(commits)
+        except InvalidInput as error:  # of a definition that was changed since
+            log.warning("Some read rows of %s can't be made: %s", self.request, error)
+            return
+        self._put_elsewhere([row for row in rows if not row.layout.with_customer])
+
     def _put_elsewhere(self, rows: Sequence[ReadRow]) -> None:
         """Write rows of other partitions; a failure waits for a catch-up, since the request is decided by now."""
-        elsewhere = [row for row in rows if not row.layout.with_customer]
         try:
-            if elsewhere:
-                self._environment.store.put_read_rows(elsewhere)
-        except (StoreError, OutcomeUnknown) as error:
+            if rows:
+                self._environment.store.put_read_rows(rows)
+        except (StoreError, OutcomeUnknown, InvalidInput) as error:
             log.warning("Some read rows of %s wait for `eslab read-tables catch-up`: %s", self.request, error)
 
     def _commits(self) -> list[Commit]:

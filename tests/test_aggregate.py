@@ -1,12 +1,13 @@
 """What an aggregate type says about itself: its events, its ids, its empty state."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from eslab import Aggregate, InvalidInput
+from eslab import Aggregate, AggregateService, Event, InvalidInput, ManualClock, Repository, open_store  # noqa: F401
 from eslab.aggregate import address, aggregate_id, event_types, serializer_of, type_name
-from tests.support.sample import Card, Counted, Counter, Stamped, Voided
+from tests.support.sample import Card, Count, Counted, Counter, Stamped, Voided, at
 
 
 class License(Aggregate):
@@ -50,6 +51,65 @@ def test_apply_without_a_list_of_events_is_refused(aggregate_type: type[Aggregat
     """Without the list nothing could be read, so it is asked for by name."""
     with pytest.raises(InvalidInput, match=f"Expected {aggregate_type.__name__}.apply.self, event: SomeEvent"):
         event_types(aggregate_type)
+
+
+def apply_of(code: str) -> Any:
+    """An aggregate whose `apply` is written so."""
+    names = {**globals(), "__name__": __name__}
+    exec(f"class Told(Aggregate):\n    {code}", names)
+    return names["Told"]
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("told: int = 0", "no such method"),
+        ("def apply(self, event): ...", "no annotation of event"),
+        ("def apply(self, event: Event): ...", "Event, which is no class of events"),
+        ("def apply(self, event: Counted | None): ...", "NoneType, which is no class of events"),
+        ("def apply(self, event: list[Counted]): ...", r"list\[.*Counted\], which is no class of events"),
+        ("def apply(event: Counted): ...", r"apply\(event: .*Counted\)"),
+        ("async def apply(self, event: Counted): ...", r"async def apply\(self, event: .*Counted\)"),
+    ],
+)
+def test_the_message_says_what_apply_is_instead(code: str, found: str, clock: ManualClock) -> None:
+    """On every way to a state: a service, a load, a unit of work; also of a customer who has no events."""
+    told, store = apply_of(code), open_store("memory:")
+    repository = Repository(store, clock)
+    ways: list[Callable[[], Any]] = [
+        lambda: AggregateService(store, told, lambda *_: [], clock),
+        lambda: repository.load("ann", told, "1"),
+        lambda: repository.begin("ann", at(), Count("tea")).load((told, "1")),
+    ]
+    for way in ways:
+        with pytest.raises(InvalidInput, match=rf"Expected Told.apply\(self, event: .*\), got {found}. Annotate it"):
+            way()
+
+
+def test_the_parameter_of_apply_may_have_any_name() -> None:
+    """Only its annotation counts; what `apply` returns need not even be defined."""
+    assert event_types(apply_of("def apply(self, happened: 'Counted') -> 'Nowhere': ...")) == (Counted,)
+
+
+def test_a_name_that_apply_cannot_find_is_named() -> None:
+    """Such as a local class under `from __future__ import annotations`."""
+    with pytest.raises(
+        InvalidInput, match=r"in the annotation of Told.apply, got 'Nowhere', which is not defined there"
+    ):
+        event_types(apply_of("def apply(self, event: 'Nowhere'): ..."))
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("told: int", r"for every field of Told, .* Expected Told\(told: int\), got Told\(\): Missing required"),
+        ("told: int = 'none'", r"for every field of Told, .*: Expected `int`, got `str` - at `\$.told`"),
+    ],
+)
+def test_every_field_of_a_state_needs_a_default_of_its_type(code: str, message: str) -> None:
+    """They are the state before the first event."""
+    with pytest.raises(InvalidInput, match=message):
+        serializer_of(apply_of(f"{code}\n    def apply(self, event: Counted): ..."))
 
 
 def test_an_aggregate_needs_an_apply() -> None:

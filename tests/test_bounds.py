@@ -31,7 +31,7 @@ def test_G5_a_request_at_the_very_bound_is_decided(time: datetime) -> None:
 
 def test_G5_a_request_beyond_the_late_bound_is_refused() -> None:
     """A millisecond over, and the error says the rule, what was found, and what the time is here."""
-    with pytest.raises(OutOfTime, match=r"at most 1 day, 0:00:00 old, got 1 day, 0:00:00\.001000 \(Request") as error:
+    with pytest.raises(OutOfTime, match=r"at most 1 day old, got 1 day 0\.001 s \(Request") as error:
         TimeBounds().check(made_at(START - 24 * HOUR - TICK), START)
     assert error.value.service_time == START
     assert "The service's time is 2026-01-05T09:00:00+00:00: check the client's clock" in str(error.value)
@@ -39,7 +39,7 @@ def test_G5_a_request_beyond_the_late_bound_is_refused() -> None:
 
 def test_G5_a_request_beyond_the_early_bound_is_refused() -> None:
     """A millisecond over, and the client can mend its clock by the time in the error."""
-    with pytest.raises(OutOfTime, match=r"at most 0:01:00 ahead, got 0:01:00\.001000") as error:
+    with pytest.raises(OutOfTime, match=r"at most 1 min ahead, got 1 min 0\.001 s") as error:
         TimeBounds().check(made_at(START + MINUTE + TICK), START)
     assert error.value.service_time == START
 
@@ -48,7 +48,7 @@ def test_G5_a_request_beyond_the_early_bound_is_refused() -> None:
 def test_G5_bounds_that_let_a_snapshot_miss_a_commit_are_refused(beyond: timedelta) -> None:
     """W must be above R + 2S + P, or a commit could come after the snapshot that should hold it."""
     needed = 24 * HOUR + 2 * 30 * SECOND + 10 * MINUTE
-    with pytest.raises(InvalidInput, match=r"fold_after > late \+ 2 \* skew \+ append = 1 day, 0:11:00, got"):
+    with pytest.raises(InvalidInput, match=r"fold_after > late \+ 2 \* skew \+ append = 1 day 11 min, got"):
         TimeBounds(fold_after=needed + beyond)
     assert TimeBounds(fold_after=needed + TICK).fold_after == needed + TICK
 

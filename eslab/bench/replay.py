@@ -15,7 +15,7 @@ from eslab import EventStore
 from eslab.bench.baselines import Side, Step, sqlite_settings
 from eslab.request import sort_key
 from eslab.store import Commit, ReadRow
-from eslab.stores.sqlite import read_tables
+from eslab.stores.sqlite import PAGE, read_tables
 from eslab.stores.sqlite.statements import APPEND, BEGAN, EARLIEST, ENTRY, LATEST, PAYLOADS, RECORDED, SNAPSHOTS
 
 Statement = tuple[str, tuple[Any, ...]]
@@ -132,7 +132,7 @@ def _exchange(call: Call) -> Exchange:
             return Exchange([*_look_up(customer, ids, sort_key(event_time))], writes=False)
         case Call("read_many", {"customer_id": customer, "after": after}):
             bounds = {id: sort_key(base) if base else EARLIEST for id, base in after.items()}
-            return Exchange([(PAYLOADS, (customer, id, low, LATEST)) for id, low in bounds.items()], writes=False)
+            return Exchange([(PAYLOADS, (customer, id, low, LATEST, PAGE)) for id, low in bounds.items()], writes=False)
         case Call("append", {"customer_id": customer, "commits": commits, **options}):
             return Exchange([*_append(customer, commits), *_read_rows(options.get("read_rows", ()))], writes=True)
         case Call("put_read_rows", {"rows": rows}):

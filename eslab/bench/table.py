@@ -51,11 +51,12 @@ def _ratio(row: Row, other: Row) -> str:
 def _table(title: str, rows: Sequence[Row]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("measure", no_wrap=True)
-    for name in ("median", "p99", "min to max", "per second"):
+    with_p99 = any("p99_s" in row.extra for row in rows)
+    for name in ("median", *(["p99"] if with_p99 else []), "min to max", "per second"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        p99 = _time(row.extra["p99_s"]) if "p99_s" in row.extra else "-"
-        table.add_row(row.measure, _time(row.median_s), p99, _spread(row), f"{row.per_second:,.0f}")
+        p99 = [_time(row.extra["p99_s"]) if "p99_s" in row.extra else "-"] if with_p99 else []
+        table.add_row(row.measure, _time(row.median_s), *p99, _spread(row), f"{row.per_second:,.0f}")
     return table
 
 

@@ -2,12 +2,13 @@
 
 import base64
 import hashlib
+import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from eslab.cluster.errors import ClusterError
-from eslab.cluster.runtime import Java
+from eslab.cluster.runtime import ENVIRONMENT, Java
 
 PASSWORD = "throwaway"  # noqa: S105  keytool requires one; the folder's permissions protect the keys
 DAYS = "3650"
@@ -49,7 +50,8 @@ def _export(java: Java, store: Path, pem: Path) -> None:
 
 def _keytool(java: Java, store: Path, *args: str | Path) -> None:
     command = [java.keytool, *args, "-alias", "eslab", "-keystore", store, "-storepass", PASSWORD]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+    environment = {**os.environ, **ENVIRONMENT}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)  # noqa: S603
     if done.returncode:
         raise ClusterError(
             f"{java.keytool} could not make a certificate in {store}: {done.stdout}{done.stderr}".strip()

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from eslab.terminal import say
+
 if TYPE_CHECKING:
     from eslab.cluster.cluster import Cluster
 
@@ -49,11 +51,12 @@ def start(
     began = time.monotonic()
     with (
         suppress(KeyboardInterrupt),
-        Cluster.start(regions, name, keep=keep, on_progress=typer.echo, **options) as cluster,
+        Cluster.start(regions, name, keep=keep, on_progress=say, **options) as cluster,
     ):
-        typer.echo(f"Up after {time.monotonic() - began:.0f} s\n{cluster.status()}\n\n{_ways_in(cluster)}")
+        up = "Running" if cluster.joined else f"Up after {time.monotonic() - began:.0f} s"
+        say(f"{up}\n{cluster.status()}\n\n{_ways_in(cluster)}")
         if not keep:
-            typer.echo("Press Ctrl-C to stop it. Use --keep to leave a cluster running.")
+            say("Press Ctrl-C to stop it. Use --keep to leave a cluster running.")
         while not keep and cluster.is_running:
             time.sleep(LOOK_EVERY)
 
@@ -63,7 +66,7 @@ def stop(name: Name = DEFAULT_NAME) -> None:
     """Stop a cluster; its data stays."""
     cluster = _find(name)
     cluster.stop()
-    typer.echo(f"Cluster {name} is stopped; its data stays in {cluster.folder}")
+    say(f"Cluster {name} is stopped; its data stays in {cluster.folder}")
 
 
 @app.command()
@@ -73,11 +76,13 @@ def status(name: Annotated[str | None, typer.Option(help="Name of the cluster; d
 
     clusters = [_find(name)] if name else Cluster.find_all()
     if not clusters:
-        typer.echo("There is no cluster. Start one: eslab cluster start --regions us,eu,asia")
+        say("There is no cluster. Start one: eslab cluster start --regions us,eu,asia")
     for cluster in clusters:
-        typer.echo(f"{cluster!r}, {'running' if cluster.is_running else 'stopped'}")
+        say(f"{cluster!r}, {'running' if cluster.is_running else 'stopped'}")
         if cluster.is_running:
-            typer.echo(cluster.status())
+            say(cluster.status())
+            for node, others in cluster.down().items():
+                say(f"{node} thinks that these are down: {', '.join(others)}")
 
 
 @app.command()
@@ -87,7 +92,7 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of lines of every log.")] = 50,
 ) -> None:
     """Show the last lines of the logs of a region or a node, even if the cluster is stopped."""
-    typer.echo(_find(name).log(target, lines))
+    say(_find(name).log(target, lines))
 
 
 @app.command()
@@ -97,7 +102,7 @@ def destroy(name: Name = DEFAULT_NAME, yes: Annotated[bool, typer.Option("--yes"
     if not yes:
         typer.confirm(f"Remove cluster {name} and all its data in {cluster.folder}?", abort=True)
     cluster.destroy()
-    typer.echo(f"Cluster {name} and its data are gone.")
+    say(f"Cluster {name} and its data are gone.")
 
 
 @app.command()
@@ -158,9 +163,15 @@ def _find(name: str) -> "Cluster":
 
 
 def _ways_in(cluster: "Cluster") -> str:
-    """The store URL of every region, without the password."""
+    """The store URL of every region that answers, without the password."""
     from eslab.cluster.folder import LOGIN
 
-    urls = [f"Store: {cluster.url('lab', region, login=False)}" for region in cluster.regions]
+    up = {node.region for node in cluster.status().nodes if node.state == "up"}
+    urls = [
+        f"Store: {cluster.url('lab', region, login=False)}"
+        if region in up
+        else f"No node of {region} is up. Resume a frozen one: eslab cluster thaw {region} --name {cluster.name}"
+        for region in cluster.regions
+    ]
     note = [f"User and password: {cluster.folder / LOGIN}"] if cluster.plan.settings.authentication else []
     return "\n".join(urls + note)

@@ -11,10 +11,10 @@ from urllib.parse import quote, urlencode
 from eslab.cluster import running
 from eslab.cluster.control import Do, Order, Owner, Status, ask, find_supervisor
 from eslab.cluster.errors import ClusterError
-from eslab.cluster.folder import client_keys, read_log, read_login, read_plan, remembered
+from eslab.cluster.folder import client_keys, read_down, read_log, read_login, read_plan, remembered
 from eslab.cluster.jars import fetch_jars
 from eslab.cluster.launch import LaunchSpec, Tools, launch
-from eslab.cluster.places import clusters_folder, locked
+from eslab.cluster.places import clusters_folder, locked, usable_folders
 from eslab.cluster.plan import Options, Plan, check_name, parse_delay, regions_text
 from eslab.cluster.progress import OnProgress, silent
 from eslab.cluster.runtime import find_java
@@ -33,6 +33,7 @@ class Cluster(AbstractContextManager["Cluster"]):
     def __init__(self, plan: Plan, folder: Path, owner: Owner | None) -> None:
         self.plan = plan
         self.folder = folder
+        self.joined = False  # was it running already when `start` was called?
         self._owner = owner
 
     def __repr__(self) -> str:
@@ -50,6 +51,8 @@ class Cluster(AbstractContextManager["Cluster"]):
     ) -> Self:
         """Start a cluster, or join the running one of this name; returns when all its nodes see each other.
 
+        In a cluster that runs already, dead nodes are started again; frozen nodes and cut links stay as they are.
+
         regions      `us` (one node), `us,eu,asia` or `us:3`; by default those that the cluster has, or `us`
         name         a named cluster keeps its data when it stops; without a name, its data is removed
         keep         keep it running after this process has ended, until `stop`
@@ -59,16 +62,18 @@ class Cluster(AbstractContextManager["Cluster"]):
         Takes about 6 s for one node and 20 s for three (docs/cluster.md), 0.6 GB of memory a node, and the first time
         70 MB from Maven Central. Raises NoJava, NoJars, NoAddress, NodeFailed, ClusterError.
         """
-        tools = Tools(find_java(), fetch_jars(on_progress or print))
         spec = LaunchSpec(check_name(name or f"tmp-{secrets.token_hex(4)}"), regions, options, throwaway=not name)
         owner = None if keep else Owner.me()
-        launched = launch(spec, owner, tools, on_progress or silent)
+        with usable_folders():
+            tools = Tools(find_java(), fetch_jars(on_progress or print))
+            launched = launch(spec, owner, tools, on_progress or silent)
         cluster = cls(launched.plan, launched.folder, owner)
+        cluster.joined = not launched.fresh
         try:
-            cluster._settle(launched.fresh)
+            cluster._settle(launched.fresh, on_progress or silent)
         except BaseException:
-            # Leave nothing behind (Ctrl-C included), but never stop a cluster that others had started.
-            if launched.fresh:
+            # Leave nothing behind (Ctrl-C included), but never stop a cluster that others had started or joined.
+            if launched.fresh and not owner:
                 cluster.stop()
             else:
                 cluster.close()
@@ -170,6 +175,12 @@ class Cluster(AbstractContextManager["Cluster"]):
         """State, memory and address of every node, and the links that are cut or delayed; prints as a table."""
         return ask(self.folder, Order("status"))
 
+    def down(self) -> dict[str, list[str]]:
+        """The nodes that each live node thinks are down, by its log; nodes that see all others are left out."""
+        living = {node.name for node in self.status().nodes if node.state != "dead"}
+        seen = {node.name: read_down(self.folder, self.plan, node) for node in self.plan.nodes if node.name in living}
+        return {name: down for name, down in seen.items() if down}
+
     def log(self, target: str, lines: int = 50) -> str:
         """The last lines of the logs of a region's nodes or of one node."""
         return "\n".join(read_log(self.folder, node, lines) for node in self.plan.pick(target))
@@ -226,12 +237,15 @@ class Cluster(AbstractContextManager["Cluster"]):
             )
         return links
 
-    def _settle(self, fresh: bool) -> None:
+    def _settle(self, fresh: bool, on_progress: OnProgress) -> None:
         from eslab.cluster import sessions
 
         status = running.wait_until_up(self.plan, self.folder)
-        if fresh:
-            running.check_alive(self.plan, self.folder, status)
+        if not fresh and (dead := [node.name for node in status.nodes if node.state == "dead"]):
+            on_progress(f"Starting again what is dead: {', '.join(dead)}")
+            ask(self.folder, Order("revive", nodes=dead))
+            status = running.wait_until_up(self.plan, self.folder)
+        running.check_alive(self.plan, self.folder, status)
         if fresh and self.plan.settings.authentication:
             sessions.make_login(self.plan, self.folder)
         # Whoever joins a cluster in the middle of a fault must not wait for the end of the fault.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eslab.cluster.certificates import PASSWORD
+from eslab.cluster.folder import options_argument
 from eslab.cluster.plan import Node, Plan, Settings
 from eslab.cluster.runtime import Java
 
@@ -66,13 +67,16 @@ def write_config(plan: Plan, node: Node, cluster: Path, java: Java, jars: Sequen
     (folder / "logs").mkdir(exist_ok=True)
     shutil.rmtree(folder / "tmp", ignore_errors=True)
     (folder / "tmp").mkdir()
-    lines = (f"{name}: {json.dumps(value)}\n" for name, value in cassandra_yaml(plan, node, cluster).items())
+    lines = (
+        f"{name}: {json.dumps(value, ensure_ascii=False)}\n"
+        for name, value in cassandra_yaml(plan, node, cluster).items()
+    )
     (conf / "cassandra.yaml").write_text("".join(lines), encoding="utf-8")
     (conf / "cassandra-rackdc.properties").write_text(f"dc={node.region}\nrack=rack{node.number}\n")
     (conf / "logback.xml").write_text(LOGBACK)
     options = conf / "jvm.options"
     options.write_text("\n".join(map(_quoted, jvm_options(plan, folder, java.major, jars))) + "\n", encoding="utf-8")
-    return [str(java.path), f"@{options}", "org.apache.cassandra.service.CassandraDaemon"]
+    return [str(java.path), options_argument(folder), "org.apache.cassandra.service.CassandraDaemon"]
 
 
 def cassandra_yaml(plan: Plan, node: Node, cluster: Path) -> dict[str, Any]:
@@ -96,6 +100,7 @@ def cassandra_yaml(plan: Plan, node: Node, cluster: Path) -> dict[str, Any]:
         "initial_token": ",".join(map(str, plan.tokens(node))),
         "auto_bootstrap": False,
         "auto_snapshot": False,
+        "storage_compatibility_mode": "NONE",  # by default rows can't expire after 2038
         "commitlog_total_space": "512MiB",
         **_commit_log(settings),
         **{f"{name}_directory": str(folder / name) for name in ("commitlog", "saved_caches", "hints", "cdc_raw")},
@@ -119,7 +124,7 @@ def jvm_options(plan: Plan, folder: Path, major: int, jars: Sequence[Path]) -> I
         "jdk.attach.allowAttachSelf": "true",
         "cassandra.config": (folder / "conf" / "cassandra.yaml").as_uri(),
         "cassandra.storagedir": str(folder),
-        "cassandra.logdir": str(folder / "logs"),
+        "cassandra.logdir": "logs",  # a node runs in its folder, whose name may have a % for logback's patterns
         "java.io.tmpdir": str(folder / "tmp"),  # emptied at each start: a killed node leaves unpacked libraries
         "cassandra.system_auth.default_rf": everywhere,
         "cassandra.system_distributed.default_rf": everywhere,
@@ -128,7 +133,7 @@ def jvm_options(plan: Plan, folder: Path, major: int, jars: Sequence[Path]) -> I
     }
     yield from (f"-D{name}={value}" for name, value in properties.items())
     separator = ";" if folder.drive else ":"
-    yield from ("-cp", separator.join(map(str, (folder / "conf", *jars))))
+    yield from ("-cp", separator.join(map(str, ("conf", *jars))))  # the folder's name may have a separator
 
 
 def _commit_log(settings: Settings) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import msgspec
+import psutil
 
 from eslab.cluster.errors import ClusterError, NotRunning
-from eslab.cluster.process import State, is_process
+from eslab.cluster.process import State, find_process
 
 PATIENCE = 60.0  # seconds to wait for a reply; a supervisor on a busy machine is slow
 
@@ -90,6 +91,11 @@ class Address(NamedTuple):
     token: str
 
 
+# Made here once: msgspec crashes if two threads decode the same type for the first time at the same moment.
+_addresses = msgspec.json.Decoder(Address)
+_replies = msgspec.json.Decoder(Reply)
+
+
 def address_file(folder: Path) -> Path:
     """The file in which a running supervisor publishes its address."""
     return folder / "running.json"
@@ -107,10 +113,15 @@ def write_address(folder: Path, address: Address) -> None:
 def find_supervisor(folder: Path) -> Address | None:
     """The address of the cluster's supervisor if it is alive."""
     try:
-        address = msgspec.json.decode(address_file(folder).read_bytes(), type=Address)
+        address = _addresses.decode(address_file(folder).read_bytes())
     except (FileNotFoundError, msgspec.DecodeError):
         return None
-    return address if is_process(address.pid, str(folder)) else None
+    return address if supervisor_process(folder, address) else None
+
+
+def supervisor_process(folder: Path, address: Address) -> psutil.Process | None:
+    """The process of the cluster's supervisor if it is alive."""
+    return find_process(address.pid, "eslab.cluster.supervisor", str(folder))
 
 
 def ask(folder: Path, order: Order) -> Status:
@@ -123,7 +134,7 @@ def ask(folder: Path, order: Order) -> Status:
         )
     order.token = address.token
     try:
-        reply = msgspec.json.decode(exchange(address.port, order), type=Reply)
+        reply = _replies.decode(exchange(address.port, order))
     except (OSError, msgspec.DecodeError) as error:
         raise NotRunning(
             f"Cluster {folder.name} did not answer the order {order.do!r} ({error!r}). "

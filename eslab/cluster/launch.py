@@ -57,6 +57,7 @@ def launch(spec: LaunchSpec, owner: Owner | None, tools: Tools, on_progress: OnP
         sweep(home)
         folder = home / spec.name
         if join(folder, owner):
+            on_progress(f"Cluster {spec.name} is already running")
             return Launched(_agreed(read_plan(folder), spec, folder, owner), folder, fresh=False)
         # Not running, but its supervisor may have died without its nodes, and they hold its addresses.
         kill_orphans(folder)
@@ -135,7 +136,11 @@ def _spawn(folder: Path, owner: Owner | None) -> None:
             start_new_session=True,  # Ctrl-C in the caller's terminal must not reach it
         )
     children.append(supervisor)
-    wait_until(lambda: supervisor.poll() is not None or find_supervisor(folder) is not None, PATIENCE, PAUSE)
+    try:
+        wait_until(lambda: supervisor.poll() is not None or find_supervisor(folder) is not None, PATIENCE, PAUSE)
+    except BaseException:  # Ctrl-C: nobody would own what it starts
+        supervisor.terminate()
+        raise
     if not find_supervisor(folder):
         supervisor.kill()
         raise ClusterError(_no_supervisor(folder))

@@ -4,7 +4,7 @@ import getpass
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -12,6 +12,8 @@ import platformdirs
 
 from eslab.cluster.errors import ClusterError
 
+MAX_BYTES = 700  # in the path of a folder; Cassandra adds some 300, and macOS ends at 1,024
+NOT_IN_A_JAR = (os.pathsep, "=", "!")  # Java ends the path of a jar there
 LOCK_PATIENCE = 60.0  # seconds; another start holds the lock until its supervisor runs
 
 
@@ -38,15 +40,57 @@ def locked() -> Iterator[Path]:
     lock_file = Path(tempfile.gettempdir()) / f"eslab-{getpass.getuser()}" / "clusters.lock"
     lock_file.parent.mkdir(exist_ok=True, mode=0o700)
     # SQLite has the only file lock in the standard library that works on every system.
-    with closing(sqlite3.connect(lock_file, timeout=LOCK_PATIENCE, isolation_level=None)) as lock:
-        try:
-            lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
-            raise ClusterError(
-                f"Another process is starting or stopping a cluster: {lock_file} has been locked for "
-                f"{LOCK_PATIENCE:.0f} s ({error}). Try again when that process has finished."
-            ) from None
+    try:
+        lock = sqlite3.connect(lock_file, timeout=LOCK_PATIENCE, isolation_level=None)
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise OSError(0, str(error), str(lock_file)) from None
+        raise ClusterError(
+            f"Another process is starting or stopping a cluster: {lock_file} has been locked for "
+            f"{LOCK_PATIENCE:.0f} s ({error}). Try again when that process has finished."
+        ) from None
+    with closing(lock):
         yield folder
+
+
+@contextmanager
+def usable_folders() -> Iterator[None]:
+    """Check the folders before anything is started in them; a folder or disk that fails inside is named as well.
+
+    Raises ClusterError.
+    """
+    _check_folder(clusters_folder(), "ESLAB_DATA")
+    _check_folder(cache_folder(), "ESLAB_CACHE", NOT_IN_A_JAR)
+    try:
+        yield
+    except OSError as error:
+        raise ClusterError(
+            f"Could not use {error.filename or 'a file of the cluster'}: {error.strerror or error}. Clusters need two "
+            f"folders that can be written, with some 300 MB of room: {clusters_folder()} (set by ESLAB_DATA) and "
+            f"{cache_folder()} (ESLAB_CACHE)."
+        ) from error
+
+
+def _check_folder(folder: Path, variable: str, forbidden: Iterable[str] = ()) -> None:
+    if reason := _reason_against(str(folder), forbidden):
+        raise ClusterError(f"Expected a folder that Cassandra can use, got {str(folder)!a}: {reason}. Set {variable}.")
+
+
+def _reason_against(path: str, forbidden: Iterable[str]) -> str:
+    """The reason why Cassandra can't use this path, or ""."""
+    try:
+        length = len(path.encode())
+    except UnicodeEncodeError:
+        return "its name is not in UTF-8, or Python does not read names as UTF-8 here (PYTHONUTF8=1 makes it)"
+    if length > MAX_BYTES:
+        return f"it has {length} bytes, and Cassandra needs {MAX_BYTES} at most"
+    for sign in path:
+        if not sign.isprintable() or sign > "\uffff":  # above that, Java can't decode its own URL of a folder
+            return f"Java can't read a name with {sign!a}"
+        if sign in forbidden:
+            return f"Java can't find jars in a folder with {sign!r}"
+    return ""
 
 
 def _from_environment(variable: str) -> Path | None:

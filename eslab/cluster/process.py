@@ -7,12 +7,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 import psutil
 
+from eslab.cluster.folder import options_argument
 from eslab.cluster.plan import Node
+from eslab.cluster.runtime import ENVIRONMENT
 
 State = Literal["starting", "up", "frozen", "dead"]
 
@@ -40,7 +43,7 @@ class NodeProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
-                env={**os.environ, "MALLOC_ARENA_MAX": "2"},  # glibc's default costs 100 MB a node
+                env={**os.environ, **ENVIRONMENT, "MALLOC_ARENA_MAX": "2"},  # glibc's default costs 100 MB a node
                 preexec_fn=die_with_parent(),  # safe here: a supervisor has no threads
             )
         pid_file(self.folder).write_text(str(self._process.pid))
@@ -116,11 +119,12 @@ def pid_file(folder: Path) -> Path:
 
 def kill_orphans(cluster: Path) -> list[int]:
     """Kill the nodes of a cluster that outlived their supervisor; returns their process ids."""
-    orphans = [pid for file in cluster.glob("*/pid") if (pid := _orphan(file))]
-    for pid in orphans:
-        psutil.Process(pid).kill()
-    psutil.wait_procs([psutil.Process(pid) for pid in orphans if psutil.pid_exists(pid)], timeout=10)
-    return orphans
+    orphans = [process for file in cluster.glob("*/pid") if (process := _orphan(file))]
+    for process in orphans:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(orphans, timeout=10)
+    return [process.pid for process in orphans]
 
 
 def die_with_parent() -> Callable[[], None] | None:
@@ -132,16 +136,19 @@ def die_with_parent() -> Callable[[], None] | None:
     return lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def is_process(pid: int, word: str) -> bool:
-    """Is this process alive, with `word` in its command line?"""
-    # A pid alone proves nothing: the system may have given it to another program by now.
+def find_process(pid: int, *arguments: str) -> psutil.Process | None:
+    """The process with this id if it is alive and was started with all these arguments."""
+    # A pid alone proves nothing: the system may have given it to another program by now, and after a restart of the
+    # machine it has. Whole arguments are compared: `tail -f` of a node's log names the folder too. The process that is
+    # returned is safe to kill, since psutil refuses if the pid has changed hands.
     try:
         process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE and any(word in part for part in process.cmdline())
-    except psutil.Error:
-        return False
+        words = process.cmdline()
+        return process if process.status() != psutil.STATUS_ZOMBIE and {*arguments} <= {*words} else None
+    except (psutil.Error, OverflowError):
+        return None
 
 
-def _orphan(file: Path) -> int | None:
-    text = file.read_text()
-    return int(text) if text.isdigit() and is_process(int(text), str(file.parent)) else None
+def _orphan(file: Path) -> psutil.Process | None:
+    text = file.read_text(errors="replace").strip()
+    return find_process(int(text), options_argument(file.parent)) if text.isdecimal() else None

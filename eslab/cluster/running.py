@@ -9,11 +9,11 @@ from pathlib import Path
 
 import psutil
 
-from eslab.cluster.control import Address, Order, Owner, Status, ask, find_supervisor
+from eslab.cluster.control import Address, Order, Owner, Status, ask, find_supervisor, supervisor_process
 from eslab.cluster.errors import NodeFailed
 from eslab.cluster.folder import read_log, remembered
 from eslab.cluster.plan import Plan
-from eslab.cluster.process import is_process, kill_orphans
+from eslab.cluster.process import kill_orphans
 
 PATIENCE = 240.0  # seconds for all nodes to start; one takes 6 to 10, and far longer on a busy machine
 END_PATIENCE = 60.0  # seconds for a supervisor to end; it gives its nodes 30
@@ -55,9 +55,10 @@ def end(folder: Path) -> None:
 
 def wait_until_ended(folder: Path, supervisor: Address) -> None:
     """Wait until supervisor and nodes have ended; kill them if they take too long."""
-    if not wait_until(lambda: not is_process(supervisor.pid, str(folder)), END_PATIENCE):
+    if not wait_until(lambda: not supervisor_process(folder, supervisor), END_PATIENCE):
         with suppress(psutil.NoSuchProcess):
-            psutil.Process(supervisor.pid).kill()
+            if process := supervisor_process(folder, supervisor):
+                process.kill()
     for child in children:
         child.poll()
     kill_orphans(folder)

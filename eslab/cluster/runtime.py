@@ -12,6 +12,8 @@ from typing import NamedTuple
 from eslab.cluster.errors import NoJava
 
 SUPPORTED = (11, 17)  # the versions that Cassandra 5.0 is built and tested for
+# In the locale C, Java can't open files whose names have letters outside ASCII.
+ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
 EXECUTABLE = "java.exe" if os.name == "nt" else "java"
 
 

@@ -25,6 +25,7 @@ from altair.typing import ChartType
 from IPython.display import HTML, display
 
 from eslab.errors import InvalidInput
+from eslab.lab import tables
 
 # Okabe-Ito without black, which vanishes on a dark page, and yellow, which vanishes on a white one.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -33,6 +34,11 @@ INK = "currentColor"  # the page's own text colour, so a chart follows a change 
 PAPER_INK = "#24292f"  # the same in the picture, which has a white ground
 SIZE = {"continuousWidth": 480, "continuousHeight": 260, "discreteWidth": 480, "discreteHeight": {"step": 28}}
 TABLE_ROWS = 50
+POWER_OF_TEN = "abs(log(datum.value) / LN10 - round(log(datum.value) / LN10)) < 1e-9"
+LOG_AXIS = {
+    "gridOpacity": {"condition": {"test": POWER_OF_TEN, "value": 1}, "value": 0},
+    "labelOverlap": "greedy",
+}
 
 Spec = dict[str, Any]
 
@@ -61,10 +67,13 @@ class Figure:
 def enable() -> None:
     """Put Vega into this notebook's outputs once (about 0.9 MB), and let it draw all Altair charts from here on.
 
+    Data frames are shown as the tables of `eslab.lab.tables` from here on.
+
     Call it in the first cell, or in a cell of its own: a saved notebook draws its charts while it holds this output.
     """
     alt.renderers.enable("eslab")
     alt.theme.enable("eslab")
+    tables.enable()
     html = _asset("enable.html").format(vega=_vega(), draw=_asset("draw.js"))
     display(HTML(html, metadata={"eslab": "vega"}))
 
@@ -125,7 +134,8 @@ def theme() -> alt.theme.ThemeConfig:
 def _render(spec: Spec, **_: object) -> dict[str, str]:
     """Altair's renderer for a chart that is the value of a cell; its description or title serves as `alt`."""
     words = spec.get("description") or spec.get("title") or "A chart"
-    return Figure(words if isinstance(words, str) else str(words.get("text")), spec, _data(spec))._repr_mimebundle_()
+    words = words if isinstance(words, str) else str(words.get("text"))
+    return Figure(words, _with_clear_logs(spec), _data(spec))._repr_mimebundle_()
 
 
 alt.renderers.register("eslab", _render)
@@ -133,7 +143,20 @@ alt.renderers.register("eslab", _render)
 
 def _themed(chart: ChartType) -> Spec:
     with alt.theme.enable("eslab"):
-        return chart.to_dict()
+        return _with_clear_logs(chart.to_dict())
+
+
+def _with_clear_logs(spec: Any) -> Any:
+    """The chart, with grid lines only at powers of ten on its logarithmic axes: Vega draws nine for each."""
+    if isinstance(spec, list):
+        return [_with_clear_logs(item) for item in spec]
+    if not isinstance(spec, dict):
+        return spec
+    inside = {name: item if name == "datasets" else _with_clear_logs(item) for name, item in spec.items()}
+    scale = inside.get("scale")
+    if isinstance(scale, dict) and scale.get("type") == "log" and "field" in inside:
+        inside["axis"] = {**LOG_AXIS, **(inside.get("axis") or {})}
+    return inside
 
 
 def _data(spec: Spec) -> pd.DataFrame:
@@ -142,7 +165,7 @@ def _data(spec: Spec) -> pd.DataFrame:
 
 
 def _table(table: pd.DataFrame) -> str:
-    html = table.head(TABLE_ROWS).to_html(index=False, border=0, float_format="{:,.4g}".format)
+    html = tables.of_frame(table.head(TABLE_ROWS), index=False)
     more = f"<p>The first {TABLE_ROWS} of {len(table):,} rows.</p>" if len(table) > TABLE_ROWS else ""
     return html + more
 

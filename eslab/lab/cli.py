@@ -1,13 +1,20 @@
-"""The commands of the lab: `eslab run` and `eslab doctor`. Heavy packages are imported when a command is called."""
+"""The commands of the lab: `eslab run`, `eslab lessons`, `eslab doctor`. Each imports heavy packages when it runs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from eslab.errors import InvalidInput
+from eslab.terminal import in_a_cell, say
+
+if TYPE_CHECKING:
+    from eslab.lab.runner import Run
+
+lessons = typer.Typer(no_args_is_help=True)
 
 Notebooks = Annotated[list[Path] | None, typer.Argument(help="Notebooks or folders. Default: notebooks/")]
 Store = Annotated[
@@ -29,6 +36,11 @@ Timeout = Annotated[
     int, typer.Option(min=1, metavar="SECONDS", help="Fail a notebook when it takes longer as a whole.")
 ]
 
+AllowMissing = Annotated[
+    bool, typer.Option("--allow-missing", help="Exit with 0 although lessons were left out that can't run here.")
+]
+SOME_LEFT_OUT = 3  # the exit code of a run in which nothing failed, but not every lesson ran
+
 
 def run(
     notebooks: Notebooks = None,
@@ -38,9 +50,11 @@ def run(
     parameter: Parameters = None,
     cell_timeout: CellTimeout = 600,
     timeout: Timeout = 1800,
+    allow_missing: AllowMissing = False,
 ) -> None:
     """Execute notebooks and write an offline HTML report as each one ends; exit code 1 if one fails.
 
+    A lesson that needs a Cassandra is left out on a machine that can't run one; the exit code is 3 then.
     Ctrl-C stops the run with exit code 130 and keeps the reports up to there.
     """
     from rich.console import Console
@@ -48,7 +62,7 @@ def run(
     from eslab.lab import progress, reports, runner
 
     console = Console()
-    chosen = runner.find(notebooks or [Path("notebooks")])
+    chosen = runner.find(notebooks or _lessons_here())
     values = _pairs(parameter or [])
     limits = runner.Limits(cell_timeout, timeout)
     written = reports.Reports(out)
@@ -56,16 +70,20 @@ def run(
     with _opened(store) as url, progress.watcher(console) as watcher:
         try:
             runner.run_notebooks(
-                chosen, out, watcher, store=url, seed=seed, parameters=values, limits=limits, on_end=written.add
-            )
+                chosen, out, watcher, store=url, seed=seed, parameters=values, limits=limits, on_end=written.add,
+                say=partial(console.print, markup=False, soft_wrap=True),
+            )  # fmt: skip
         except runner.Stopped as signal:
             stopped = signal
     console.print(progress.table(written.runs))
-    console.print(f"Reports: {written.index}", soft_wrap=True)
+    console.print(f"Reports: {in_a_cell(written.index)}", markup=False, highlight=False, soft_wrap=True)
     failures = [run.failure for run in written.runs if run.failure]
-    for reason in [*failures, *filter(None, [stopped])]:
-        typer.echo(f"\n{reason}", err=True)
-    raise typer.Exit(stopped.exit_code if stopped else int(bool(failures)))
+    left_out = [run for run in written.runs if run.left_out]
+    for reason in [*failures, *filter(None, [_left_out(left_out), stopped])]:
+        say(f"\n{reason}", err=True)
+    if stopped:
+        raise typer.Exit(stopped.exit_code)
+    raise typer.Exit(1 if failures else SOME_LEFT_OUT if left_out and not allow_missing else 0)
 
 
 def doctor() -> None:
@@ -73,8 +91,48 @@ def doctor() -> None:
     from eslab.lab.selfcheck import doctor as check
 
     verdict = check()
-    typer.echo(f"{verdict}\n{verdict.title if verdict.passed else verdict.advice}")
+    say(f"{verdict}\n{verdict.title if verdict.passed else verdict.advice}")
     raise typer.Exit(0 if verdict.passed else 1)
+
+
+@lessons.command()
+def copy(
+    folder: Annotated[Path, typer.Argument(help="Folder for the copies, which is made if it is missing.")],
+) -> None:
+    """Copy the lessons to a folder, where you may change them. Repeat it to update those that you haven't changed."""
+    from eslab.lab.copies import copy_lessons
+
+    say(str(copy_lessons(_lessons_of_the_package(), folder)))
+    say(f"Run them with: eslab run {folder}\nOpen them with: jupyter lab {folder}")
+
+
+def _lessons_of_the_package() -> Path:
+    """The folder of the lessons: in an installed package or in a clone."""
+    package = Path(__file__).parent.parent
+    for folder in (package / "notebooks", package.parent / "notebooks"):
+        if folder.is_dir():
+            return folder
+    raise InvalidInput(f"Expected the lessons in {package / 'notebooks'}, found none. Install eslab again.")
+
+
+def _lessons_here() -> list[Path]:
+    here = Path("notebooks")
+    if not here.is_dir():
+        raise InvalidInput(
+            "Expected the lessons in the folder notebooks, found no such folder here. Copy them with "
+            "`eslab lessons copy notebooks`, or name notebooks: eslab run FOLDER"
+        )
+    return [here]
+
+
+def _left_out(runs: "list[Run]") -> str:
+    if not runs:
+        return ""
+    names = ", ".join(run.name for run in runs)
+    return (
+        f"Left out: {names}\n    {runs[0].left_out}\n"
+        f"Not every lesson ran, so the exit code is {SOME_LEFT_OUT}; with --allow-missing it is 0 if the others pass."
+    )
 
 
 @contextmanager
@@ -85,7 +143,7 @@ def _opened(store: str | None) -> Iterator[str | None]:
         return
     from eslab.cluster.cluster import Cluster
 
-    with Cluster.start(on_progress=typer.echo) as cluster:
+    with Cluster.start(on_progress=say) as cluster:
         yield cluster.url("lab_{notebook}")
 
 
@@ -94,4 +152,7 @@ def _pairs(options: list[str]) -> dict[str, str]:
     for name, equals, _ in pairs:
         if not (name and equals):
             raise InvalidInput(f"Expected -p NAME=VALUE, such as -p rounds=3, got {name!r}. Nothing was executed.")
+    given = [name for name, _, _ in pairs]
+    if twice := sorted({name for name in given if given.count(name) > 1}):
+        raise InvalidInput(f"Expected each parameter once, got {', '.join(twice)} twice. Nothing was executed.")
     return {name: value for name, _, value in pairs}

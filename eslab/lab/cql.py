@@ -56,8 +56,7 @@ def run(store: EventStore, statement: str, *flags: str) -> "pandas.DataFrame":
         result = cassandra.session.execute(SimpleStatement(statement), trace="--trace" in flags)
     rows = pandas.DataFrame(list(result), columns=result.column_names)
     if "--trace" in flags:
-        with pandas.option_context("display.max_colwidth", None):  # the end of a line tells the number of rows read
-            display(trace(result))
+        display(trace(result))
     return rows
 
 

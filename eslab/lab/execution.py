@@ -7,6 +7,7 @@ never comes. The thread that waits here depends on neither.
 import logging
 import os
 import signal
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,17 +17,24 @@ from time import monotonic
 from typing import Any
 
 import papermill
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
 from nbformat import NotebookNode
+from papermill.exceptions import PapermillExecutionError
 
 from eslab.lab import parameters as checked
 
 INJECTED = "injected-parameters"
 GRACE = 2.5  # seconds from SIGTERM to SIGKILL
+SKIPPED = "skip-execution"  # nbclient leaves out a cell with this tag
+MAY_RAISE = "raises-exception"  # and goes on after an error in one with that
 GIVE_UP = 10.0  # seconds after which a client that doesn't return is left behind
 
 # Without a handler its errors go to stderr, among the bars, and say less than the run's own message.
 logging.getLogger("papermill").addHandler(logging.NullHandler())
+warnings.filterwarnings(
+    "ignore", "the file is not specified with any extension"
+)  # it takes what follows a ? for a query
 
 OnCell = Callable[[int, str], None]
 
@@ -48,6 +56,14 @@ class Cell:
     began: float = field(default_factory=monotonic)
 
 
+class KernelNotStarted(Exception):
+    """Raised when the kernel has not answered; the message names its executable and the file that names that."""
+
+
+class Incomplete(Exception):
+    """Raised when a notebook ended without an error, but not every code cell ran to its end."""
+
+
 class Execution(Thread):
     """A notebook being executed. `cell` is the current cell, `error` the reason why it ended early."""
 
@@ -58,6 +74,7 @@ class Execution(Thread):
         self.parameters = parameters
         self.on_cell = on_cell
         self.cell = Cell()
+        self.cells: dict[int, Cell] = {}  # those that began, by their index in the executed notebook
         self.error: Exception | None = None
         self._began = monotonic()
         self._ended = Event()
@@ -67,9 +84,9 @@ class Execution(Thread):
     def run(self) -> None:
         """Execute the notebook; `executed` is saved after every cell."""
         try:
-            papermill.execute_notebook(
-                self.notebook,
-                self.executed,
+            executed = papermill.execute_notebook(
+                papermill_path(self.notebook),
+                papermill_path(self.executed),
                 parameters=dict(self.parameters),
                 kernel_name=checked.KERNEL,
                 language="python",
@@ -80,10 +97,21 @@ class Execution(Thread):
                 kernel_manager_class=_manager_class(self._know),
                 resources={"metadata": {"path": str(self.notebook.parent)}},  # the kernel's working directory
             )
-        except Exception as error:
+            self.check_complete(executed)
+        except PapermillExecutionError as error:
+            self.cell = self.cells.get(error.cell_index, self.cell)  # an earlier one, if it was allowed to raise
             self.error = error
+        except Exception as error:
+            self.error = error if self.cell.number or not self._kernel else _not_started(error)
         finally:
             self._ended.set()
+
+    def check_complete(self, executed: NotebookNode) -> None:
+        """Raise `Incomplete` at the first code cell that did not run, or that ended the others by a SystemExit."""
+        for number, cell in enumerate(code_cells(executed), 1):
+            if problem := _problem(cell):
+                self.cell = Cell(number, first_line(cell))
+                raise Incomplete(f"Expected every code cell to run to its end, but {problem}")
 
     def wait(self, limits: Limits) -> str:
         """Wait until the notebook ends; if it exceeds a limit, return a sentence that says so."""
@@ -136,9 +164,54 @@ class Execution(Thread):
             raise InterruptedError("The run was ended before this cell.")
         if INJECTED in cell.metadata.get("tags", []):
             return
-        line = next((line for line in cell.source.splitlines() if line.strip()), "").strip()
-        self.cell = Cell(self.cell.number + 1, line)
-        self.on_cell(self.cell.number, line)
+        self.cell = Cell(self.cell.number + 1, first_line(cell))
+        self.cells[cell_index] = self.cell
+        self.on_cell(self.cell.number, self.cell.line)
+
+
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    """The cells that a run executes, without papermill's own."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+    return [cell for cell in cells if INJECTED not in cell.metadata.get("tags", [])]
+
+
+def first_line(cell: NotebookNode) -> str:
+    """The first line of a cell that isn't empty."""
+    return next((line for line in cell.source.splitlines() if line.strip()), "").strip()
+
+
+def papermill_path(path: Path) -> str:
+    """A path as papermill takes it literally: it formats every path, and reads `-` and `s3://` at its beginning."""
+    literal = str(path).replace("{", "{{").replace("}", "}}")
+    return literal if path.is_absolute() else f"./{literal}"
+
+
+def _problem(cell: NotebookNode) -> str:
+    """Why a cell of a notebook that ended without an error did not run to its end; empty if it did."""
+    tags = cell.metadata.get("tags", [])
+    errors = [output.ename for output in cell.outputs if output.output_type == "error"]
+    if errors and MAY_RAISE not in tags:
+        return f"this one ended with {errors[0]}, and the cells after it were not run. Remove what raises it."
+    if SKIPPED in tags:
+        return f"this one is tagged {SKIPPED}. Remove the tag."
+    if cell.execution_count is None:
+        return "this one was not run, since the kernel had ended. Remove what ends it."
+    return ""
+
+
+def _not_started(error: Exception) -> Exception:
+    """The error with the kernel's executable, if there is such a kernel."""
+    if isinstance(error, NoSuchKernel):
+        return error
+    try:
+        spec = KernelSpecManager().get_kernel_spec(checked.KERNEL)
+        place = f"It runs {spec.argv[0] if spec.argv else 'nothing'}, named in {Path(spec.resource_dir, 'kernel.json')}"
+    except Exception as unreadable:  # a file that somebody edited by hand
+        place = f"Its kernel.json can't be read ({unreadable})"
+    return KernelNotStarted(
+        f"Expected the kernel {checked.KERNEL} to start and answer, but: {error}. {place}. Correct that file or remove "
+        f"its folder (`jupyter kernelspec list` shows all), then try again."
+    )
 
 
 def _exceeded(what: str, seconds: float, option: str) -> str:

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eslab.errors import InvalidInput
+from eslab.lab.names import page_name, store_file
 
 
 def refuse_overwriting(notebooks: Sequence[Path], out: Path) -> None:
-    """Raise `InvalidInput` if a run into `out` would replace one of the notebooks, or another one that isn't an output.
+    """Raise `InvalidInput` if a run into `out` would replace one of the notebooks, or a file that isn't an output.
 
     Paths are compared as files, so a symlink, a hard link or a relative path to a notebook is that notebook.
     """
@@ -25,10 +26,17 @@ def refuse_overwriting(notebooks: Sequence[Path], out: Path) -> None:
                 f"Expected {output} to be the output of an earlier run, or not to exist, but it is a notebook that "
                 "no run wrote. Name another folder with --out, such as build/reports. Nothing was executed."
             )
+    for notebook in notebooks:
+        store = store_file(notebook, out)
+        if store.exists() and not (out / notebook.name).exists():
+            raise InvalidInput(
+                f"Expected {store} to be the store of an earlier run, or not to exist, but {out} has no output of "
+                f"{notebook.name} beside it. Name another folder with --out, or move the file. Nothing was executed."
+            )
 
 
 def _outputs(notebooks: Sequence[Path], out: Path) -> list[Path]:
-    pages = [out / f"{notebook.stem}.html" for notebook in notebooks]
+    pages = [out / page_name(notebook) for notebook in notebooks]
     return [*(out / notebook.name for notebook in notebooks), *pages, out / "index.html"]
 
 

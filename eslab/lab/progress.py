@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from eslab.lab.runner import Run, Watcher
+from eslab.terminal import in_a_cell
 
 
 class Bars:
@@ -20,18 +21,18 @@ class Bars:
 
     def started(self, notebook: str, cells: int) -> None:
         """Add a bar."""
-        self.tasks[notebook] = self.progress.add_task(notebook, total=cells, line="starting a kernel")
+        self.tasks[notebook] = self.progress.add_task(_cell(notebook), total=cells, line="starting a kernel")
 
     def cell(self, notebook: str, number: int, line: str) -> None:
         """Move the bar: the cells before this one are done."""
-        self.progress.update(self.tasks[notebook], completed=number - 1, line=escape(line[:60]))
+        self.progress.update(self.tasks[notebook], completed=number - 1, line=_cell(line[:60]))
 
     def ended(self, run: Run) -> None:
         """Fill the bar, or leave it where the notebook ended early."""
         task = self.tasks[run.name]
         done = run.cells - 1 if run.failure else run.cells
-        color = "red" if run.failure else "green"
-        self.progress.update(task, completed=max(0, done), line=f"[{color}]{run.result}[/{color}]")
+        color = "red" if run.failure else "yellow" if run.left_out else "green"
+        self.progress.update(task, completed=max(0, done), line=f"[{color}]{_cell(run.result)}[/{color}]")
         self.progress.stop_task(task)
 
 
@@ -56,7 +57,7 @@ class Lines:
         self._say(f"{run.name}: {run.result} after {run.seconds:.1f} s")
 
     def _say(self, line: str) -> None:
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(in_a_cell(line), markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -78,6 +79,11 @@ def table(runs: Sequence[Run]) -> Table:
         table.add_column(heading, justify="right")
     table.add_column("result")
     for run in runs:
-        style = "red" if run.failure else None
-        table.add_row(run.name, f"{run.seconds:.1f}", str(run.cells), run.result, style=style)
+        style = "red" if run.failure else "yellow" if run.left_out else None
+        table.add_row(_cell(run.name), f"{run.seconds:.1f}", str(run.cells), _cell(run.result), style=style)
     return table
+
+
+def _cell(text: str) -> str:
+    """Text from a notebook, which rich must not take for markup."""
+    return escape(in_a_cell(text))

@@ -4,12 +4,13 @@ import os
 import platform
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import as_file, files
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import nbformat
 from bs4 import BeautifulSoup
@@ -20,21 +21,27 @@ from nbformat import NotebookNode
 from papermill.execute import remove_error_markers
 
 from eslab.lab.execution import INJECTED
-from eslab.lab.runner import Run, fresh_store
+from eslab.lab.names import fresh_store, page_name
+from eslab.lab.needs import starts_cassandra
+from eslab.lab.runner import Failure, Run
 from eslab.lab.stills import still
 
 PACKAGES = ("eslab", "msgspec", "cassandra-driver", "altair", "jupyterlab")
-NOTEBOOK_LINK = re.compile(r"(\]\((?!\w+:)[^)\s]*)\.ipynb(?=[)#])")
+NOTEBOOK_LINK = re.compile(r"(\]\(<?(?!\w+:)(?:[^()<>\n]*/)?)([^()<>/\n]+\.ipynb)(?=[)#>\s])")
+ATTACHMENT = re.compile(r"(\]\(<?)attachment:((?<=<attachment:)[^>\n]+|[^)\s]+)")
+SAFE = "/:?#@!$&()*+,;="  # what the Markdown parser leaves as it is in an address
+LONGEST_REASON = 300  # characters; a validation error shows the whole notebook
 
 
 @dataclass(frozen=True)
 class Report:
-    """A written report, with its entry in the index page."""
+    """A written report, with its entry in the index page. A lesson that was left out has no page."""
 
     run: Run
-    page: Path
+    page: Path | None
     title: str
     summary: str
+    own_node: bool = False  # it started a Cassandra besides its store
 
 
 class Reports:
@@ -54,10 +61,13 @@ class Reports:
         return [report.run for report in self.written]
 
     def add(self, run: Run) -> None:
-        """Write the report of a run, then the index page."""
-        self.written.append(write_report(run, self.out))
+        """Write the report of a run, then the index page.
+
+        A run whose notebook can't be shown counts as failed, and gets a page that says why.
+        """
+        self.written.append(_report(run, self.out))
         seconds = sum(run.seconds for run in self.runs)
-        page = _index_template().render(reports=self.written, facts=_facts(self.runs, self.out), seconds=seconds)
+        page = _template("index").render(reports=self.written, facts=_facts(self.written, self.out), seconds=seconds)
         _replace(self.index, page)
 
 
@@ -69,14 +79,35 @@ def write(runs: Iterable[Run], out: Path) -> Path:
     return reports.index
 
 
+def _report(run: Run, out: Path) -> Report:
+    if run.left_out:
+        return Report(run, None, run.name, "")
+    try:
+        return write_report(run, out)
+    except Exception as error:  # a broken output or attachment fails anywhere in nbconvert, with any error
+        return _write_substitute(run, out, error)
+
+
+def _write_substitute(run: Run, out: Path, error: Exception) -> Report:
+    """Write a page with the reason why there is no report; the run has failed, if it had not before."""
+    reason = " ".join(f"{type(error).__name__}: {error}".split())[:LONGEST_REASON]
+    unshown = Failure(run.name, 0, "", f"The report can't be written: {reason}", in_report=True)
+    failed = replace(run, failure=run.failure or unshown)
+    executed = run.executed.name if run.executed.exists() else ""
+    page = out / page_name(run.notebook)
+    _replace(page, _template("substitute").render(name=run.name, failure=failed.failure, executed=executed))
+    return Report(failed, page, run.name, "")
+
+
 def write_report(run: Run, out: Path) -> Report:
     """Write NAME.html from the executed notebook, up to and including the cell that failed."""
     notebook = remove_error_markers(nbformat.read(run.executed, as_version=4))
     title, summary = heading(notebook, run.name)
+    own_node = starts_cassandra(notebook, str(run.parameters["store"]))
     html = _html(_as_read(notebook), run, title)
-    page = out / f"{run.name}.html"
+    page = out / page_name(run.notebook)
     _replace(page, html)
-    return Report(run, page, title, summary)
+    return Report(run, page, title, summary, own_node)
 
 
 def _replace(page: Path, html: str) -> None:
@@ -89,7 +120,8 @@ def _replace(page: Path, html: str) -> None:
 def heading(notebook: NotebookNode, name: str) -> tuple[str, str]:
     """The title of a notebook and the first sentence after it, as plain text, from its first text cell."""
     text = next((cell.source for cell in notebook.cells if cell.cell_type == "markdown"), "")
-    page = BeautifulSoup(markdown2html(text), "html.parser")
+    # Without the prefix: nbconvert looks for attachments, and the words need none.
+    page = BeautifulSoup(markdown2html(ATTACHMENT.sub(r"\1\2", text)), "html.parser")
     for anchor in page.select("a.anchor-link"):
         anchor.decompose()
     title, paragraph = page.find("h1"), page.find("p")
@@ -103,11 +135,31 @@ def _as_read(notebook: NotebookNode) -> NotebookNode:
     number = 0
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            cell.source = NOTEBOOK_LINK.sub(r"\1.html", cell.source)
+            cell.source = NOTEBOOK_LINK.sub(_link_to_page, cell.source)
+            _name_attachments(cell)
         elif cell.cell_type == "code" and cell.execution_count:
             number += INJECTED not in cell.metadata.get("tags", [])
             _number(cell, None if INJECTED in cell.metadata.get("tags", []) else number)
     return notebook
+
+
+def _link_to_page(link: re.Match[str]) -> str:
+    return link[1] + page_name(Path(link[2]))
+
+
+def _name_attachments(cell: NotebookNode) -> None:
+    """Let each attachment be found under the name by which the text calls it, in which a space may be written %20.
+
+    One that is missing becomes a picture that is missing, as in JupyterLab; nbconvert would give up.
+    """
+    attachments = cell.get("attachments", {})
+    for _, name in ATTACHMENT.findall(cell.source):
+        known = attachments.get(name) or attachments.get(unquote(name))
+        if known:
+            attachments[name] = attachments[quote(unquote(name), safe=SAFE)] = known
+    cell.source = ATTACHMENT.sub(
+        lambda found: found[0] if found[2] in attachments else found[1] + found[2], cell.source
+    )
 
 
 def _number(cell: NotebookNode, number: int | None) -> None:
@@ -131,11 +183,14 @@ def _html(notebook: NotebookNode, run: Run, title: str) -> str:
         return exporter.from_notebook_node(notebook, resources)[0]
 
 
-def _facts(runs: Sequence[Run], out: Path) -> dict[str, str]:
+def _facts(reports: Sequence[Report], out: Path) -> dict[str, str]:
+    runs = [report.run for report in reports]
     stores = dict.fromkeys(str(run.parameters["store"]) for run in runs)
     fresh = all(run.parameters["store"] == fresh_store(run.notebook, out) for run in runs)
+    own_nodes = ", ".join(report.run.name for report in reports if report.own_node)
     return {
         "store": "a fresh SQLite file for each notebook" if fresh else ", ".join(stores),
+        **({"Cassandra": f"a node of their own: {own_nodes}"} if own_nodes else {}),
         "seed": ", ".join(dict.fromkeys(str(run.parameters["seed"]) for run in runs)),
         "versions": _versions(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
@@ -157,6 +212,6 @@ def _in_words(parameters: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in parameters.items())
 
 
-def _index_template() -> Template:
-    source = files("eslab.lab").joinpath("assets/index.html.j2").read_text(encoding="utf-8")
+def _template(name: str) -> Template:
+    source = files("eslab.lab").joinpath(f"assets/{name}.html.j2").read_text(encoding="utf-8")
     return Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)

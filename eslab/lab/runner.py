@@ -6,21 +6,20 @@ notebook, cell, first line of the cell and error. SIGINT and SIGTERM end the not
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from os.path import relpath
 from pathlib import Path
 from signal import Signals as Signal
 from time import perf_counter
-from typing import Any, Protocol
-from urllib.parse import urlsplit
+from typing import Protocol
+from unicodedata import category
 
 import nbformat
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
-from papermill.iorw import load_notebook_node
 
 from eslab.errors import EslabError, InvalidInput
+from eslab.lab import names, needs
 from eslab.lab import parameters as checked
-from eslab.lab.execution import Execution, Limits
+from eslab.lab.execution import Execution, Limits, code_cells
 from eslab.lab.outputs import refuse_overwriting
 from eslab.lab.signals import Signals
 
@@ -34,10 +33,13 @@ class Failure:
     line: str
     error: str
     stopped: bool = False  # from outside, by a signal
+    in_report: bool = False  # the notebook ran, but its report can't be written
 
     @property
     def place(self) -> str:
         """The cell, in words."""
+        if self.in_report:
+            return "in its report"
         return f"in cell {self.cell}" if self.cell else "before the first cell"
 
     def __str__(self) -> str:
@@ -56,15 +58,18 @@ class Run:
     seconds: float
     cells: int
     failure: Failure | None
+    left_out: str = ""  # the reason, if this machine can't run it
 
     @property
     def name(self) -> str:
-        """The notebook's name without its suffix; report and store are named after it."""
+        """The notebook's name without its suffix; `eslab.lab.names` makes the names of report and store from it."""
         return self.notebook.stem
 
     @property
     def result(self) -> str:
         """How the run ended, in a few words."""
+        if self.left_out:
+            return "left out"
         if not self.failure:
             return "ok"
         return f"{'stopped' if self.failure.stopped else 'failed'} {self.failure.place}"
@@ -97,11 +102,18 @@ class Watcher(Protocol):
 def find(places: Sequence[Path]) -> list[Path]:
     """The notebooks among files and folders, a folder's own in order of name, without those in subfolders.
 
-    Raises `InvalidInput` if a place doesn't exist or holds no notebook, or if two notebooks share a name.
+    Raises `InvalidInput` if a place doesn't exist or holds no notebook, if two notebooks share a name, or if a name
+    isn't text in UTF-8.
     """
     notebooks = [notebook for place in places for notebook in _at(place)]
-    names = [notebook.stem for notebook in notebooks]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    for notebook in notebooks:
+        if any(category(letter) in ("Cc", "Cs") for letter in notebook.stem):  # control, or half of a pair: not UTF-8
+            raise InvalidInput(
+                f"Expected a notebook whose name is text in UTF-8 without control characters, "
+                f"got {str(notebook)!a}. Rename it."
+            )
+    pages = [names.page_name(notebook) for notebook in notebooks]
+    if twice := sorted({page.removesuffix(".html") for page in pages if pages.count(page) > 1}):
         raise InvalidInput(
             f"Expected notebooks of different names, since reports are named after them, "
             f"got {', '.join(twice)} twice. Run them apart, with another --out."
@@ -119,6 +131,7 @@ def run_notebooks(
     parameters: Mapping[str, object] | None = None,
     limits: Limits | None = None,
     on_end: Callable[[Run], None] = lambda run: None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> list[Run]:
     """Run notebooks one after the other, and save each with its outputs as `out`/NAME.ipynb.
 
@@ -126,18 +139,30 @@ def run_notebooks(
     given URL `{notebook}` stands for the notebook's name; on Cassandra the keyspace `lab` becomes `lab_NAME`.
     `on_end` is called as soon as a notebook has ended, to write its report; a signal doesn't interrupt it.
 
+    A file that can't be read as a notebook fails alone. A notebook that starts a Cassandra node (`eslab.lab.needs`) is
+    left out if this machine can't run one; `say` is told of a download.
+
     Raises `InvalidInput` before anything runs if a parameter is misspelt or has the wrong type, or if an output would
-    replace a notebook that isn't one; `Stopped` if a signal ends the run early.
+    replace a file that isn't one; `Stopped` if a signal ends the run early.
     """
+    readable, broken = _read(notebooks)
     everywhere = {"store": store or "", "seed": seed}
-    chosen = checked.resolve(notebooks, parameters or {}, everywhere)
+    resolved = checked.resolve(list(readable), parameters or {}, everywhere) if readable else []
+    values = dict(zip(readable, resolved, strict=True))
     refuse_overwriting(notebooks, out)
-    out.mkdir(parents=True, exist_ok=True)
+    _make_folders(out)
+    left_out = _left_out(readable, store or "", say)
     signals = Signals()
     runs: list[Run] = []
     with signals.caught():
-        for notebook, values in zip(notebooks, chosen, strict=True):
-            run = _run(notebook, out, {**values, "store": _store(notebook, out, store)}, watcher, limits, signals)
+        for notebook in notebooks:
+            in_it = {**values.get(notebook, everywhere), "store": _store(notebook, out, store)}
+            if notebook in broken:
+                run = _not_run(notebook, out, in_it, watcher, failure=Failure(notebook.stem, 0, "", broken[notebook]))
+            elif notebook in left_out:
+                run = _not_run(notebook, out, in_it, watcher, left_out=left_out[notebook])
+            else:
+                run = _run(notebook, readable[notebook], out, in_it, watcher, limits, signals)
             runs.append(run)
             on_end(run)
             if signals.received:
@@ -145,13 +170,55 @@ def run_notebooks(
     return runs
 
 
-def fresh_store(notebook: Path, out: Path) -> str:
-    """The URL of a notebook's own SQLite file, relative to its kernel's folder: reports name no folder of yours."""
-    return f"sqlite:///{relpath(out / 'stores' / notebook.stem, notebook.parent)}.db"
+def _read(notebooks: Sequence[Path]) -> tuple[dict[Path, NotebookNode], dict[Path, str]]:
+    """The notebooks that can be read, and why the others can't."""
+    readable: dict[Path, NotebookNode] = {}
+    broken: dict[Path, str] = {}
+    for notebook in notebooks:
+        try:
+            readable[notebook] = checked.read(notebook)
+        except InvalidInput as error:
+            broken[notebook] = str(error)
+    return readable, broken
+
+
+def _left_out(readable: Mapping[Path, NotebookNode], store: str, say: Callable[[str], None]) -> dict[Path, str]:
+    """The notebooks that this machine can't run, and why."""
+    needing = [notebook for notebook, source in readable.items() if needs.starts_cassandra(source, store)]
+    reason = needs.no_cassandra(say) if needing else ""
+    return dict.fromkeys(needing, reason) if reason else {}
+
+
+def _make_folders(out: Path) -> None:
+    try:
+        (out / "stores").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(
+            f"Expected --out to be a folder that can be made and written, got {out}: {error.strerror}. "
+            "Name another one. Nothing was executed."
+        ) from None
+
+
+def _not_run(
+    notebook: Path,
+    out: Path,
+    parameters: Mapping[str, object],
+    watcher: Watcher,
+    failure: Failure | None = None,
+    left_out: str = "",
+) -> Run:
+    """The run of a notebook that was not executed; the output of an earlier run is deleted."""
+    executed = out / notebook.name
+    executed.unlink(missing_ok=True)
+    watcher.started(notebook.stem, 0)
+    run = Run(notebook, executed, parameters, 0.0, 0, failure, left_out)
+    watcher.ended(run)
+    return run
 
 
 def _run(
     notebook: Path,
+    source: NotebookNode,
     out: Path,
     parameters: Mapping[str, object],
     watcher: Watcher,
@@ -160,9 +227,8 @@ def _run(
 ) -> Run:
     """Run one notebook in a kernel of its own, which has ended when this returns."""
     executed = out / notebook.name
-    source = load_notebook_node(str(notebook))
     nbformat.write(source, executed)  # in place of an earlier run's, should this one fail before its first cell
-    watcher.started(notebook.stem, len(_code_cells(source)))
+    watcher.started(notebook.stem, len(code_cells(source)))
     begin = perf_counter()
     execution = Execution(notebook, executed, parameters, lambda *cell: watcher.cell(notebook.stem, *cell))
     failure = _failure(execution, limits or Limits(), signals)
@@ -200,7 +266,7 @@ def _told(error: Exception | None) -> str:
 def _at(place: Path) -> list[Path]:
     if place.suffix == ".ipynb" and place.is_file():
         return [place]
-    notebooks = sorted(place.glob("*.ipynb")) if place.is_dir() else []
+    notebooks = sorted(path for path in place.glob("*.ipynb") if path.is_file()) if place.is_dir() else []
     if not notebooks:
         raise InvalidInput(f"Expected a notebook or a folder with notebooks at {place}, found none. Check the path.")
     return notebooks
@@ -208,24 +274,9 @@ def _at(place: Path) -> list[Path]:
 
 def _store(notebook: Path, out: Path, url: str | None) -> str:
     if url:
-        return _apart(url).replace("{notebook}", notebook.stem)
-    stores = out / "stores"
-    stores.mkdir(exist_ok=True)
-    for old in stores.glob(f"{notebook.stem}.db*"):
-        old.unlink()
-    return fresh_store(notebook, out)
-
-
-def _apart(url: str) -> str:
-    """A Cassandra URL with a keyspace per notebook, since a lesson starts empty."""
-    parts = urlsplit(url)
-    if parts.scheme != "cassandra" or "{notebook}" in url:
-        return url
-    return parts._replace(path=f"{parts.path}_{{notebook}}").geturl()
-
-
-def _code_cells(notebook: NotebookNode) -> list[Any]:
-    return [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+        return names.store_of(url, notebook)
+    names.delete_store(notebook, out)
+    return names.fresh_store(notebook, out)
 
 
 def _sentence(name: str, message: str) -> str:

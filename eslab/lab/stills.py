@@ -7,6 +7,8 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
+from eslab.lab.widgets import SCRIPT
+
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
 NOTE = "<small>A picture of its last state. To use it, open the lab: <code>make lab</code>.</small>"
@@ -36,6 +38,8 @@ def _still(output: NotebookNode, states: States) -> NotebookNode:
 
 def _drawn(name: str, states: States) -> str:
     state = states.get(name, {})
+    if SCRIPT in state.get("_dom_classes", ()):
+        return ""
     if "children" in state:
         row = "row" if state["model"] == "HBoxModel" else "column"
         inside = "".join(_drawn(child.removeprefix("IPY_MODEL_"), states) for child in state["children"])

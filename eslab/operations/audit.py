@@ -1,23 +1,31 @@
-"""Audit: finds rows that only a losing decision wrote.
+"""Audit: finds rows that only a losing decision wrote, in the events and in read tables.
 
 A request may have been decided twice: in two regions that were parted, or by two versions of the code. The decision
 with the greatest digest wins in every aggregate that both touched (G1). In an aggregate that only the losing decision
 touched, its row remains and takes part in the state: a stray. An audit writes nothing; only the domain knows how to
 undo the events of a stray.
+
+Only decisions of the same command compete. A client may have used one request id for two commands; where these touch no
+aggregate in common, nobody can notice (docs/architecture.md), both were answered, and neither is a stray.
+
+In a read table a losing decision may have a row under a key of its own, where the winner's row doesn't replace it.
+`find_lost_rows` finds it; a rebuild of the table removes it.
 """
 
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from uuid import UUID
 
-from eslab.aggregate import Address, Aggregate, address, aggregate_id, type_name
+from eslab.aggregate import Address, Aggregate, address, aggregate_id, check_id, type_name
 from eslab.event import Event
-from eslab.recorded import RecordedCommit, parse
+from eslab.read_table import ReadTable
+from eslab.recorded import RecordedCommit, is_below, parse
 from eslab.repository import Repository
 from eslab.request import Request
-from eslab.store import EventStore
+from eslab.store import EventStore, ReadRow
 
 
 @dataclass(frozen=True)
@@ -38,18 +46,38 @@ def find_strays(repository: Repository, customer_id: str, aggregate_types: Itera
     """The strays among a customer's aggregates of these types, in order of their requests.
 
     Name every type that the requests touched: a request is passed over while the winner's commits are not all seen.
+    Commands are compared by the hash in their commits; it is keyed in an append that encrypted something, so decisions
+    of which only one encrypted are not compared.
     Costs two waits for each type, and memory for all of the customer's rows. Undone strays are still found, since
     their rows remain. Raises `Unreadable` with the row that can't be trusted, and `Forgotten` for an encrypted stray
     of a customer who was forgotten.
     """
+    check_id("customer id", customer_id)
     types = {type_name(cls): cls for cls in aggregate_types}
-    recorded_at: defaultdict[UUID, list[RecordedCommit]] = defaultdict(list)
+    decided: defaultdict[tuple[UUID, bytes], list[RecordedCommit]] = defaultdict(list)
     for name in types:
         for recorded in _recorded(repository.store, customer_id, name):
-            recorded_at[recorded.commit.event_time].append(recorded)
-    lost = [recorded for request in recorded_at.values() for recorded in _lost(request)]
+            decided[recorded.commit.event_time, recorded.envelope.command].append(recorded)
+    lost = [recorded for of_command in decided.values() for recorded in _lost(of_command)]
     strays = [_stray(repository, customer_id, types, recorded) for recorded in lost]
     return sorted(strays, key=lambda stray: (stray.request.id, stray.aggregate_id))
+
+
+def find_lost_rows(repository: Repository, table: ReadTable, *keys: tuple[str, ...]) -> list[ReadRow]:
+    """The rows of a read table, under full keys or key prefixes, whose commit is not the one in the events.
+
+    Each wrongly counts in the answer of a query. Writes nothing. One wait for the rows, and one for each of them.
+    """
+    with closing(repository.store.read_rows(table.layout, keys)) as pages:
+        return [row for row in chain.from_iterable(pages) if _is_lost(repository.store, row)]
+
+
+def _is_lost(store: EventStore, row: ReadRow) -> bool:
+    id = row.commit.aggregate_id
+    head = store.heads(row.customer_id, [id], row.commit.event_time)[id]
+    if head.recorded is None:
+        return not is_below(row.commit.event_time, head.floor)  # below the floor the events may be gone
+    return head.recorded.payload != row.commit.payload
 
 
 def _recorded(store: EventStore, customer_id: str, name: str) -> Generator[RecordedCommit, None, None]:
@@ -62,7 +90,7 @@ def _recorded(store: EventStore, customer_id: str, name: str) -> Generator[Recor
 
 
 def _lost(recorded: Sequence[RecordedCommit]) -> Sequence[RecordedCommit]:
-    """The commits of a request's losing decisions; none while the winner's are not all seen.
+    """The commits of a command's losing decisions; none while the winner's are not all seen.
 
     A commit of the winner that is still on its way may replace a losing row, which then is no stray.
     """

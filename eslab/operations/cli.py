@@ -1,9 +1,12 @@
-"""The commands of operations: `eslab inspect`, `eslab schema-lock`, `eslab read-tables` and `eslab schema`."""
+"""The commands of operations: `eslab inspect`, `row`, `schema-lock`, `read-tables` and `schema`."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import msgspec
 import typer
@@ -13,20 +16,29 @@ from eslab.errors import InvalidInput
 from eslab.layout import Layout
 from eslab.operations import inspection
 from eslab.operations import rebuild as rebuilding
+from eslab.operations import restore as restoring
 from eslab.operations import schema_lock as lock
-from eslab.operations.discovery import aggregates_in, tables_in
+from eslab.operations.discovery import aggregates_in, commands_in, tables_in
 from eslab.operations.walk import OnProgress
 from eslab.payload.encryption import NO_CIPHER, CustomerCipher, RowCipher
 from eslab.repository import Repository
+from eslab.request import Request
 from eslab.stores import existing, open_store
+from eslab.terminal import say
 
 read_tables = typer.Typer(no_args_is_help=True)
+row = typer.Typer(no_args_is_help=True)
 schema = typer.Typer(no_args_is_help=True)
 
 Store = Annotated[str, typer.Option(help="Store URL.")]
 Tables = Annotated[
     list[str], typer.Option("--module", help="Module that defines read tables, or module:NAME for a single one.")
 ]
+Customer = Annotated[str, typer.Option(help="The customer's id.")]
+AggregateId = Annotated[str, typer.Option(help="The aggregate's id, such as license:phone/glow.")]
+EventTime = Annotated[str, typer.Option(help="The row's event time, or the id of its request.")]
+Keys = Annotated[Path | None, typer.Option(help="The file of customers' keys, for encrypted rows.", exists=True)]
+Master = Annotated[Path | None, typer.Option(help="The file of the master key, for --keys.", exists=True)]
 Regions = Annotated[str, typer.Option(help="Replicas of each region, such as us=3,eu=3; default: at most 3 of each.")]
 DOWNLOADS = ["eslab.domains.downloads.read_tables"]
 
@@ -66,10 +78,12 @@ def schema_lock(
     file: Annotated[Path, typer.Option(help="The lock file.", dir_okay=False)] = lock.LOCK,
     check: Annotated[bool, typer.Option("--check", help="Only compare; exit code 1 if old rows don't fit.")] = False,
 ) -> None:
-    """Keep the shape of every stored event and snapshot, and refuse a change that old rows don't fit."""
-    aggregates = aggregates_in(modules or ["eslab.domains"])
-    (lock.check if check else lock.write_lock)(file, aggregates)
-    typer.echo(f"{file} holds {len(lock.read_lock(file))} shapes; {len(aggregates)} aggregate types fit them.")
+    """Keep the shapes of events, snapshots and commands, and refuse a change that old rows or requests don't fit."""
+    named = modules or ["eslab.domains"]
+    now = lock.lock_of(aggregates_in(named), commands_in(named))
+    (lock.check if check else lock.write_lock)(file, now)
+    shapes = len(lock.read_lock(file).entries())
+    say(f"{file} holds {shapes} shapes; {len(now.aggregates)} aggregate types fit them.")
 
 
 @read_tables.command()
@@ -79,22 +93,60 @@ def rebuild(store: Store, module: Tables = DOWNLOADS) -> None:
 
 
 @read_tables.command("catch-up")
-def catch_up(store: Store, module: Tables = DOWNLOADS) -> None:
+def catch_up(
+    store: Store,
+    module: Tables = DOWNLOADS,
+    everything: Annotated[bool, typer.Option("--all", help="Read all commits, not only the latest.")] = False,
+) -> None:
     """Write the rows that services left out when they died, since the last run; run it regularly."""
-    _write_tables(store, module, rebuilding.catch_up, "caught up")
+    _write_tables(store, module, partial(rebuilding.catch_up, everything=everything), "caught up")
 
 
 @read_tables.command()
 def status(store: Store, module: Tables = DOWNLOADS) -> None:
-    """Show up to which moment the read tables are certainly complete."""
-    with _repository(store, module) as repository:
-        complete = rebuilding.caught_up(repository)
-        for table in repository.read_tables:
-            if table.layout.with_customer:
-                state = "complete: its rows are a part of every append"
-            else:
-                state = f"complete up to {complete:%Y-%m-%d %H:%M:%S} UTC" if complete else "nobody has caught up yet"
-            typer.echo(f"{table.layout.name}: {state}")
+    """Show up to which moment the read tables are certainly complete; makes none that is missing."""
+    with closing(open_store(existing(store))) as opened:
+        for name, state in rebuilding.status(opened, tables_in(module)).items():
+            say(f"{name}: {state}")
+
+
+@row.command("restore")
+def restore_row(
+    store: Store,
+    customer: Customer,
+    aggregate: AggregateId,
+    event_time: EventTime,
+    module: Tables = DOWNLOADS,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(help="The values of the partition, in order, of a table outside the customer's partition."),
+    ] = None,
+    keys: Keys = None,
+    master: Master = None,
+) -> None:
+    """Write the intact copy of a broken or skipped row, from a read table, over it. Repeat it if it was interrupted."""
+    cipher = _cipher(keys, master, customer)
+    tables = tables_in(module)
+    with closing(open_store(existing(store))) as opened:
+        at = _event_time(event_time)
+        say(restoring.restore(opened, tables, customer, aggregate, at, cipher=cipher, key=key or ()))
+
+
+@row.command("skip")
+def skip_row(
+    store: Store,
+    customer: Customer,
+    aggregate: AggregateId,
+    event_time: EventTime,
+    reason: Annotated[str, typer.Option(help="The reason, which every reader of the row will be shown.")],
+    keys: Keys = None,
+    master: Master = None,
+) -> None:
+    """Go on without the events of a broken row that can't be restored: a mark says so wherever the row is read."""
+    cipher = _cipher(keys, master, customer)
+    with closing(open_store(existing(store))) as opened:
+        mark = restoring.skip(opened, customer, aggregate, _event_time(event_time), reason, cipher=cipher)
+    say(f"Marked: {mark}" if mark else restoring.INTACT)
 
 
 @schema.command()
@@ -121,7 +173,7 @@ def apply(
                 cassandra_read_tables.ensure(session, options, layouts)
         finally:
             cluster.shutdown()
-    typer.echo(f"{options} holds schema version {cassandra_schema.VERSION}.")
+    say(f"{options} holds schema version {cassandra_schema.VERSION}.")
 
 
 @schema.command()
@@ -139,13 +191,26 @@ def show(
     layouts = _layouts(module)
     of_layouts = cassandra_read_tables.statements(keyspace, layouts) if layouts else []
     for statement in (*cassandra_schema.statements(keyspace, _replicas(regions)), *of_layouts):
-        typer.echo(f"{statement};\n")
+        say(f"{statement};\n")
 
 
 def _print_json(aggregate: inspection.InspectedAggregate) -> int:
     """Print an aggregate; returns the number of its broken rows."""
-    typer.echo(msgspec.json.encode(aggregate))
+    text = msgspec.json.encode(aggregate).decode()
+    # Only in strings can there be what can't be printed; JSON's own escapes stand for it, so the value stays the same.
+    say("".join(it if it.isprintable() else json.dumps(it)[1:-1] for it in text))
     return aggregate.broken
+
+
+def _event_time(text: str) -> UUID:
+    """The event time that is written here, or that of the request whose id is."""
+    try:
+        id = UUID(text)
+    except ValueError:
+        raise InvalidInput(
+            f"Expected an event time or a request id, got {text!r}; `eslab inspect` shows both."
+        ) from None
+    return id if id.version == 1 else Request(id).event_time
 
 
 def _cipher(keys: Path | None, master: Path | None, customer: str) -> RowCipher:
@@ -168,7 +233,7 @@ def _write_tables(
     with _repository(store, modules) as repository, Progress(*columns) as progress:
         task = progress.add_task("customers", total=None)
         written = write(repository, lambda rows: progress.advance(task))
-    typer.echo(f"{done}: {written.rows:,} rows of {written.customers:,} customers in {', '.join(written.tables)}")
+    say(f"{done}: {written.rows:,} rows of {written.customers:,} customers in {', '.join(written.tables)}")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Finds the read tables and aggregate types in modules that a user names on the command line."""
+"""Finds the read tables, aggregate types and commands in modules that a user names on the command line."""
 
 from collections.abc import Iterable, Iterator
 from importlib import import_module
@@ -7,6 +7,7 @@ from typing import Any
 
 from eslab.aggregate import Aggregate, type_name
 from eslab.errors import InvalidInput
+from eslab.event import Command
 from eslab.read_table import ReadTable
 
 
@@ -24,11 +25,30 @@ def tables_in(modules: Iterable[str]) -> list[ReadTable]:
 
 
 def aggregates_in(modules: Iterable[str]) -> list[type[Aggregate]]:
-    """All aggregate types of these modules and of the modules inside them; imports them all."""
-    names = {name for module in modules for name in (module, *_inside(module))}
+    """All aggregate types that these modules, or modules inside them, define; imports them all.
+
+    Raises `InvalidInput` for a module without any, so that nobody takes a check of nothing for a check.
+    """
+    found: dict[type[Aggregate], None] = {}
+    for module in modules:
+        defined = _defined_in(module, Aggregate)
+        if not defined:
+            raise InvalidInput(f"Expected aggregate types in {module}, found none; name the module that defines them.")
+        found |= dict.fromkeys(defined)
+    return sorted(found, key=type_name)
+
+
+def commands_in(modules: Iterable[str]) -> list[type[Command]]:
+    """All commands that these modules, or modules inside them, define; there may be none."""
+    found = dict.fromkeys(command for module in modules for command in _defined_in(module, Command))
+    return sorted(found, key=lambda command: command.__name__)
+
+
+def _defined_in(module: str, base: type[Any]) -> list[type[Any]]:
+    names = {module, *_inside(module)}
     for name in sorted(names):
         _import(name)
-    return sorted((it for it in _subclasses(Aggregate) if it.__module__ in names), key=type_name)
+    return [it for it in _subclasses(base) if it.__module__ in names]
 
 
 def _subclasses(base: type) -> Iterator[type[Any]]:
@@ -41,13 +61,21 @@ def _inside(module: str) -> Iterator[str]:
     for folder in map(Path, getattr(_import(module), "__path__", ())):
         for file in folder.rglob("*.py"):
             parts = file.relative_to(folder).with_suffix("").parts
-            yield ".".join((module, *(part for part in parts if part != "__init__")))
+            if "__main__" not in parts:  # to import it would run the program
+                yield ".".join((module, *(part for part in parts if part != "__init__")))
 
 
 def _import(module: str) -> Any:
+    if not all(map(str.isidentifier, module.split("."))):
+        raise InvalidInput(f"Expected a module such as my_shop.domain, got {module!r}.")
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
         raise InvalidInput(
             f"Expected a module {module!r}, found none: {error}. Check its name, or the packages it needs."
         ) from None
+    except (Exception, SystemExit) as error:  # the user's own code, which may do anything
+        raise InvalidInput(
+            f"Expected a module {module!r} that can be imported, it raised {type(error).__name__}: {error}. "
+            f"To see where: python -c 'import {module}'"
+        ) from error

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from eslab import display
 from eslab.aggregate import Aggregate, aggregate_id
 from eslab.errors import HistoryGone
+from eslab.payload.skipped import Skipped
 from eslab.repository import Repository
 from eslab.request import Request, time_of
 from eslab.store import place
@@ -13,13 +14,15 @@ if TYPE_CHECKING:
     import pandas
 
 HEAD = ["time", "request", "event"]
+SKIPPED = "(skipped)"  # in place of the events of a row whose bytes are lost
 
 
 def history(repository: Repository, customer_id: str, aggregate_type: type[Aggregate], key: str) -> "pandas.DataFrame":
     """Every event of an aggregate in log order, one row each: time, request, event, then its fields.
 
     A field with the name of one of the first three columns is put under its type, such as `DownloadCounted.time`.
-    Raises `HistoryGone` if the beginning was deleted: a table that is silently short would lie.
+    A skipped row is one row with the event `(skipped)` and its reason. Raises `HistoryGone` if the beginning was
+    deleted: a table that is silently short would lie.
     """
     import pandas
 
@@ -37,7 +40,11 @@ def history(repository: Repository, customer_id: str, aggregate_type: type[Aggre
     rows = []
     for commit in commits:
         request = Request.from_event_time(commit.event_time)
-        for event in hydrator.events_of(commit):
+        events = hydrator.events_of(commit)
+        if isinstance(events, Skipped):
+            reason = events.mark.reason
+            rows.append({"time": request.time, "request": str(request.id), "event": SKIPPED, "reason": reason})
+        for event in events:
             name = type(event).__name__
             fields = {f"{name}.{it}" if it in HEAD else it: value for it, value in display.fields(event).items()}
             rows.append({"time": request.time, "request": str(request.id), "event": name, **fields})

@@ -21,7 +21,7 @@ from eslab.aggregate import Aggregate, check_id, serializer_of, type_name
 from eslab.errors import EslabError, Unreadable
 from eslab.event import tag_of
 from eslab.payload.encryption import NO_CIPHER, RowCipher, is_encrypted, place_of_commit
-from eslab.payload.serializer import RESIDUE, Envelope, SnapshotEnvelope, decode_any, raw_events
+from eslab.payload.serializer import RESIDUE, SKIPPED, Envelope, SnapshotEnvelope, decode_any, raw_events, skip_in
 from eslab.request import Request, time_of
 from eslab.snapshot import decode_base, usable
 from eslab.store import Commit, EventStore, Head, StoredSnapshot
@@ -45,6 +45,7 @@ class InspectedCommit(msgspec.Struct, kw_only=True, omit_defaults=True):
     encrypted: bool = False
     events: list[dict[str, Any]] = []  # as they are stored
     read_as: list[str] | None = None  # the types as which the domain's code reads them, if not the stored ones
+    skipped: str | None = None  # the reason why an operator chose to go on without its events
     problem: str | None = None
     raw: str | None = None
 
@@ -52,7 +53,7 @@ class InspectedCommit(msgspec.Struct, kw_only=True, omit_defaults=True):
     def types(self) -> str:
         """The stored types of its events."""
         types = ", ".join(str(event.get("type", "?")) for event in self.events)
-        return types or (f"({ENCRYPTED})" if self.encrypted else "?")
+        return types or (f"({ENCRYPTED})" if self.encrypted else "(skipped)" if self.skipped else "?")
 
 
 class InspectedSnapshot(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -160,6 +161,9 @@ class Inspector:
         inspected.format = envelope.format
         inspected.commits = envelope.commits
         inspected.encrypted = is_encrypted(envelope)
+        if envelope.format == SKIPPED:
+            inspected.skipped = skip_in(envelope).reason
+            return
         if inspected.encrypted and self._cipher is NO_CIPHER:
             return
         envelope = self._cipher.decrypt(place_of_commit(commit.aggregate_id, commit.event_time), envelope)

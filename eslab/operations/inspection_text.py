@@ -1,18 +1,20 @@
-"""Prints inspected rows: tables on a terminal, tab-separated lines elsewhere."""
+"""Prints inspected rows: tables on a wide terminal, paragraphs on a narrow one, tab-separated lines elsewhere."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from eslab.operations.inspection import InspectedAggregate, InspectedCommit, InspectedSnapshot
+from eslab.terminal import in_a_cell
 
 COMMITS = ("time", "request", "events", "bytes", "digest", "commits", "format", "crc", "note")
 SNAPSHOTS = ("up to", "fold", "bytes", "commits", "format", "crc", "usable", "note")
 NUMBERS = {"bytes", "commits", "format", "fold"}
+ANY_WIDTH = 100_000
 Cells = tuple[str, ...]
 
 
@@ -41,28 +43,47 @@ def _title(aggregate: InspectedAggregate) -> str:
         _many(len(aggregate.commits), "commit"),
         f"{sum(commit.bytes for commit in aggregate.commits):,} bytes",
     ]
-    return f"{_text(aggregate.id)}: {', '.join(parts)}"
+    return f"{in_a_cell(aggregate.id)}: {', '.join(parts)}"
 
 
 def _print(console: Console, header: Cells, rows: list[Cells]) -> None:
-    """A table on a terminal; elsewhere tab-separated lines, for other programs."""
+    """A table on a terminal, in which no word is broken; elsewhere tab-separated lines, for other programs."""
     if not rows:
         return
     if not console.is_terminal:
         for row in (header, *rows):
-            print("\t".join(row), file=console.file)  # a console would turn tabs into spaces
+            print("\t".join(map(in_a_cell, row)), file=console.file)  # a console would turn tabs into spaces
         return
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in header:
         table.add_column(name, justify="right" if name in NUMBERS else "left", overflow="fold")
     for row in rows:
-        table.add_row(*map(escape, row), style="red" if row[-1].startswith("✗") else None)
-    console.print(table)
+        table.add_row(*map(Text, map(in_a_cell, row)), style=_style(row))
+    # Measured on a terminal of any width: rich gives no more than that of its options.
+    if console.measure(table, options=console.options.update_width(ANY_WIDTH)).minimum <= console.width:
+        console.print(table)
+    else:
+        _print_paragraphs(console, header, rows)
+
+
+def _print_paragraphs(console: Console, header: Cells, rows: list[Cells]) -> None:
+    """A paragraph for each row; the terminal breaks its lines, so that an id can still be copied."""
+    for row in rows:
+        for name, value in zip(header, row, strict=True):
+            if value:
+                console.print(f"  {name:8} {in_a_cell(value)}", markup=False, soft_wrap=True, style=_style(row))
+        console.print()
+
+
+def _style(row: Cells) -> str | None:
+    return "red" if row[-1].startswith("✗") else None
 
 
 def _commit(commit: InspectedCommit) -> Cells:
     events = "; ".join(map(_event, commit.events)) or commit.types
     notes = [f"read as {', '.join(commit.read_as) or 'nothing'}"] if commit.read_as is not None else []
+    if commit.skipped:
+        notes.append(f"skipped, its events are missing: {commit.skipped}")
     return (
         commit.time or commit.event_time,
         commit.request or "?",
@@ -92,19 +113,14 @@ def _snapshot(snapshot: InspectedSnapshot) -> Cells:
 
 
 def _event(event: dict[str, Any]) -> str:
-    fields = " ".join(f"{_text(name)}={value!r}" for name, value in event.items() if name != "type")
-    return f"{_text(str(event.get('type', '?')))} {fields}".strip()
+    fields = " ".join(f"{in_a_cell(name)}={value!r}" for name, value in event.items() if name != "type")
+    return f"{in_a_cell(event.get('type', '?'))} {fields}".strip()
 
 
 def _notes(notes: list[str], row: InspectedCommit | InspectedSnapshot) -> str:
     problem = [f"✗ {row.problem}"] if row.problem else []
     raw = [row.raw] if row.raw is not None else []
     return "; ".join((*problem, *notes, *raw))
-
-
-def _text(text: str) -> str:
-    """Text from the store that is safe on a terminal: without control characters."""
-    return text if text.isprintable() else repr(text)
 
 
 def _crc(right: bool) -> str:

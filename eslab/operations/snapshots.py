@@ -1,11 +1,17 @@
 """Builds snapshots off the caller's path."""
 
+import logging
+
 from eslab.aggregate import Aggregate, aggregate_id
+from eslab.clock import time_on
+from eslab.errors import expect
 from eslab.payload.encryption import NO_CIPHER
 from eslab.repository import Repository
 from eslab.request import latest_at
 from eslab.snapshot import SnapshotPolicy, snapshot_of
-from eslab.store import Consistency, StoredSnapshot
+from eslab.store import Consistency, StoredSnapshot, place
+
+log = logging.getLogger(__name__)
 
 
 def build_snapshot(
@@ -18,15 +24,19 @@ def build_snapshot(
     """Save a snapshot if enough commits wait to be folded; only those older than `fold_after` count (G5).
 
     Reads EVERYWHERE, so that it contains the acknowledged commits of every region; while a region can't be reached,
-    this raises `StoreUnavailable` and builds nothing.
+    this raises `StoreUnavailable` and builds nothing. Nor is one built over a skipped row.
     """
-    policy = policy or SnapshotPolicy()
+    policy = SnapshotPolicy() if policy is None else policy
+    expect(SnapshotPolicy, "policy", policy)
     id = aggregate_id((aggregate_type, key))
     hydrator = repository.hydrator(customer_id, {id: aggregate_type})
-    up_to = latest_at(repository.clock() - repository.bounds.fold_after)
+    up_to = latest_at(time_on(repository.clock) - repository.bounds.fold_after)
     heads = hydrator.heads(consistency=Consistency.EVERYWHERE)
     hydration = hydrator.hydrate(heads, up_to, Consistency.EVERYWHERE)[id]
     if hydration.tail < policy.every:
+        return None
+    if hydration.state.skipped_rows:  # whoever begins from it would no longer meet the mark
+        log.warning("No snapshot of %s: it lacks a skipped row", place(customer_id, id))
         return None
     cipher = hydrator.cipher if aggregate_type.encrypted else NO_CIPHER
     snapshot = snapshot_of(id, hydration.state, hydration.commits, up_to, cipher)

@@ -8,7 +8,7 @@ The payload of a commit is one msgpack array; one cell of the store carries ever
              Two decisions of one request differ here first, so the bytewise greater payload is the same
              decision's in every aggregate that both touched (G1).
     format   1: events in plain msgpack; 2: the same compressed (compression.py);
-             3 and 4: 1 and 2 encrypted (encryption.py)
+             3 and 4: 1 and 2 encrypted (encryption.py); 5: the mark of a skipped row (skipped.py)
     commits  the number of commits in the append
     command  8 bytes: a hash over the command's type and fields
     events   the events in order, each a map with its type and version: {"type": "ColorAdded:1", "color": "red"}
@@ -31,15 +31,21 @@ from zlib import crc32
 
 import msgspec
 
+from eslab.declared import check_options
 from eslab.errors import InvalidInput, Unreadable
 from eslab.event import Command, Event, oldest_reader, split_tag, tag_of
 from eslab.payload.compression import compressed, decompressed
-from eslab.payload.encoding import encode
+from eslab.payload.decoding import building, decoder
+from eslab.payload.encoding import encode, encode_for_hash
+from eslab.payload.fields import check_fields
+from eslab.payload.skipped import Skip, Skipped
 from eslab.payload.upcast import FoldStep, Steps, Upcaster, checked_tag, run_step
 
 FORMAT = 1
 COMPRESSED = 2
 ENCRYPTED = {FORMAT: 3, COMPRESSED: 4}  # by the format of what is encrypted
+SKIPPED = 5
+FORMATS = (FORMAT, COMPRESSED, *ENCRYPTED.values(), SKIPPED)
 RESIDUE = 0x2144DF1C  # the CRC-32 of any message followed by its own CRC-32 in little-endian order
 BRIDGE = b"\x81\xd5\x9d\x4c"  # leads the CRC-32 from where a whole payload leaves it back to where it begins
 PLACEHOLDER = b"\0\0\0\0"
@@ -50,6 +56,7 @@ ANYTHING = msgspec.msgpack.Decoder()
 BYTES = msgspec.msgpack.Decoder(bytes)
 PLAIN_EVENTS = msgspec.msgpack.Decoder(list[dict[str, Any]])
 RAW_EVENTS = msgspec.msgpack.Decoder(list[dict[str, msgspec.Raw]])
+MARK = msgspec.msgpack.Decoder(Skip)
 Body = TypeVar("Body")
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 Stored = TypeVar("Stored", Event, Command)
@@ -94,9 +101,12 @@ class VersionedSerializer:
         if len(self.current) < len(event_types):
             raise InvalidInput(f"Expected event types with different names, got {[tag_of(t) for t in event_types]}.")
         self._steps = Steps(upcasters or {}, {tag_of(t) for t in event_types})
+        for event_type in event_types:
+            check_type(event_type)
         union: Any = reduce(or_, event_types, _Untyped)
-        self._page = msgspec.msgpack.Decoder(list[_PlainEnvelope[tuple[union, ...]]])
-        self._commit = msgspec.msgpack.Decoder(list[union])
+        with building:
+            self._page = msgspec.msgpack.Decoder(list[_PlainEnvelope[tuple[union, ...]]])
+            self._commit = msgspec.msgpack.Decoder(list[union])
 
     def page(self, payloads: Sequence[bytes]) -> Sequence[Sequence[Event]]:
         """The events of many commits, in order.
@@ -112,13 +122,18 @@ class VersionedSerializer:
                 pass  # an older version, another format or a broken envelope: commit by commit tells which
         return [self.events(payload) for payload in payloads]
 
-    def events(self, payload: bytes) -> list[Event]:
+    def events(self, payload: bytes) -> Sequence[Event]:
         """The events of one commit, older versions included."""
         return self.events_of(decode_envelope(payload))
 
-    def events_of(self, envelope: Envelope[msgspec.Raw]) -> list[Event]:
-        """The events of a parsed commit; raises `Unreadable` if its body is encrypted."""
-        stored = _plain_body(envelope)
+    def events_of(self, envelope: Envelope[msgspec.Raw]) -> Sequence[Event]:
+        """The events of a parsed commit, `Skipped` if an operator chose to go on without them.
+
+        Raises `Unreadable` if its body is encrypted.
+        """
+        if envelope.format == SKIPPED:
+            return Skipped(skip_in(envelope))
+        stored = plain_body(envelope)
         try:
             return self._commit.decode(stored)
         except UNPARSABLE:
@@ -148,7 +163,7 @@ class VersionedSerializer:
                 "run the newer code"
             )
         try:
-            return msgspec.msgpack.decode(encode({**raw, "type": known}), type=event_type)
+            return decoder(event_type).decode(encode({**raw, "type": known}))
         except UNPARSABLE as error:
             raise Unreadable(
                 f"event type {name} in version {version} does not fit {known}: {error}; "
@@ -158,16 +173,24 @@ class VersionedSerializer:
 
 def command_hash(command: Command, key: bytes = b"") -> bytes:
     """Eight bytes that tell commands apart: a hash of type and fields, under `key` if one is given."""
-    return hashlib.blake2b(encode(as_stored(command)), digest_size=8, key=key).digest()
+    return hashlib.blake2b(encode_for_hash(as_stored(command)), digest_size=8, key=key).digest()
+
+
+@cache
+def check_type(thing_type: type[Event | Command]) -> None:
+    """Refuse a class of events or commands that can't be written and read back; builds its decoder."""
+    check_options(thing_type)  # a class from msgspec.defstruct was not checked when it was made
+    check_fields(thing_type)
 
 
 def as_stored(thing: Stored) -> Stored:
     """The event or command as a later reader will decode it.
 
-    Raises `InvalidInput` if its fields don't have their declared types.
+    Raises `InvalidInput` if its fields don't have their declared types, or its class can't be read back.
     """
+    check_type(type(thing))
     try:
-        return msgspec.msgpack.decode(encode(thing), type=type(thing))
+        return decoder(type(thing)).decode(encode(thing))
     except (msgspec.MsgspecError, ValueError) as error:
         raise InvalidInput(
             f"Expected fields of the declared types in {thing!r}: {error}. Nothing was written."
@@ -183,8 +206,13 @@ def append_envelopes(
     """
     # In order of aggregate id, so that the digest doesn't depend on the order of decisions.
     plain = {id: msgspec.Raw(encode(appended[id])) for id in sorted(appended)}
-    digest = hashlib.blake2b(encode([*plain.items()]), digest_size=16, key=key).digest()
+    digest = digest_of(plain, key)
     return {id: Envelope(digest, FORMAT, len(plain), command, body) for id, body in plain.items()}
+
+
+def digest_of(plain: Mapping[str, msgspec.Raw], key: bytes = b"") -> bytes:
+    """The digest of an append, over its plain commits in order of aggregate id."""
+    return hashlib.blake2b(encode([*plain.items()]), digest_size=16, key=key).digest()
 
 
 def encode_append(appended: Mapping[str, Sequence[Event]], command: bytes) -> dict[str, bytes]:
@@ -208,17 +236,30 @@ def encoded_size(envelope: Envelope[msgspec.Raw]) -> int:
 def decode_envelope(payload: bytes) -> Envelope[msgspec.Raw]:
     """The envelope of a commit, its checksum proved and its format known; its body may be encrypted."""
     envelope = decode_any(payload, Envelope[msgspec.Raw])
-    if envelope.format not in (FORMAT, COMPRESSED, *ENCRYPTED.values()):
+    if envelope.format not in FORMATS:
         raise Unreadable(f"found payload format {envelope.format}, expected {FORMAT}; run the newer code")
     return envelope
 
 
 def raw_events(envelope: Envelope[msgspec.Raw]) -> list[dict[str, Any]]:
     """The events of one commit as plain maps, without a domain's types."""
-    return _decode(_plain_body(envelope), PLAIN_EVENTS)
+    return _decode(plain_body(envelope), PLAIN_EVENTS)
 
 
-def _plain_body(envelope: Envelope[msgspec.Raw]) -> msgspec.Raw:
+def skip_envelope(mark: Skip) -> Envelope[msgspec.Raw]:
+    """The envelope of a skipped row. Its digest is the least, so that a whole payload of the row outweighs it."""
+    return Envelope(bytes(16), SKIPPED, 1, bytes(8), msgspec.Raw(encode(mark)))
+
+
+def skip_in(envelope: Envelope[msgspec.Raw]) -> Skip:
+    """The mark in the envelope of a skipped row."""
+    return _decode(envelope.body, MARK)
+
+
+def plain_body(envelope: Envelope[msgspec.Raw]) -> msgspec.Raw:
+    """The encoded events of one commit, decompressed; raises `Unreadable` if they are encrypted or were skipped."""
+    if envelope.format == SKIPPED:
+        raise Unreadable(str(skip_in(envelope)))
     if envelope.format in ENCRYPTED.values():
         raise Unreadable("its events are encrypted; declare `encrypted = True` in the aggregate type to read them")
     if envelope.format == COMPRESSED:
@@ -251,24 +292,21 @@ def decode_state(
         state = bytes(envelope.body)
         for step in steps:
             state = encode(run_step(step, msgspec.msgpack.decode(state)))
-        return msgspec.msgpack.decode(state, type=state_type)
+        return decoder(state_type).decode(state)
     except UNPARSABLE as error:
         raise Unreadable(f"the state can't be parsed: {error}") from None
 
 
 def decode_any(payload: bytes, envelope_type: type[Struct]) -> Struct:
     """The envelope of a commit or a snapshot in any format; raises `Unreadable` if the checksum is wrong."""
+    if not payload:
+        raise Unreadable("expected a payload that ends with its checksum, found no bytes")
     if crc32(payload) != RESIDUE:
         raise Unreadable(f"the checksum of {len(payload)} bytes does not match: a bit flipped or bytes were cut")
     try:
-        return _decoder(envelope_type).decode(payload)
+        return decoder(envelope_type).decode(payload)
     except UNPARSABLE as error:
         raise Unreadable(f"the envelope can't be parsed: {error}") from None
-
-
-@cache
-def _decoder(type: type[Struct]) -> msgspec.msgpack.Decoder[Struct]:
-    return msgspec.msgpack.Decoder(type)
 
 
 def _decode(events: msgspec.Raw, decoder: msgspec.msgpack.Decoder[Any]) -> Any:
@@ -280,7 +318,7 @@ def _decode(events: msgspec.Raw, decoder: msgspec.msgpack.Decoder[Any]) -> Any:
 
 def encode_envelope(envelope: Envelope[Any] | SnapshotEnvelope) -> bytes:
     """The payload of a commit or a snapshot: its bytes with the checksum, built once."""
-    body = encode(envelope)[:-4]
+    body = msgspec.msgpack.encode(envelope)[:-4]
     return body + crc32(body).to_bytes(4, "little")
 
 

@@ -15,8 +15,8 @@ def open_store(url: str) -> EventStore:
 
     Raises `InvalidInput` for an unknown scheme or option, `StoreUnavailable` if the store can't be opened.
     """
-    scheme = url.partition(":")[0]
-    if scheme not in SCHEMES:
+    scheme = url.partition(":")[0] if isinstance(url, str) else ""
+    if scheme not in SCHEMES or "\0" in url:
         raise InvalidInput(
             "Expected a store URL such as memory: or sqlite:///lab.db or cassandra://host/keyspace, "
             f"got {shown(url)!r}."
@@ -26,8 +26,10 @@ def open_store(url: str) -> EventStore:
 
 def existing(store: str) -> str:
     """The URL that opens a store only if it exists, so that a mistyped name of a file doesn't make a new one."""
-    new_file = store.startswith("sqlite:/") and "mode=" not in store
-    return f"{store}{'&' if '?' in store else '?'}mode=rw" if new_file else store
+    path, _, options = store.partition("?")
+    if not path.startswith("sqlite:/") or "mode" in dict(parse_qsl(options, keep_blank_values=True)):
+        return store
+    return f"{path}?{options}&mode=rw" if options else f"{path}?mode=rw"
 
 
 def url_options(url: str, allowed: Mapping[str, str]) -> dict[str, str]:

@@ -14,22 +14,25 @@ import hashlib
 import os
 import re
 import sqlite3
-import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from eslab.aggregate import check_id
 from eslab.errors import InvalidInput, StoreClosed, Unreadable
 from eslab.payload.cipher import KEY_BYTES, Cipher, nonce_of
 from eslab.payload.encryption import forgotten
+from eslab.stores.locks import alone, new_lock
 from eslab.stores.sqlite.errors import translate_errors
+from eslab.stores.sqlite.file import Work, transact, uri_of
 
+T = TypeVar("T")
 Chance = Callable[[int], bytes]
 CHANCE: Chance = os.urandom  # unlike all else here, a key must not be repeatable from a seed
 TIMEOUT = 30  # seconds to wait for another process, which may be rotating
 SCHEMA = "CREATE TABLE IF NOT EXISTS keys (customer_id TEXT PRIMARY KEY, master BLOB, wrapped BLOB) WITHOUT ROWID"
 MASTER = re.compile(rb"\s*[0-9a-fA-F]{64}\s*")
+TABLES = "SELECT name FROM sqlite_master WHERE type = 'table'"
 FIND = "SELECT master, wrapped FROM keys WHERE customer_id = ?"
 ALL_BUT = "SELECT customer_id, master, wrapped FROM keys WHERE wrapped IS NOT NULL AND master <> ?"
 PUT = "INSERT OR REPLACE INTO keys VALUES (?, ?, ?)"
@@ -52,7 +55,7 @@ class MemoryKeys:
     def __init__(self, chance: Chance = CHANCE) -> None:
         self._chance = chance
         self._keys: dict[str, bytes | None] = {}  # None is the tombstone of a destroyed key
-        self._lock = threading.Lock()
+        self._lock = new_lock()
 
     def key(self, customer_id: str) -> bytes | None:
         if customer_id in self._keys and self._keys[customer_id] is None:
@@ -60,15 +63,19 @@ class MemoryKeys:
         return self._keys.get(customer_id)
 
     def make(self, customer_id: str) -> bytes:
-        with self._lock:
+        def make() -> bytes:
             key = self.key(customer_id)
             if key is None:
                 key = self._keys[customer_id] = self._chance(KEY_BYTES)
             return key
 
+        return alone(self._lock, make)
+
     def destroy(self, customer_id: str) -> None:
-        with self._lock:
+        def destroy() -> None:
             self._keys[customer_id] = None
+
+        alone(self._lock, destroy)
 
 
 class FileKeys:
@@ -79,7 +86,7 @@ class FileKeys:
         self._chance = chance
         self._masters = {_id(key): Cipher(key) for key in map(_master, (master, *older))}
         self._newest = next(iter(self._masters))
-        self._lock = threading.RLock()
+        self._lock = new_lock()
         self._closed = False
         with translate_errors(self.path):
             self._database = _opened(self.path)
@@ -89,23 +96,16 @@ class FileKeys:
 
     def key(self, customer_id: str) -> bytes | None:
         check_id("customer id", customer_id)
-        with self._using() as database:
-            row = database.execute(FIND, (customer_id,)).fetchone()
-        return self._unwrapped(customer_id, *row) if row else None
+        return self._run(lambda database: self._find(database, customer_id))
 
     def make(self, customer_id: str) -> bytes:
         # Look and put in one transaction, so that of two processes one makes the key and the other takes it.
-        with self._write() as database:
-            key = self.key(customer_id)
-            if key is None:
-                key = self._chance(KEY_BYTES)
-                self._put(database, customer_id, key)
-            return key
+        check_id("customer id", customer_id)
+        return self._write(lambda database: self._find(database, customer_id) or self._put(database, customer_id))
 
     def destroy(self, customer_id: str) -> None:
         check_id("customer id", customer_id)
-        with self._write() as database:
-            database.execute(PUT, (customer_id, None, None))
+        self._write(lambda database: database.execute(PUT, (customer_id, None, None)))
 
     def rotate(self) -> int:
         """Wrap every key under the first master key, all or none; returns how many were under another one before.
@@ -113,22 +113,30 @@ class FileKeys:
         The customers' keys, and so the data, stay as they are. When all processes name the new master key, destroy the
         old one: then no old backup and no freed block of the disk reveals a key.
         """
-        with self._write() as database:
-            rows = database.execute(ALL_BUT, (self._newest,)).fetchall()
-            for customer_id, master, wrapped in rows:
-                self._put(database, customer_id, self._unwrapped(customer_id, master, wrapped))
-            return len(rows)
+        return self._write(self._rotate)
 
     def close(self) -> None:
         """Close the file; closing twice is fine."""
-        with self._lock:
-            self._closed = True
-            self._database.close()
+        self._closed = True
+        alone(self._lock, self._database.close)
 
-    def _put(self, database: sqlite3.Connection, customer_id: str, key: bytes) -> None:
+    def _rotate(self, database: sqlite3.Connection) -> int:
+        rows = database.execute(ALL_BUT, (self._newest,)).fetchall()
+        for customer_id, master, wrapped in rows:
+            self._put(database, customer_id, self._unwrapped(customer_id, master, wrapped))
+        return len(rows)
+
+    def _find(self, database: sqlite3.Connection, customer_id: str) -> bytes | None:
+        row = database.execute(FIND, (customer_id,)).fetchone()
+        return self._unwrapped(customer_id, *row) if row else None
+
+    def _put(self, database: sqlite3.Connection, customer_id: str, key: bytes = b"") -> bytes:
+        """Keep a key, wrapped; a new one if none is given."""
+        key = key or self._chance(KEY_BYTES)
         place = customer_id.encode()
         wrapped = self._masters[self._newest].encrypt(nonce_of(place), key, place)
         database.execute(PUT, (customer_id, self._newest, wrapped))
+        return key
 
     def _unwrapped(self, customer_id: str, master: bytes | None, wrapped: bytes | None) -> bytes:
         if master is None or wrapped is None:
@@ -148,25 +156,19 @@ class FileKeys:
                 customer_id=customer_id,
             ) from None
 
-    @contextmanager
-    def _using(self) -> Generator[sqlite3.Connection, None, None]:
-        with self._lock, translate_errors(self.path):
-            if self._closed:
-                raise StoreClosed(f"The keys are closed: {self.path}. Open them again.")
-            yield self._database
-
-    @contextmanager
-    def _write(self) -> Generator[sqlite3.Connection, None, None]:
+    def _write(self, work: Work[T]) -> T:
         """One transaction, all or nothing; it waits for those of other processes."""
-        with self._using() as database:
-            database.execute("BEGIN IMMEDIATE")
-            try:
-                yield database
-                database.execute("COMMIT")
-            except BaseException:
-                if database.in_transaction:
-                    database.execute("ROLLBACK")
-                raise
+        return self._run(lambda database: transact(database, work))
+
+    def _run(self, work: Work[T]) -> T:
+        """What `work` gives with the open file; only one thread at a time has it."""
+        with translate_errors(self.path):
+            return alone(self._lock, lambda: work(self._open()))
+
+    def _open(self) -> sqlite3.Connection:
+        if self._closed:
+            raise StoreClosed(f"The keys are closed: {self.path}. Open them again.")
+        return self._database
 
 
 def _opened(path: Path) -> sqlite3.Connection:
@@ -174,11 +176,13 @@ def _opened(path: Path) -> sqlite3.Connection:
         path.touch(0o600)
     except OSError as error:
         raise InvalidInput(f"Expected a file for the keys of customers, got {str(path)!r}: {error.strerror}.") from None
-    database = sqlite3.connect(path, timeout=TIMEOUT, isolation_level=None, check_same_thread=False)
+    # By its URI, so that no name has a meaning of its own: ":memory:" would be no file at all.
+    uri = uri_of(path.absolute())
+    database = sqlite3.connect(uri, uri=True, timeout=TIMEOUT, isolation_level=None, check_same_thread=False)
     # A deleted key is overwritten with zeros, and there is no write-ahead log to keep a copy of it for a while.
     for pragma in ("secure_delete = ON", "journal_mode = DELETE", "synchronous = EXTRA"):
         database.execute(f"PRAGMA {pragma}")
-    tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    tables = {name for (name,) in database.execute(TABLES).fetchall()}
     if others := tables - {"keys"}:
         raise InvalidInput(
             f"Expected a file of keys, or none yet, at {str(path)!r}, found tables {sorted(others)}; keep the keys "

@@ -1,9 +1,9 @@
 """The store in memory, for unit tests and first steps: everything is lost when the process ends."""
 
-from bisect import bisect_right, insort
-from collections.abc import Generator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from threading import RLock
+from typing import TypeVar
 from uuid import UUID
 
 from eslab.errors import InvalidInput
@@ -22,7 +22,9 @@ from eslab.store import (
     closed,
     no_read_table,
 )
+from eslab.stores.locks import alone, new_lock
 
+T = TypeVar("T")
 PAGE = 1000  # commits in a page
 # A read table: its rows by partition, and there by the bytes of the whole key, which sort as Cassandra does.
 Table = dict[tuple[str, ...], dict[tuple[bytes, ...], ReadRow]]
@@ -41,10 +43,12 @@ class _Log:
     def put(self, commit: Commit) -> None:
         key = sort_key(commit.event_time)
         stored = self.commits.get(key)
-        if stored is None:
-            insort(self.keys, key)
         if stored is None or commit.payload > stored.payload:
             self.commits[key] = commit
+        # Look among the keys, not among the commits: an interrupt may have come between the two.
+        index = bisect_left(self.keys, key)
+        if index == len(self.keys) or self.keys[index] != key:
+            self.keys.insert(index, key)
         if self.first is None or key < sort_key(self.first):
             self.first = commit.event_time
 
@@ -52,6 +56,18 @@ class _Log:
         newest_first = [self.snapshots[key] for key in sorted(self.snapshots, reverse=True)]
         recorded = self.commits.get(sort_key(event_time)) if event_time else None
         return Head(self.first, self.floor, newest_first, recorded)
+
+    def delete(self, up_to: UUID) -> None:
+        stop = bisect_right(self.keys, sort_key(up_to))
+        for key in self.keys[:stop]:
+            self.commits.pop(key, None)
+        del self.keys[:stop]
+
+    def delete_snapshots(self, since: UUID) -> None:
+        self.snapshots = {key: kept for key, kept in self.snapshots.items() if key[0] < sort_key(since)}
+
+    def raise_floor(self, floor: UUID) -> None:
+        self.floor = max(self.floor or floor, floor, key=sort_key)
 
     def between(self, after: UUID | None, up_to: UUID | None) -> list[Commit]:
         start = bisect_right(self.keys, sort_key(after)) if after else 0
@@ -69,7 +85,7 @@ class MemoryStore(EventStore):
         self._logs: dict[str, dict[str, _Log]] = {}  # by customer and aggregate
         self._tables: dict[str, Table] = {}  # by name
         self._checkpoints: dict[str, str] = {}
-        self._lock = RLock()
+        self._lock = new_lock()
         self._closed = False
 
     @classmethod
@@ -87,12 +103,27 @@ class MemoryStore(EventStore):
         read_rows: Sequence[ReadRow] = (),
     ) -> None:
         check_append(customer_id, commits, read_rows)
-        with self._open():
-            for row in read_rows:
-                self._table(row.layout)  # raises if it doesn't exist, before anything is written
+
+        def write() -> None:
             for commit in commits:
                 self._log(customer_id, commit.aggregate_id).put(commit)
             self._put(read_rows)
+
+        self._write(write, [row.layout for row in read_rows])
+
+    def replace(self, customer_id: str, commit: Commit, damaged: bytes) -> bool:
+        replaced: list[Commit] = []
+
+        def write() -> None:
+            commits = self._logs.get(customer_id, {}).get(commit.aggregate_id, _Log()).commits
+            key = sort_key(commit.event_time)
+            stored = commits.get(key)
+            if stored and (stored.payload == damaged or not isinstance(stored.payload, bytes)):
+                commits[key] = commit
+                replaced.append(commit)
+
+        self._write(write)
+        return bool(replaced)
 
     def heads(
         self,
@@ -101,18 +132,19 @@ class MemoryStore(EventStore):
         event_time: UUID | None = None,
         consistency: Consistency = Consistency.LOCAL,
     ) -> dict[str, Head]:
-        with self._open():
+        def read() -> dict[str, Head]:
             logs = self._logs.get(customer_id, {})
             return {id: logs.get(id, _Log()).head(event_time) for id in aggregate_ids}
+
+        return self._read(read)
 
     def heads_of_type(
         self, customer_id: str, prefix: str, consistency: Consistency = Consistency.LOCAL
     ) -> dict[str, Head]:
-        with self._open():
-            known = [id for id in self._logs.get(customer_id, {}) if id.startswith(prefix)]
-            heads = self.heads(customer_id, sorted(known, key=str.encode))
-            # A log that has only snapshots has no entry in the directory.
-            return {id: head for id, head in heads.items() if head.first or head.floor}
+        known = self._read(lambda: [id for id in self._logs.get(customer_id, {}) if id.startswith(prefix)])
+        heads = self.heads(customer_id, sorted(known, key=str.encode))
+        # A log that has only snapshots has no entry in the directory.
+        return {id: head for id, head in heads.items() if head.first or head.floor}
 
     def read_many(
         self,
@@ -132,85 +164,90 @@ class MemoryStore(EventStore):
         consistency: Consistency = Consistency.LOCAL,
     ) -> Generator[tuple[str, Sequence[Commit]], None, None]:
         for id, start in after.items():
-            with self._open():
-                commits = self._logs.get(customer_id, {}).get(id, _Log()).between(start, up_to)
+            commits = self._between(customer_id, id, start, up_to)
             for begin in range(0, len(commits), PAGE):
                 yield id, commits[begin : begin + PAGE]
 
     def save_snapshot(self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> None:
-        with self._open():
-            key = sort_key(snapshot.up_to), snapshot.fold
-            self._log(customer_id, aggregate_id).snapshots[key] = snapshot
+        key = sort_key(snapshot.up_to), snapshot.fold
+        self._write(lambda: self._log(customer_id, aggregate_id).snapshots.update({key: snapshot}))
 
     def delete_snapshot(self, customer_id: str, aggregate_id: str, up_to: UUID, fold: int) -> None:
-        with self._open():
-            self._log(customer_id, aggregate_id).snapshots.pop((sort_key(up_to), fold), None)
+        key = sort_key(up_to), fold
+        self._write(lambda: self._log(customer_id, aggregate_id).snapshots.pop(key, None))
 
     def delete_snapshots(
         self, customer_id: str, aggregate_id: str, since: UUID, consistency: Consistency = Consistency.LOCAL
     ) -> None:
-        with self._open():
-            log = self._log(customer_id, aggregate_id)
-            log.snapshots = {key: kept for key, kept in log.snapshots.items() if key[0] < sort_key(since)}
+        self._write(lambda: self._log(customer_id, aggregate_id).delete_snapshots(since))
 
     def raise_floor(self, customer_id: str, aggregate_id: str, floor: UUID) -> None:
-        with self._open():
-            log = self._log(customer_id, aggregate_id)
-            log.floor = max(log.floor or floor, floor, key=sort_key)
+        self._write(lambda: self._log(customer_id, aggregate_id).raise_floor(floor))
 
     def delete_events(self, customer_id: str, aggregate_id: str, up_to: UUID) -> None:
-        with self._open():
+        def delete() -> None:
             log = self._log(customer_id, aggregate_id)
             check_floor(log.floor, up_to, customer_id, aggregate_id)
-            stop = bisect_right(log.keys, sort_key(up_to))
-            for key in log.keys[:stop]:
-                del log.commits[key]
-            del log.keys[:stop]
+            log.delete(up_to)
 
-    def make_read_tables(self, layouts: Sequence[Layout]) -> None:
-        with self._open():
-            for layout in layouts:
+        self._write(delete)
+
+    def missing_read_tables(self, layouts: Sequence[Layout]) -> list[Layout]:
+        return self._read(lambda: [layout for layout in layouts if layout.name not in self._tables])
+
+    def make_read_tables(self, layouts: Sequence[Layout]) -> list[Layout]:
+        missing = self.missing_read_tables(layouts)
+
+        def make() -> None:
+            for layout in missing:
                 self._tables.setdefault(layout.name, {})
+
+        self._write(make)
+        return missing
 
     def put_read_rows(self, rows: Sequence[ReadRow], consistency: Consistency = Consistency.LOCAL) -> None:
         check_read_rows(rows)
-        with self._open():
-            self._put(rows)
+        self._write(lambda: self._put(rows), [row.layout for row in rows])
 
     def read_rows(
         self, layout: Layout, keys: Sequence[tuple[str, ...]], consistency: Consistency = Consistency.LOCAL
     ) -> Generator[Sequence[ReadRow], None, None]:
         for key in keys:
             check_prefix(layout, key)
-            with self._open():
-                partition = self._table(layout).get(key[: len(layout.partition)], {})
-                begin = tuple(map(str.encode, key))
-                rows = [partition[whole] for whole in sorted(partition) if whole[: len(key)] == begin]
+            rows = self._under(layout, key)
             for start in range(0, len(rows), PAGE):
                 yield rows[start : start + PAGE]
 
     def empty_read_table(self, layout: Layout) -> None:
-        with self._open():
-            self._table(layout).clear()
+        self._write(lambda: self._table(layout).clear())
 
     def customers(self, after: str = "", consistency: Consistency = Consistency.LOCAL) -> Generator[str, None, None]:
-        with self._open():
-            later = [customer for customer in self._logs if customer.encode() > after.encode()]
+        later = self._read(lambda: [customer for customer in self._logs if customer.encode() > after.encode()])
         yield from sorted(later, key=str.encode)
 
     def checkpoint(self, name: str) -> str:
-        with self._open():
-            return self._checkpoints.get(name, "")
+        return self._read(lambda: self._checkpoints.get(name, ""))
 
     def set_checkpoint(self, name: str, text: str) -> None:
-        with self._open():
-            self._checkpoints[name] = text
+        self._write(lambda: self._checkpoints.update({name: text}))
 
     def close(self) -> None:
         self._closed = True
 
     def _log(self, customer_id: str, aggregate_id: str) -> _Log:
         return self._logs.setdefault(customer_id, {}).setdefault(aggregate_id, _Log())
+
+    def _between(self, customer_id: str, aggregate_id: str, after: UUID | None, up_to: UUID | None) -> list[Commit]:
+        return self._read(lambda: self._logs.get(customer_id, {}).get(aggregate_id, _Log()).between(after, up_to))
+
+    def _under(self, layout: Layout, key: tuple[str, ...]) -> list[ReadRow]:
+        begin = tuple(map(str.encode, key))
+
+        def read() -> list[ReadRow]:
+            partition = self._table(layout).get(key[: len(layout.partition)], {})
+            return [partition[whole] for whole in sorted(partition) if whole[: len(key)] == begin]
+
+        return self._read(read)
 
     def _put(self, rows: Sequence[ReadRow]) -> None:
         for row in rows:
@@ -224,7 +261,24 @@ class MemoryStore(EventStore):
             raise no_read_table(layout, "memory:")
         return self._tables[layout.name]
 
-    def _open(self) -> RLock:
+    def _read(self, work: Callable[[], T]) -> T:
+        return alone(self._lock, lambda: self._open(work))
+
+    def _write(self, work: Callable[[], object], layouts: Iterable[Layout] = ()) -> None:
+        """Do an idempotent write into these read tables, all of it or nothing, whatever interrupts it."""
+
+        def write() -> None:
+            for layout in layouts:
+                self._table(layout)  # raises if it doesn't exist, before anything is written
+            try:
+                work()
+            except BaseException:
+                work()  # once more, and to its end
+                raise
+
+        alone(self._lock, lambda: self._open(write))
+
+    def _open(self, work: Callable[[], T]) -> T:
         if self._closed:
             raise closed("memory:")
-        return self._lock
+        return work()

@@ -1,11 +1,14 @@
 """A figure counts only if its answer is right, its measures took turns, and its row names what was measured."""
 
 import json
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
 from eslab import EslabError
-from eslab.bench.measure import Measure, Report, row, single_row, time_in_turn, versions_of
+from eslab.bench.measure import Measure, Report, Row, row, single_row, time_in_turn, versions_of
+from eslab.bench.table import show
 
 
 def test_measures_take_turns() -> None:
@@ -53,3 +56,16 @@ def test_a_report_is_json_for_scripts() -> None:
     ]
     assert {"cpu", "cores", "system"} == parsed["machine"].keys()
     assert {"eslab", "msgspec", "python", "rich", "sqlite"} == parsed["versions"].keys()
+
+
+def shown(*rows: Row) -> str:
+    """A report of these rows, as the terminal shows it."""
+    terminal = Console(file=StringIO(), width=200)
+    show(Report(rows, "a note", {}, {"cpu": "x", "cores": 2, "system": "y"}), terminal)
+    return terminal.file.getvalue()
+
+
+def test_a_column_without_figures_is_left_out() -> None:
+    """Runs of one load have no p99; single appends have one."""
+    assert "p99" not in shown(row("hydrate", "sqlite", 10, [0.1, 0.2]))
+    assert "p99" in shown(single_row("append", "sqlite", [0.1, 0.2]))

@@ -77,8 +77,8 @@ def test_all_sides_run_at_one_durability(durability: str, place: SqliteTarget) -
         closing(place.open_beside("here", durability)) as store,
         closing(SqliteBaseline(store.path, durability)) as baseline,
     ):
-        with store._file.using() as connection:
-            assert connection.execute("PRAGMA synchronous").fetchone() == (["normal", "full"].index(durability) + 1,)
+        found = store._file.connection().execute("PRAGMA synchronous").fetchone()
+        assert found == (["normal", "full"].index(durability) + 1,)
         assert baseline.settings() == expected
     with closing(open_peer("eventsourcing", "sqlite", place.folder, durability)) as peer:
         peer.fill("7", 3)

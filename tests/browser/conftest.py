@@ -104,9 +104,20 @@ def lesson(request, jupyterlab, new_window) -> Window:
 
 
 def check_it_ran(lesson: Window) -> None:
-    """No traceback, no script error, no request to the outside."""
+    """No traceback, no broken picture, no script error, no request to the outside."""
+    check_pictures(lesson)
     assert lesson.page.locator(".jp-RenderedText[data-mime-type*=stderr]").count() == 0
     assert lesson.refused == lesson.errors == []
+
+
+def check_pictures(window: Window) -> None:
+    """Every picture of the notebook has loaded; cells that are out of view aren't drawn, so each is scrolled to."""
+    notebook = "window.jupyterapp.shell.currentWidget.content"
+    for number in range(window.page.evaluate(f"{notebook}.widgets.length")):
+        window.page.evaluate(f"{notebook}.scrollToItem({number})")
+        window.page.locator(f".jp-Cell[data-windowed-list-index='{number}']").wait_for()
+        window.settled("[...document.images].every(image => image.hidden || image.naturalWidth > 0)")
+        assert window.page.get_by_text("Cannot render").count() == 0
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,6 @@ def test_the_desk_can_be_read_in_the_dark(lesson):
     lesson.command("apputils:change-theme", theme="JupyterLab Dark")
     lesson.settled("document.body.dataset.jpThemeLight === 'false' && !document.getElementById('jupyterlab-splash')")
     lesson.picture("downloads_desk_dark")
-    cell = "document.querySelector('.widget-html [role=status] td')"
+    cell = "document.querySelector('.widget-html [role=status] p')"
     assert lesson.page.evaluate(f"getComputedStyle({cell}).color") == "rgb(255, 255, 255)"
     lesson.command("apputils:change-theme", theme="JupyterLab Light")

@@ -25,3 +25,6 @@ def test_the_slider_moves_through_time_by_keyboard(lesson):
         page.keyboard.press("ArrowLeft")
     picture.get_by_text("11:20 purple").wait_for(timeout=10_000)
     lesson.picture("frosting")
+    assert handle.get_attribute("aria-valuetext") == "11:20"
+    assert handle.get_attribute("aria-label") == "as of"
+    assert lesson.page.locator(".eslab-desk [title=null]").count() == 0

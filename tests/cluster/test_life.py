@@ -1,6 +1,10 @@
 """The life of a cluster: it ends with its caller, even by kill -9, or is kept; its data stays; no process stays."""
 
+import os
+import signal
 import ssl
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,6 +133,48 @@ def test_a_cluster_runs_until_its_last_owner_is_gone(home: Path, python: Callabl
         assert eventually(lambda: len(mine.status().owners) == 1)
         assert one(mine, "SELECT data_center FROM system.local") == ("us",)
     assert not processes_in(home)
+
+
+def test_start_brings_dead_nodes_back(home: Path) -> None:
+    """A second start says that the cluster runs; after kill -9 of its only node, it starts the node again."""
+    with Cluster.start(name="shop") as cluster:
+        put_row(cluster)
+        first = cluster.status().nodes[0].pid
+        assert "Cluster shop is already running\nRunning\nus/1     up" in command("start", "--name", "shop", "--keep")
+        assert cluster.status().nodes[0].pid == first
+        psutil.Process(first).kill()
+        assert eventually(lambda: cluster.status().nodes[0].state == "dead")
+        assert "dead" in command("status", "--name", "shop")
+        said = command("start", "--name", "shop", "--keep")
+        assert "Starting again what is dead: us/1\nRunning\nus/1     up" in said
+        assert one(cluster, "SELECT k FROM lab.t") == (7,)
+        cluster.freeze("us")
+        said = command("start", "--name", "shop", "--keep")
+        assert "No node of us is up. Resume a frozen one: eslab cluster thaw us --name shop" in said
+        cluster.stop()
+
+
+def test_two_starts_at_once_make_one_cluster(home: Path, python: Callable[[str], Process]) -> None:
+    """Both get the same nodes; if the one that was first is interrupted, the cluster runs on for the other."""
+    callers = [python(START.format("name='both'")) for _ in range(2)]
+    assert eventually(lambda: bool(nodes_in(home)))
+    mine = Cluster.start(name="both")
+    assert len(nodes_in(home)) == 1
+    for caller in callers:
+        caller.send_signal(signal.SIGINT)
+        caller.wait(60)
+    assert one(mine, "SELECT data_center FROM system.local") == ("us",)
+    mine.close()
+    assert not processes_in(home)
+
+
+def test_odd_folders_are_used_in_the_locale_c(tmp_path: Path) -> None:
+    """With letters outside ASCII, and with every sign that Java, logback or a shell would read as its own."""
+    folder = tmp_path / "w&ird: döner=100% #!$X 'q\"" / ("long" * 50)
+    environment = {**os.environ, "ESLAB_DATA": str(folder), "LC_ALL": "C"}
+    code = "from eslab.cluster import Cluster; print(Cluster.start(tls=True).status().nodes[0].state)"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("up\n", "")
 
 
 def test_clusters_run_side_by_side(home: Path, node: Cluster) -> None:

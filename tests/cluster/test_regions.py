@@ -109,8 +109,10 @@ def test_a_killed_region_comes_back_with_what_it_acknowledged(regions: Cluster, 
             write(asia, table, *range(10))
         regions.kill("asia")
         assert regions.status().nodes[2].state == "dead"
+        assert eventually(lambda: regions.down() == {"us/1": ["asia/1"], "eu/1": ["asia/1"]})
         write(us, table, *range(10, 20))
         regions.revive("asia")
         with regions.session("asia") as asia:
             assert numbers(asia, table) >= set(range(10))
             assert eventually(lambda: numbers(asia, table) == set(range(20)))
+        assert eventually(lambda: regions.down() == {})

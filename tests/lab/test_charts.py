@@ -53,8 +53,8 @@ def test_a_chart_without_words_is_refused():
 
 def test_the_numbers_are_in_a_table():
     """The chart's own data, or another table; long ones are cut, and say so."""
-    assert "<td>0.4</td>" in shown()["text/html"]
-    assert "<td>other</td>" in shown(table=pd.DataFrame({"a": ["other"]}))["text/html"]
+    assert ">0.4</div></td>" in shown()["text/html"]
+    assert ">other</div></td>" in shown(table=pd.DataFrame({"a": ["other"]}))["text/html"]
     assert "The first 50 of 60 rows." in shown(table=pd.DataFrame({"a": range(60)}))["text/html"]
 
 
@@ -96,3 +96,14 @@ def test_enabling_brings_vega_of_the_version_that_altair_writes_for(capsys, monk
     assert html.count("<script>") == html.count("</script>") == 1
     assert "window.vegaEmbed=" in html
     assert "window.eslabCharts = { push: draw }" in html
+
+
+def test_a_logarithmic_axis_has_a_grid_line_for_each_power_of_ten():
+    """However the chart is composed; a linear axis keeps all its lines, and what the chart says itself is kept."""
+    line = alt.Chart(NUMBERS).mark_line().encode(x="events", y=alt.Y("seconds:Q", axis=alt.Axis(format="d")))
+    log = line.encode(x=alt.X("events:Q").scale(type="log"), y=alt.Y("seconds:Q", axis=alt.Axis(grid=False)))
+    for composed in (log, alt.vconcat(line, log), alt.layer(log, log)):
+        assert json.dumps(charts.show(composed, alt="x").spec).count('gridOpacity": {"condition') >= 1
+    encoding = charts.show(line, alt="x").spec["encoding"]
+    assert encoding["y"]["axis"] == {"format": "d"}
+    assert "axis" not in encoding["x"]

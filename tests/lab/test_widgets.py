@@ -7,7 +7,10 @@ from pathlib import Path
 import ipywidgets
 import pytest
 
+from eslab.lab import stills, widgets
 from eslab.lab.lessons.search_link import link_desk
+from eslab.lab.widgets import ROOT as ROOT_CLASS
+from eslab.lab.widgets import Desk
 
 ROOT = Path(__file__).parents[2]
 # The first one makes nbclient and the kernel wait for each other on a busy machine; the others contain one.
@@ -38,6 +41,23 @@ def test_no_lesson_uses_a_widget_that_can_hang(path):
     assert names(code(path)) & HANGING == set()
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_every_widget_of_a_lesson_has_a_desk_as_its_root(path):
+    """A plain column of widgets would let its keys through to the notebook."""
+    assert path.name == "widgets.py" or "VBox" not in names(code(path))
+
+
+def test_a_desk_is_guarded_by_its_script():
+    """The script finds the desk by its class, and takes no room."""
+    desk = Desk([ipywidgets.Button()])
+    assert ROOT_CLASS in desk._dom_classes
+    script = desk.children[-1]
+    assert ROOT_CLASS in script.value
+    assert script.layout.display == "none"
+    assert "".join(stills._drawn("script", {"script": {"model": "HTMLModel", **script.get_state()}})) == ""
+    assert widgets.SCRIPT in script._dom_classes
+
+
 @pytest.mark.parametrize(
     "source", ["ipywidgets.Output()", "from ipywidgets import Output as O", "@widgets.interact(x=3)\ndef f(x): ..."]
 )
@@ -49,7 +69,7 @@ def test_such_a_widget_is_noticed(source):
 def test_the_desk_of_the_search_link_is_a_picture_with_words():
     """It follows the sliders; picture, words and numbers need no script, since an HTML widget runs none."""
     desk = link_desk(seed=7)
-    first, second, words, picture = desk.children
+    controls, words, picture, _ = desk.children
     before = picture.value
     assert isinstance(picture, ipywidgets.HTML)
     assert words.value == ('<div role="status">Rows use 24 Mbit/s and index files 144 Mbit/s of the link\'s 100.</div>')
@@ -57,8 +77,8 @@ def test_the_desk_of_the_search_link_is_a_picture_with_words():
     assert '<img src="data:image/png;base64,' in before
     assert "<summary>The numbers</summary>" in before
     assert "<script" not in before
-    (mbit,) = [slider for slider in second.children if slider.description == "link, Mbit/s"]
+    (mbit,) = [slider for slider in controls.children if slider.description == "link, Mbit/s"]
     mbit.value = 1000
     assert picture.value != before
     assert words.value.endswith("of the link's 1,000.</div>")
-    assert len(first.children) == len(second.children) == 3
+    assert len(controls.children) == 6

@@ -1,7 +1,9 @@
 """The notebooks in git: made from their solutions, without outputs, and all alike where it matters."""
 
 import importlib.util
+import re
 from base64 import b64decode
+from hashlib import sha256
 from pathlib import Path
 
 import nbformat
@@ -9,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
+LEARNERS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 spec = importlib.util.spec_from_file_location("make_notebooks", ROOT / "scripts" / "make_notebooks.py")
 assert spec and spec.loader
 make_notebooks = importlib.util.module_from_spec(spec)
@@ -34,12 +37,27 @@ def test_a_lesson_has_an_exercise_whose_solution_is_not_shown(solution: Path) ->
 
 def test_every_notebook_has_a_solution() -> None:
     """There is no learner's notebook without a source."""
-    assert [path.name for path in sorted((ROOT / "notebooks").glob("*.ipynb"))] == [path.name for path in SOLUTIONS]
+    assert [path.name for path in LEARNERS] == [path.name for path in SOLUTIONS]
+
+
+ATTACHED = re.compile(r"attachment:([^)\s\"']+)")
+SHOWN = {"image/png", "image/jpeg", "image/gif", "image/webp"}  # by JupyterLab, when attached; SVG is not
+
+
+@pytest.mark.parametrize("notebook", [*SOLUTIONS, *LEARNERS], ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_pictures_are_attached_in_a_form_that_jupyterlab_shows(notebook: Path) -> None:
+    """Each picture of a text is attached to it, so that it shows wherever the notebook is opened."""
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        attached = cell.get("attachments", {})
+        assert set(ATTACHED.findall(cell.source)) == set(attached)
+        assert {kind for picture in attached.values() for kind in picture} <= SHOWN
+        assert "<img" not in cell.source or cell.cell_type == "code"
+        assert cell.source.count("](attachment:") == cell.source.count("![")
 
 
 def test_the_picture_in_the_first_lesson_is_that_of_the_docs() -> None:
-    """The notebook carries its picture, so that it shows wherever the notebook is opened."""
+    """After a change of the drawing, run scripts/attach_picture.py."""
     notebook = nbformat.read(ROOT / "notebooks" / "00_start_here.ipynb", as_version=4)
-    (attached,) = [cell.attachments for cell in notebook.cells if "attachments" in cell]
-    picture = b64decode(attached["architecture.svg"]["image/svg+xml"])
-    assert picture == (ROOT / "docs" / "architecture.svg").read_bytes()
+    (cell,) = [cell for cell in notebook.cells if "attachments" in cell]
+    assert b64decode(cell.attachments["architecture.png"]["image/png"]).startswith(b"\x89PNG")
+    assert cell.metadata["drawn_from"] == sha256((ROOT / "docs" / "architecture.svg").read_bytes()).hexdigest()

@@ -5,11 +5,14 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from eslab import Aggregate, Event, EventStore, ManualClock, Repository, Request, Unreadable, open_store
-from eslab.operations.audit import Stray, find_strays
+from eslab.operations.audit import Stray, find_lost_rows, find_strays
+from eslab.operations.rebuild import rebuild
 from eslab.payload.serializer import decode_envelope
+from eslab.read_table import rows_in
 from eslab.store import Commit
 from eslab.stores.keys import MemoryKeys
 from tests.support.sample import START, Card, Count, Counted, Counter, Stamped, at, commits
+from tests.test_read_table import BY_DAY, SHARDS
 
 REQUEST = at(0)
 BOTH = {"counter:1": [Counted("red")], "card:1": [Stamped(7)]}
@@ -77,6 +80,19 @@ def test_a_stray_has_its_address_and_its_events(store: EventStore) -> None:
     assert strays(store) == [expected[losing[0].aggregate_id]]
 
 
+@pytest.mark.parametrize("number", range(8))
+def test_rows_of_different_commands_under_one_id_do_not_compete(store: EventStore, number: int) -> None:
+    """Both were answered, since they touch no aggregate in common; whichever digest is greater, none is a stray."""
+    request = at(number)
+    store.append("ann", commits(request, {"counter:8": [Counted("red")]}, b"one wish"))
+    store.append("ann", commits(request, {"card:9": [Stamped(7)]}, b"another!"))
+    assert strays(store) == []
+    losing, winning = decided_twice(BOTH, OTHER, request)  # a third command, decided twice: its own stray is found
+    store.append("ann", [*losing, *winning])
+    found = [stray.aggregate_id for stray in strays(store)]
+    assert found == only_in_the_losing(losing, winning)
+
+
 def test_strays_come_in_the_order_of_their_requests(store: EventStore) -> None:
     """The names of their aggregates and the order of their arrival make no difference."""
     for minutes in (3, 1, 4, 2):
@@ -126,3 +142,22 @@ def test_an_encrypted_stray_is_decrypted(clock: ManualClock) -> None:
     here.store.append("ann", list(there.store.rows("ann", "secretcard:2")))
     (stray,) = find_strays(here, "ann", [SecretCard])
     assert stray.events == [Stamped(int(stray.address[1]))]
+
+
+def test_a_row_that_a_losing_decision_left_under_another_key_is_found(store: EventStore, clock: ManualClock) -> None:
+    """Until a rebuild removes it; rows of the winner and rows below the floor are not lost."""
+    repository = Repository(store, clock, read_tables=[BY_DAY])
+    losing, winning = decided_twice({"counter:1": [Counted("a")]}, {"counter:1": [Counted("b")]})
+    for commit in (*losing, *winning):
+        events = {"counter:1": repository.hydrator("ann", {"counter:1": Counter}).events_of(commit)}
+        store.append("ann", [commit])
+        store.put_read_rows(rows_in([BY_DAY], "ann", {"counter:1": Counter}, [commit], events))
+    (lost,) = find_lost_rows(repository, BY_DAY, *SHARDS)
+    assert (lost.customer_id, lost.commit) == ("ann", losing[0])
+    assert find_lost_rows(repository, BY_DAY, lost.key[:2]) == [lost]
+    rebuild(repository)
+    assert find_lost_rows(repository, BY_DAY, *SHARDS) == []
+    assert [found.state for found in repository.read(BY_DAY, *SHARDS)] == [repository.load("ann", Counter, "1")]
+    store.raise_floor("ann", "counter:1", REQUEST.event_time)
+    store.delete_events("ann", "counter:1", REQUEST.event_time)
+    assert find_lost_rows(repository, BY_DAY, *SHARDS) == []

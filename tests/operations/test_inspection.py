@@ -308,4 +308,14 @@ def test_the_command_makes_no_store(tmp_path: Path) -> None:
     """A mistyped name is an error, not an empty file."""
     done = run(f"sqlite:///{tmp_path}/typo.db")
     assert (done.exit_code, list(tmp_path.iterdir())) == (1, [])
-    assert "typo.db: unable to open database file" in done.stderr
+    assert "typo.db: unable to open database file, since there is none. Check the name" in done.stderr
+
+
+@pytest.mark.parametrize("width", [40, 80, 120, 300])
+def test_no_id_is_broken_on_a_terminal(store: EventStore, width: int) -> None:
+    """However narrow it is: there the fields of a row stand below each other."""
+    fill(store, 0, card=[Stamped(7)])
+    terminal = Console(file=StringIO(), force_terminal=True, width=width, color_system=None)
+    show("ann", inspect(store, "ann"), terminal)
+    shown = terminal.file.getvalue()
+    assert all(word in shown for word in (str(at().id), START.isoformat(), "Stamped:1 place=7", "61"))

@@ -5,6 +5,7 @@ from datetime import timedelta
 from enum import Enum
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -319,38 +320,149 @@ def test_the_bytes_stay_what_they_were(repository: Repository) -> None:
 # Steps that can't be right
 
 
+KNOWN = "expected an event that the code knows from the upcaster of Priced:1, found"
+LATER = "expected a later version from the upcaster of Priced:1, found"
+MAPS = "expected a map or a list of maps from the upcaster of Priced:1, found"
+
+
 @pytest.mark.parametrize(
     ("step", "message"),
     [
-        (lambda old: old, "expected a later version from the upcaster of Priced:1, found Priced:1"),
-        (lambda old: {**old, "type": "Priced:0"}, "expected a later version"),
-        (lambda old: None, "expected a map or a list of maps from the upcaster of Priced:1, found None"),
-        (lambda old: {"cake": "lemon"}, "expected an event with a type"),
+        (lambda old: old, f"{LATER} Priced:1"),
+        (lambda old: {**old, "type": "Priced:0"}, LATER),
+        (lambda old: {**old, "type": "Priced:1/0"}, LATER),
+        (lambda old: [{**old, "type": "Priced:3"}, old], LATER),
+        (lambda old: None, f"{MAPS} None; to drop an event, keep its class in the annotation of apply"),
+        (lambda old: [], rf"{MAPS} \[\]; to drop an event"),
+        (lambda old: (), rf"{MAPS} \(\)"),
+        (lambda old: [None], rf"{MAPS} \[None\]"),
+        (lambda old: iter([old]), f"{MAPS} <list_iter"),
+        (lambda old: Cents("lemon", 400), f"{MAPS} Cents"),
+        (lambda old: {"cake": "lemon"}, "expected an event with a type .* from the upcaster of Priced:1, found type"),
+        (lambda old: {**old, "type": "Priced"}, "from the upcaster of Priced:1, found type 'Priced'"),
+        (lambda old: {**old, "type": "Gone:1"}, f"{KNOWN} Gone:1"),
+        (lambda old: {**old, "type": "Gone:1/0"}, f"{KNOWN} Gone:1"),
+        (lambda old: {**old, "type": "Priced:4"}, f"{KNOWN} Priced:4"),
+        (lambda old: {**old, "type": "Priced:4/0"}, f"{KNOWN} Priced:4"),
+        (lambda old: {"type": "Priced:3", "cents": object()}, "version 3 does not fit Priced:3"),
         (lambda old: old["price"], "the upcaster <lambda> failed with KeyError: 'price'; fix it"),
+        (lambda: {}, "the upcaster <lambda> failed with TypeError: .*; fix it"),
     ],
 )
 def test_G8_a_step_that_does_not_lead_on_is_refused(step: Upcaster, message: str) -> None:
-    """And named."""
+    """It is named, and the event is never dropped silently."""
     with pytest.raises(Unreadable, match=message):
         reread(FIRST, Cents, upcasters={"Priced:1": step})
 
 
+def test_an_event_is_dropped_by_a_class_that_apply_passes_over() -> None:
+    """The way that the message names: the event adds nothing to the state, and remains in the history."""
+
+    class Ignored(Event):
+        reason: str
+
+    dropped: Upcasters = {"Priced:1": lambda old: {"type": "Ignored:1", "reason": "priced in euros"}}
+    assert reread([FIRST, Cents("sponge", 350)], Cents, Ignored, upcasters=dropped) == [
+        Ignored("priced in euros"),
+        Cents("sponge", 350),
+    ]
+
+
+def test_G8_what_an_upcaster_returns_is_never_skipped() -> None:
+    """Only a stored event may be marked so that readers skip it; here half of a merge is left alone."""
+    halves: Upcasters = {
+        "Priced:1": lambda old: {"type": "Opened:1/0", "day": 1},
+        ("Opened:1", "Named:1"): lambda opened, named: {"type": "Founded:1", **opened, **named},
+    }
+    with pytest.raises(Unreadable, match="found event type Opened in version 1, expected one of Founded"):
+        reread(FIRST, Founded, upcasters=halves)
+
+
 def test_G8_steps_in_a_circle_end() -> None:
-    """Two names that lead to each other."""
+    """Two names that lead to each other, and an event that becomes more and more."""
     circle: Upcasters = {
         "Priced:1": lambda old: {**old, "type": "Cost:1"},
-        "Cost:1": lambda old: {**old, "type": "Priced:1"},
+        "Cost:1": lambda old: [{**old, "type": "Priced:1"}] * 3,
     }
     with pytest.raises(Unreadable, match=r"the upcaster of \w+:1 goes in a circle"):
         reread(FIRST, Cents, upcasters=circle)
 
 
-def test_a_step_for_what_is_current_is_refused_at_once() -> None:
-    """Before anything is read."""
-    with pytest.raises(InvalidInput, match="got one for Priced:3: all current"):
-        VersionedSerializer([Cents], {"Priced:3": in_cents})
-    with pytest.raises(InvalidInput, match='a stored tag such as "Priced:1", got one for'):
-        VersionedSerializer([Cents], {"Priced": in_cents})
+@pytest.mark.parametrize(
+    ("upcasters", "message"),
+    [
+        ({"Priced:3": in_cents}, "for an older version, got one for Priced:3: all current"),
+        ({"Priced:3/2": in_cents}, "for an older version, got one for Priced:3: all current"),
+        ({"Priced:4": in_cents}, "up to Priced:3, the current one, got one for Priced:4; raise the version of the"),
+        ({("Named:1", "Priced:5"): in_cents}, "up to Priced:3, the current one, got one for Priced:5"),
+        ({"Priced:1": in_cents, "Priced:1/0": in_cents}, "one upcaster for Priced:1, got two; keep one of them"),
+        ({"Priced:1": in_cents, ("Priced:1",): in_cents}, "one upcaster for Priced:1, got two"),
+        ({"Priced:1": "in_cents"}, "a function as upcaster of Priced:1, got 'in_cents'"),
+        *(
+            ({key: in_cents}, 'a stored tag such as "Priced:1", got one for')
+            for key in ("Priced", "", (), 1, (1,), None)
+        ),
+    ],
+)
+def test_an_upcaster_that_could_never_be_right_is_refused_at_once(upcasters: Any, message: str) -> None:
+    """Before anything is read: for what is current or newer, two for one version, for no version at all."""
+    with pytest.raises(InvalidInput, match=message):
+        VersionedSerializer([Cents], upcasters)
+
+
+class SecondOrAny(Event, tag="Priced:2/1"):
+    """Version 2, which readers of version 1 may read as far as they can."""
+
+    cake: str
+    euros: int
+    currency: str = "EUR"
+
+
+@pytest.mark.parametrize("key", ["Priced:2", "Priced:2/1", "Priced:2/0"])
+def test_G9_an_upcaster_is_for_a_version_whoever_may_skip_it(key: str) -> None:
+    """The oldest reader in a tag plays no part, neither in the stored one nor in the key."""
+    upcasters: Upcasters = {"Priced:1": with_currency, key: in_cents}
+    stored = [SecondOrAny("lemon", 5), FIRST]
+    assert reread(stored, Cents, upcasters=upcasters) == [Cents("lemon", 500), Cents("lemon", 400)]
+
+
+class Amount(Event, tag="Priced:4"):
+    """Cents under a name that once meant euros, so that a step left out would not be noticed."""
+
+    euros: int
+
+
+@pytest.mark.parametrize(
+    ("stored", "upcasters"),
+    [
+        (FIRST, {"Priced:2": in_cents}),
+        (SecondOrAny("lemon", 5), {"Priced:1": with_currency, ("Priced:3", "Named:1"): in_cents}),
+        (FIRST, {"Priced:1": with_currency, ("Priced:3", "Named:1"): in_cents}),
+    ],
+)
+def test_G8_an_event_that_would_skip_a_later_upcaster_is_refused(stored: Event, upcasters: Upcasters) -> None:
+    """A chain with a gap would leave out the changes behind it: 5 instead of 500."""
+    with pytest.raises(Unreadable, match=r"expected an upcaster for Priced:\d, found none but one for Priced:\d"):
+        reread(stored, Amount, Named, upcasters=upcasters)
+
+
+@given(st.sets(st.integers(1, 5)), st.integers(1, 6), st.integers(1, 6))
+def test_G8_a_chain_applies_every_step_or_refuses(steps: set[int], stored: int, since: int) -> None:
+    """Each version doubles the number under one name; whatever steps there are, no result is half converted."""
+    tag = f"Sum:{stored}/{since}" if since < stored < 6 else f"Sum:{stored}"
+    event: Any = msgspec.defstruct("Sum", [("of", int)], bases=(Event,), tag=tag, frozen=True)
+    current: Any = msgspec.defstruct("Sum", [("of", int)], bases=(Event,), tag="Sum:6", frozen=True)
+    upcasters: Upcasters = {
+        f"Sum:{number}": lambda old, number=number: {"type": f"Sum:{number + 1}", "of": 2 * old["of"]}
+        for number in steps
+    }
+    behind = {number for number in steps if number >= stored}
+    chained = behind == set(range(stored, stored + len(behind)))
+    try:
+        assert reread(event(1), current, upcasters=upcasters) == [current(2 ** len(behind))]
+        assert chained
+    except Unreadable:
+        assert not chained
 
 
 # Older readers

@@ -225,7 +225,7 @@ def test_a_wrong_password_is_said_plainly(guarded: Cluster) -> None:
     with pytest.raises(StoreUnavailable, match=r"refuses the user 'ann' or the password; .*ESLAB_CASSANDRA_USER") as no:
         open_store(url)
     assert "hidden" not in str(no.value)
-    with pytest.raises(StoreUnavailable, match="refuses the user '' or the password"):
+    with pytest.raises(StoreUnavailable, match="requires a login; name user and password in the URL"):
         open_store(guarded.url("lab", login=False))
 
 
@@ -243,5 +243,16 @@ def test_a_wrong_authority_is_said_plainly(guarded: Cluster) -> None:
 def test_a_client_without_a_certificate_is_not_let_in(guarded: Cluster) -> None:
     """The node asks for it; the error says that the node can't be reached so."""
     url = re.sub("&(cert|key)=[^&]*", "", guarded.url("lab"))
-    with pytest.raises(StoreUnavailable, match="can't be reached"):
+    with pytest.raises(StoreUnavailable, match=r"requires (cert= and key=|a certificate of the client)"):
         open_store(url + "&timeout=3")
+
+
+@pytest.mark.full
+@on_cassandra
+def test_tls_on_one_side_only_is_said_plainly(guarded: Cluster, node: Cluster) -> None:
+    """A node that wants TLS and a client without, and the other way round: at once, with the option to change."""
+    plain = re.sub("&(ca|cert|key)=[^&]*", "", guarded.url("lab"))
+    with pytest.raises(StoreUnavailable, match=r"(talks TLS only: add|requires TLS \()\?ca=FILE"):
+        open_store(plain)
+    with pytest.raises(StoreUnavailable, match=r"did not agree on TLS .*leave ca= out"):
+        open_store(f"{node.url('lab')}&ca={guarded.keys['ca']}")

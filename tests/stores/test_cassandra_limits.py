@@ -6,14 +6,19 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from cassandra import InvalidRequest, Unauthorized
 
-from eslab import Accepted, ManualClock, OutcomeUnknown, Repository, Request
+from eslab import Accepted, InvalidInput, ManualClock, OutcomeUnknown, Repository, Request, open_store
 from eslab.cluster.cluster import Cluster
 from eslab.payload.serializer import command_hash
 from eslab.stores.cassandra import CassandraStore
+from eslab.stores.cassandra.connection import Options
+from eslab.stores.cassandra.schema import check_lifetime
+from eslab.stores.cassandra.write_times import MAX_LIFETIME, MAX_TTL, time_to_live
 from tests.support.cassandra import counting, eventually, on_cassandra, opened, process
 from tests.support.sample import DAY, START, Card, Count, Counted, Counter, Stamped, at, commits, everything, rows
 
@@ -92,6 +97,86 @@ def test_what_has_outlived_its_time_goes_at_once(tables: CassandraStore, node: C
         store.append("ann", commits(Request.at(datetime.now(UTC) - 2 * DAY, "a wish"), {"counter:1": TEA}))
         time.sleep(2.2)
         assert rows(store) == []
+
+
+TODAY = datetime(2026, 11, 26, tzinfo=UTC)
+LAST_SECOND = datetime(2038, 1, 19, 3, 14, 6, tzinfo=UTC)
+
+
+def answer(lifetime: int, *found: Any, today: datetime = TODAY) -> None:
+    """Check a lifetime in a cluster whose settings have this value, or raise this error."""
+
+    def execute(_: str) -> Any:
+        if isinstance(found[0], Exception):
+            raise found[0]
+        return SimpleNamespace(one=lambda: found)
+
+    options = Options.parse(f"cassandra://a/lab?lifetime={lifetime}", {})
+    check_lifetime(cast(Any, SimpleNamespace(execute=execute)), options, ManualClock(today))
+
+
+MOST = (LAST_SECOND - TODAY).days - 1  # one day for requests that are ahead
+
+
+@pytest.mark.parametrize("found", ["NONE", "CASSANDRA_4", None, InvalidRequest("no table")])
+@pytest.mark.parametrize("lifetime", [0, 1, 3650, MOST])
+def test_a_lifetime_within_2038_needs_no_setting(lifetime: int, found: Any) -> None:
+    """Every cluster can store when such rows expire, so it isn't asked."""
+    answer(lifetime, found)
+
+
+@pytest.mark.parametrize("lifetime", [MOST + 1, MOST + 2, 7299])
+@pytest.mark.parametrize(
+    "found", ["CASSANDRA_4", "UPGRADING", None, InvalidRequest("no such table"), Unauthorized("no permission")]
+)
+def test_a_lifetime_that_the_cluster_cannot_store_is_refused_at_opening(lifetime: int, found: Any) -> None:
+    """With the longest that it can, and the setting that allows more."""
+    with pytest.raises(
+        InvalidInput, match=f"at most {MOST} days .*, got {lifetime}: .*storage_compatibility_mode: NONE"
+    ):
+        answer(lifetime, found)
+    answer(lifetime, "NONE")
+
+
+@pytest.mark.parametrize("years_ahead", range(0, 12))
+def test_the_longest_lifetime_shrinks_as_2038_comes_near(years_ahead: int) -> None:
+    """A lifetime that is accepted works on that day and the next, for requests up to a day ahead."""
+    today = TODAY + years_ahead * 365 * DAY
+    most = (LAST_SECOND - today).days - 1
+    if most >= 1:
+        answer(most, None, today=today)
+    with pytest.raises(InvalidInput):
+        answer(max(1, most + 1), None, today=today)
+
+
+@pytest.mark.parametrize("ahead", [timedelta(0), timedelta(seconds=60), timedelta(days=1), timedelta(days=300)])
+def test_a_row_is_never_given_more_than_twenty_years(ahead: timedelta) -> None:
+    """Cassandra refuses a longer TTL, also for a request ahead of the clock."""
+    ttl = time_to_live(Request.at(TODAY + ahead, "a wish").event_time, MAX_LIFETIME, lambda: TODAY)
+    assert ttl == min((MAX_LIFETIME * DAY + ahead).total_seconds(), MAX_TTL)
+
+
+@on_cassandra
+def test_the_longest_lifetime_is_stored(tables: CassandraStore, node: Cluster) -> None:
+    """Our clusters run in the mode that stores an expiry beyond 2038, to the second."""
+    request = Request.at(datetime.now(UTC) + DAY, "a wish")
+    with opened(f"{node.url(tables.options.keyspace)}&lifetime={MAX_LIFETIME}") as store:
+        store.append("ann", commits(request, {"counter:1": TEA}))
+        assert time.time() + ttl(store) == pytest.approx((request.time + MAX_LIFETIME * DAY).timestamp(), abs=2.5)
+
+
+@pytest.mark.full
+@on_cassandra
+def test_a_cluster_as_cassandra_ships_it_refuses_a_long_lifetime_at_opening() -> None:
+    """In the default mode of Cassandra 5 rows can't expire after 2038; up to there all lifetimes work."""
+    most = (LAST_SECOND - datetime.now(UTC)).days - 1
+    with Cluster.start(config={"storage_compatibility_mode": "CASSANDRA_4"}) as legacy:
+        with pytest.raises(InvalidInput, match=f"at most {most} days"):
+            open_store(f"{legacy.url('lab')}&lifetime={most + 1}")
+        with opened(f"{legacy.url('lab')}&lifetime={most}") as store:
+            for ahead in 0, 1:
+                request = Request.at(datetime.now(UTC) + ahead * DAY, f"a wish {ahead}")
+                store.append("ann", commits(request, {"counter:1": TEA}))
 
 
 # Many and much

@@ -501,3 +501,41 @@ def test_closing_amid_appends_ends_them_cleanly(open_new: OpenNew, rounds: int) 
                 rows(store)
 
         assert {type(error) for error in work(store, 4, job)} <= {StoreClosed, OutcomeUnknown}
+
+
+# Replacing a broken row
+
+
+@pytest.mark.parametrize("payload", [b"\0", b"payload+", b""])
+def test_a_damaged_row_is_replaced_by_greater_or_smaller_bytes(store: EventStore, payload: bytes) -> None:
+    """With type and version; neighbours and the directory stay. Again and again."""
+    store.append("ann", [row(0), row(1), row(2)])
+    before = everything(store)
+    for written in (row(1, payload), row(1, b"third"), row(1)):
+        (damaged,) = [it.payload for it in rows(store) if it.event_time == written.event_time]
+        assert store.replace("ann", written._replace(event_type="Other", version=7), damaged)
+        assert rows(store) == [row(0), written._replace(event_type="Other", version=7), row(2)]
+    assert store.replace("ann", row(1), row(1).payload)
+    assert everything(store) == before
+
+
+def test_a_row_that_holds_other_bytes_by_now_is_not_replaced(store: EventStore) -> None:
+    """Somebody else restored it meanwhile. Nor is one made where there is none."""
+    store.append("ann", [row()])
+    before = everything(store)
+    assert not store.replace("ann", row(payload=b"late"), b"damaged")
+    assert not store.replace("ann", row(9), b"damaged")
+    assert not store.replace("bob", row(), b"payload")
+    assert not store.replace("ann", row(id="counter:2"), b"payload")
+    assert everything(store) == before
+    assert everything(store, "bob") == {}
+
+
+def test_a_replaced_row_is_deleted_below_the_floor(store: EventStore) -> None:
+    """It was written later than its request, but not later than the delete."""
+    store.append("ann", [row(0), row(1)])
+    for _ in range(3):
+        assert store.replace("ann", row(0), b"payload")
+    store.raise_floor("ann", "counter:1", row(0).event_time)
+    store.delete_events("ann", "counter:1", row(0).event_time)
+    assert rows(store) == [row(1)]

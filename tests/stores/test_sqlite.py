@@ -228,8 +228,10 @@ def test_a_locked_file_is_unavailable_and_nothing_half_written(path: Path) -> No
 def test_a_thread_that_writes_too_long_is_waited_for_no_longer(path: Path) -> None:
     """Threads of one process queue for the lock; beyond the timeout they are refused with advice."""
     with opened(path, "?timeout=0.1") as store:
-        with store._file.write(), ThreadPoolExecutor() as pool:  # type: ignore[attr-defined]
-            refused = pool.submit(store.append, "ann", [row(0)]).exception()
+        with ThreadPoolExecutor() as pool:
+            refused = store._file.write(  # type: ignore[attr-defined]
+                lambda _: pool.submit(store.append, "ann", [row(0)]).exception()
+            )
         assert isinstance(refused, StoreUnavailable)
         assert str(refused) == f"{path}: another thread has been writing for 0.1 s. {AGAIN}"
         store.append("ann", [row(1)])
@@ -460,3 +462,32 @@ def test_a_fresh_store_goes_when_it_is_closed() -> None:
     file = store.path  # type: ignore[attr-defined]
     store.close()
     assert not file.parent.exists()
+
+
+FORK = """
+    import os, sys
+    from eslab import StoreClosed, open_store
+    from tests.support.sample import row, rows
+
+    store = open_store(sys.argv[1])
+    store.append("ann", [row(0)])
+    if not os.fork():
+        try:
+            rows(store)
+        except StoreClosed:
+            store.close()
+            sys.exit(0)  # as any process ends: what is to be tidied up at the end is tidied up
+        sys.exit(1)
+    _, status = os.wait()
+    store.append("ann", [row(1)])
+    print(status, len(rows(store)))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.parametrize("url", ["sqlite:", "sqlite:///{}/own.db"])
+def test_a_fork_leaves_the_parents_store_alone(tmp_path: Path, url: str) -> None:
+    """A child is told that the store isn't its own; neither its close nor its end takes anything from the parent."""
+    command = [sys.executable, "-c", textwrap.dedent(FORK), url.format(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("0 2\n", "")

@@ -64,8 +64,16 @@ class Expire(Command):
 DownloadCommand = RequestDownload | StartPlayback | Renew | Release | Revoke | Expire
 
 
+class Deliver(Command):
+    """Hand over the token of a licence; the service itself records the first time for each of its periods."""
+
+    device: str
+    title: str
+    license_id: UUID
+
+
 class TakeBack(Command):
-    """Undo events that name a grant or a renewal, in these aggregates; only `reconcile` sends it."""
+    """Undo events that name a grant or a renewal, in these aggregates; `reconcile` and `take_back` send it."""
 
     name: UUID
     aggregates: list[str]

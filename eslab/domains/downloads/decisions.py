@@ -17,17 +17,19 @@ from eslab.domains.downloads.license import (
 )
 from eslab.domains.downloads.rules import Ask, allow
 
+# The licences or periods that one command records; more would not fit into an append. A further command does the rest.
+MOST_AT_ONCE = 1_000
+
 
 def counted(ask: Ask, request: Request) -> DownloadCounted:
     """The event that counts a download."""
-    studio = ask.title.studio if ask.title else ""
-    return DownloadCounted(request.id, ask.command.device, request.time, ask.rules_version, studio)
+    return DownloadCounted(request.id, ask.command.device, request.time, ask.rules_version, ask.studio_name)
 
 
 def issued(ask: Ask, request: Request) -> LicenseIssued:
     """The event that issues a licence, named by the request."""
     hours = ask.studio.hours_after_first_play
-    return LicenseIssued(request.id, request.time, _expiry(ask), hours, ask.rules_version)
+    return LicenseIssued(request.id, request.time, _expiry(ask), hours, ask.rules_version, ask.studio_name)
 
 
 def held(ask: Ask, request: Request) -> DownloadHeld:
@@ -35,7 +37,14 @@ def held(ask: Ask, request: Request) -> DownloadHeld:
     assert isinstance(ask.command, RequestDownload)
     command = ask.command
     return DownloadHeld(
-        request.id, command.device, command.title, request.time, command.plan, ask.plans_version, ask.rules_version
+        request.id,
+        command.device,
+        command.title,
+        request.time,
+        command.plan,
+        ask.plans_version,
+        ask.rules_version,
+        ask.studio_name,
     )
 
 
@@ -49,7 +58,7 @@ def play(ask: Ask, request: Request) -> list[Event]:
         # A play that is reported late may be earlier than the first one known.
         if (end is None or end > request.time) and (first is None or first > request.time):
             started.append(PlaybackStarted(ask.license_id, name, request.time))
-    return started
+    return started[:MOST_AT_ONCE]
 
 
 def renew(ask: Ask, request: Request) -> list[Event]:
@@ -58,9 +67,10 @@ def renew(ask: Ask, request: Request) -> list[Event]:
     assert isinstance(ask.command, Renew)
     id = ask.license_id
     hours = ask.studio.hours_after_first_play
+    plan = ask.command.plan
     return [
-        LicenseRenewed(id, request.id, request.time, _expiry(ask), hours, ask.rules_version),
-        HoldRenewed(id, request.id, request.time, ask.command.plan, ask.plans_version, ask.rules_version),
+        LicenseRenewed(id, request.id, request.time, _expiry(ask), hours, ask.rules_version, ask.studio_name),
+        HoldRenewed(id, request.id, request.time, plan, ask.plans_version, ask.rules_version, ask.studio_name),
     ]
 
 
@@ -69,7 +79,7 @@ def release(ask: Ask, request: Request) -> list[Event]:
     allow(ask)
     # A device that asked several times, under several requests, has one file: deleting it gives back all of them.
     going = [id for id in (*ask.licence.before(ask.license_id), ask.license_id) if not ask.licence.over(id)]
-    return [event for id in going for event in (LicenseReleased(id, request.time), HoldEnded(id))]
+    return [event for id in going[-MOST_AT_ONCE:] for event in (LicenseReleased(id, request.time), HoldEnded(id))]
 
 
 def revoke(ask: Ask, request: Request) -> list[Event]:
@@ -85,7 +95,7 @@ def expire(ask: Ask, request: Request) -> list[Event]:
     """Record the end of every period of the licence, except those recorded already."""
     allow(ask)
     names = [name for name in ask.licence.names(ask.license_id) if name not in ask.licence.expired]
-    return [event for name in names for event in _expired(ask, name)]
+    return [event for name in names[:MOST_AT_ONCE] for event in _expired(ask, name)]
 
 
 def _expired(ask: Ask, name: UUID) -> list[Event]:

@@ -22,6 +22,7 @@ class DownloadHeld(Event):
     plan: str
     plans: int  # the version of the plans that decided
     rules: int  # the version of the studio rules that decided
+    studio: str | None = None  # whose rules decided; None: from before it was kept
 
 
 class HoldRenewed(Event):
@@ -33,6 +34,7 @@ class HoldRenewed(Event):
     plan: str
     plans: int
     rules: int
+    studio: str | None = None
 
 
 class HoldExpired(Event):
@@ -50,6 +52,8 @@ class HoldEnded(Event):
 
 class Devices(Aggregate):
     """The downloads that devices hold, by licence."""
+
+    fold_version = 2
 
     # Maps and sets by name, so that `apply` commutes: an end may arrive before the hold that it names.
     holds: dict[UUID, DownloadHeld] = {}

@@ -24,7 +24,7 @@ class DownloadVoided(Event):
     """A download that exceeded a limit was taken back; it no longer counts, even if its grant arrives later."""
 
     request_id: UUID
-    studio: str = ""  # as in its grant
+    studio: str = ""  # as in its grant, so that both are in the same partition of a read table
 
 
 class Downloaded(Aggregate):
@@ -52,10 +52,7 @@ class Downloaded(Aggregate):
         """The times at which the downloads that count were granted."""
         return [download.time for download in self.counted.values()]
 
-    def void(self, request_id: UUID) -> DownloadVoided:
-        """The event that takes a download back.
-
-        It names the studio too, so that it gets into the same partition of a read table as its grant.
-        """
+    def void(self, request_id: UUID, studio: str) -> DownloadVoided:
+        """The event that takes a download back; `studio` is for one whose grant has not arrived here."""
         download = self.downloads.get(request_id)
-        return DownloadVoided(request_id, download.studio if download else "")
+        return DownloadVoided(request_id, (download and download.studio) or studio)

@@ -2,7 +2,7 @@
 
 A token can't be taken back: until it expires the device may play, even after its licence was revoked
 (docs/downloads.md says for how long). PyJWT's checks of the clock are switched off, since the moment is an argument
-here (G10). Signing needs the extra `eslab[downloads]`.
+here (G10); the leeway means the same as PyJWT's. Signing needs the extra `eslab[downloads]`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from eslab.clock import to_ms
 from eslab.domains.downloads.keys import key_id
 from eslab.errors import EslabError, InvalidInput
 
@@ -20,6 +21,17 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 ALGORITHM = "EdDSA"
+# How far the clocks of a device and of the server may differ: as far as a request may be early (TimeBounds.early),
+# since the token of such a request begins at its time.
+LEEWAY = timedelta(seconds=60)
+MAX_TOKEN = 32_768  # characters; ids of 1,024 bytes each make a token of half that size
+WHEN_EARLY = (
+    "Set the device's clock to the server's time and check the same token again; a new token begins no earlier."
+)
+WHEN_LATE = (
+    "If the device's clock agrees with the server's, send the request again for a new token; otherwise set the clock "
+    "to the server's time and check the same token again."
+)
 NO_CLOCK: Any = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
 
 
@@ -62,16 +74,39 @@ class DrmServer(Protocol):
     """Signs claims; signing the same claims twice is safe, since the licence's identity comes from the request."""
 
     def sign(self, claims: Claims) -> str:
-        """Sign the claims as a token; raises `DrmUnavailable`."""
+        """Sign the claims as a token; raises `DrmUnavailable`.
+
+        The service waits for as long as this takes, so a client of a server elsewhere needs a timeout of its own.
+        """
         ...
 
 
-class LocalSigner:
-    """A DRM server in this process: signs with the first key, verifies with every key."""
+def sign(server: DrmServer, claims: Claims) -> str:
+    """The token of a DRM server; whatever its client raises instead becomes a `DrmUnavailable`."""
+    try:
+        token = server.sign(claims)
+    except DrmUnavailable:
+        raise
+    except Exception as error:  # somebody else's client: a timeout, a lost connection, or a bug in it
+        reason = f"{type(error).__name__}: {error}".removesuffix(": ")
+        raise DrmUnavailable(f"the DRM server did not sign ({reason})", claims.license_id) from error
+    if not isinstance(token, str) or not token:
+        raise DrmUnavailable(f"the DRM server gave {str(token)[:40]!r} in place of a token", claims.license_id)
+    return token
 
-    def __init__(self, keys: Sequence["Ed25519PrivateKey"]) -> None:
+
+class LocalSigner:
+    """A DRM server in this process: signs with the first key, verifies with every key.
+
+    `leeway` is how far the clock of a device may be behind or ahead of the server's.
+    """
+
+    def __init__(self, keys: Sequence["Ed25519PrivateKey"], leeway: timedelta = LEEWAY) -> None:
         if not keys:
             raise InvalidInput("Expected a key to sign with, got none; make one with keys.make_key_file.")
+        if leeway < timedelta():
+            raise InvalidInput(f"Expected a leeway of 0 or more, got {leeway}.")
+        self.leeway = leeway
         self._keys = {key_id(key): key for key in keys}
         self._current = key_id(keys[0])
 
@@ -93,27 +128,39 @@ class LocalSigner:
         return jwt.encode(payload, self._keys[self._current], ALGORITHM, headers={"kid": self._current})
 
     def verify(self, token: str, now: datetime) -> Claims:
-        """The claims of a token that one of our keys signed and that is valid at `now`; otherwise `TokenRefused`."""
-        key, claims = self._decode(token)
-        if not claims.not_before <= now < claims.expires:
-            raise TokenRefused(
-                f"Expected a token valid at {now.isoformat()}, got one from {claims.not_before.isoformat()} "
-                f"until {claims.expires.isoformat()} for licence {claims.license_id}; send its request again.",
-                key,
-                claims,
-            )
-        return claims
+        """The claims of a token that one of our keys signed and that is valid at `now`, give or take the leeway.
 
-    def _decode(self, token: str) -> tuple[str, Claims]:
-        """The id of the key that signed the token, and its claims."""
+        `now` is the time on the clock of the device that checks. Otherwise raises `TokenRefused`.
+        """
+        to_ms(now)  # refuses a time without a zone
+        key, claims, begins = self._decode(token)
+        if begins - now <= self.leeway and now - claims.expires < self.leeway:
+            return claims
+        if now < begins:
+            found = f"one that begins at {begins.isoformat()}, {begins - now} later"
+        else:
+            found = f"one that expired at {claims.expires.isoformat()}, {now - claims.expires} earlier"
+        raise TokenRefused(
+            f"Expected a token valid at the device's time {now.isoformat()}, give or take {self.leeway}, got {found} "
+            f"by the server's time, for licence {claims.license_id}. {WHEN_EARLY if now < begins else WHEN_LATE}",
+            key,
+            claims,
+        )
+
+    def _decode(self, token: str) -> tuple[str, Claims, datetime]:
+        """The id of the key that signed the token, its claims, and the moment from which it is valid."""
         import jwt
 
         kid = None
         try:
+            if len(token) > MAX_TOKEN:
+                raise ValueError(f"{len(token):,} characters, and {MAX_TOKEN:,} is the limit")
             kid = jwt.get_unverified_header(token).get("kid")
             if kid not in self._keys:
                 raise TokenRefused(f"Expected a key of {', '.join(self._keys)}, got {kid!r}; fetch newer keys.", kid)
-            return kid, _claims(jwt.decode(token, self._keys[kid].public_key(), [ALGORITHM], options=NO_CLOCK))
+            payload = jwt.decode(token, self._keys[kid].public_key(), [ALGORITHM], options=NO_CLOCK)
+            claims = _claims(payload)
+            return kid, claims, max(claims.not_before, _moment(payload.get("iat", payload["nbf"])))
         except (jwt.PyJWTError, KeyError, ValueError, TypeError, OverflowError, OSError) as error:
             raise TokenRefused(
                 f"Expected a token that we signed, got {type(error).__name__}: {error}. Ask for a new one.", kid
@@ -121,8 +168,12 @@ class LocalSigner:
 
 
 def _claims(payload: dict[str, Any]) -> Claims:
-    not_before, expires = (datetime.fromtimestamp(payload[name], UTC) for name in ("nbf", "exp"))
+    not_before, expires = (_moment(payload[name]) for name in ("nbf", "exp"))
     return Claims(payload["sub"], payload["device"], payload["title"], UUID(payload["license_id"]), not_before, expires)
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 Fault = Literal["fails", "slow", "too late"]

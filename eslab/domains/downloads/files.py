@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Callable, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo
@@ -11,6 +12,7 @@ import msgspec
 
 import eslab
 from eslab.errors import InvalidInput
+from eslab.payload.decoding import built
 
 T = TypeVar("T")
 Keys = tuple[str | int, ...]
@@ -78,7 +80,7 @@ def checked(value: dict[str, Any], kind: type[T], place: Callable[[str], str], *
     CSV file.
     """
     try:
-        return msgspec.convert(value, kind, strict=strict, dec_hook=_time_zone)
+        return msgspec.convert(value, built(kind), strict=strict, dec_hook=_time_zone)
     except msgspec.ValidationError as error:
         problem, _, path = str(error).partition(" - at `$")
         key = re.split(r"[.\[`]", path.lstrip("."), maxsplit=1)[0]
@@ -124,9 +126,9 @@ def _keys(alone: Any, keys: Keys, lines: Mapping[Keys, int]) -> Keys:
     while isinstance(alone, dict) and alone:
         ((key, alone),) = alone.items()
         keys = (*keys, key)
-        count = sum((*keys, n) in lines for n in range(len(lines)))
+        number = next(number for number in count() if (*keys, number) not in lines)
         if isinstance(alone, list):
-            return (*keys, count)
-        if count:
-            keys = (*keys, count - 1)
+            return (*keys, number)
+        if number:
+            keys = (*keys, number - 1)
     return keys

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from eslab import Aggregate, Event
+from eslab import Aggregate, Event, version
 from eslab.errors import InvalidInput
 
 
@@ -32,6 +32,7 @@ class LicenseIssued(Event):
     expires: datetime | None = None  # None: never
     play_hours: int | None = None  # after the first play; None: no limit
     rules: int = 0  # the version of the studio rules that decided; 0: from before it was kept
+    studio: str | None = None  # whose rules decided; None: from before it was kept
 
 
 class LicenseRenewed(Event):
@@ -43,10 +44,20 @@ class LicenseRenewed(Event):
     expires: datetime | None
     play_hours: int | None
     rules: int
+    studio: str | None = None
 
 
 class PlaybackStarted(Event):
     """The title was played for the first time in a period of the licence."""
+
+    license_id: UUID
+    period: UUID
+    time: datetime
+
+
+# `since=0`: services from before it may skip it, since it only says what nobody else needs to know.
+class LicenseDelivered(Event, tag=version(1, since=0)):
+    """A token that covers a period of the licence was signed for the first time, and went out with the answer."""
 
     license_id: UUID
     period: UUID
@@ -91,6 +102,7 @@ class Period(msgspec.Struct, frozen=True):
     expires: datetime | None
     play_hours: int | None
     rules: int
+    studio: str | None = None
 
 
 class Status(NamedTuple):
@@ -106,11 +118,12 @@ class Status(NamedTuple):
 class License(Aggregate):
     """The licences of a device for a title: their periods, and the earliest time of everything that ended them."""
 
-    fold_version = 2
+    fold_version = 3
 
     # Maps and sets by name, so that `apply` commutes: a play or an end may arrive before the period that it names.
     periods: dict[UUID, Period] = {}  # by the request that began the period
     played: dict[UUID, datetime] = {}  # by period
+    delivered: dict[UUID, datetime] = {}  # by period
     expired: dict[UUID, datetime] = {}  # by period
     released: dict[UUID, datetime] = {}
     revoked: dict[UUID, datetime] = {}
@@ -121,6 +134,7 @@ class License(Aggregate):
         event: LicenseIssued
         | LicenseRenewed
         | PlaybackStarted
+        | LicenseDelivered
         | LicenseExpired
         | LicenseReleased
         | LicenseRevoked
@@ -133,6 +147,8 @@ class License(Aggregate):
                 self.periods[event.renewal_id] = _period(event)
             case PlaybackStarted():
                 _keep_earliest(self.played, event.period, event.time)
+            case LicenseDelivered():
+                _keep_earliest(self.delivered, event.period, event.time)
             case LicenseExpired():
                 _keep_earliest(self.expired, event.period, event.time)
             case LicenseReleased():
@@ -150,6 +166,10 @@ class License(Aggregate):
         """The names of the licence's periods, in order of their beginning."""
         named = [name for name, period in self.periods.items() if period.license_id == license_id]
         return sorted((name for name in named if name not in self.voided), key=self._begin)
+
+    def is_delivered(self, license_id: UUID) -> bool:
+        """Did a token go out since the licence was granted or renewed last?"""
+        return self.names(license_id)[-1] in self.delivered
 
     def renewals(self, license_id: UUID | None = None) -> list[UUID]:
         """The renewals of a licence, or of all licences here, in order."""
@@ -204,7 +224,7 @@ class License(Aggregate):
 
 
 def _period(event: LicenseIssued | LicenseRenewed) -> Period:
-    return Period(event.license_id, event.time, event.expires, event.play_hours, event.rules)
+    return Period(event.license_id, event.time, event.expires, event.play_hours, event.rules, event.studio)
 
 
 def _keep_earliest(times: dict[UUID, datetime], name: UUID, time: datetime) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from eslab import display
 from eslab.domains.downloads.license import Status
+from eslab.terminal import in_a_cell
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class Granted:
     def __repr__(self) -> str:
         usage = f", {self.usage} this year" if self.usage else ""
         token = "" if self.token else f", no token: {self.unsigned}"
-        return f"{self._heading}: {self.title} on {self.device}{usage}, licence {self.license_id}, {self.status}{token}"
+        text = f"{self._heading}: {self.title} on {self.device}{usage}, licence {self.license_id}, {self.status}{token}"
+        return in_a_cell(text)
 
     def _repr_html_(self) -> str:
         rows: dict[str, Any] = {

@@ -27,8 +27,9 @@ from eslab.domains.downloads.license import (
     RenewalVoided,
     license_key,
 )
-from eslab.domains.downloads.overshoot import Judgement, Overshoot
+from eslab.domains.downloads.overshoot import Grant, Judgement, Overshoot
 from eslab.domains.downloads.policies import Policy
+from eslab.errors import Unreadable
 from eslab.operations.audit import Stray, find_strays
 
 REASON = "reconciled"
@@ -52,7 +53,8 @@ class Reconciled:
 def reconcile(repository: Repository, judgement: Judgement, customer: str, policy: Policy) -> Reconciled:
     """Find the grants of a customer that exceed a limit, and take them back if the policy says so. Idempotent.
 
-    Reads all rows of the customer once, then every aggregate; one append for each grant that is taken back.
+    Reads all rows of the customer once, then every aggregate; one append for each grant that is taken back. Raises
+    `Unreadable` if a row was skipped: a lost event that freed a place would make a legitimate grant one too many.
     """
     strays = [stray for stray in find_strays(repository, customer, TYPES) if _has_effect(repository, customer, stray)]
     if policy is Policy.LET_IT_STAND:
@@ -60,7 +62,7 @@ def reconcile(repository: Repository, judgement: Judgement, customer: str, polic
     commits = sum(_undo_stray(repository, customer, stray) for stray in strays)
     # Only now, since a stray may count towards a limit.
     overshoots = find_overshoots(repository, judgement, customer)
-    commits += sum(_take_back(repository, customer, overshoot) for overshoot in overshoots)
+    commits += sum(take_back(repository, customer, overshoot, REASON) for overshoot in overshoots)
     return Reconciled(overshoots, strays, commits)
 
 
@@ -69,6 +71,13 @@ def find_overshoots(repository: Repository, judgement: Judgement, customer: str)
     seen = repository.load_all(customer, Downloaded)
     licences = repository.load_all(customer, License)
     devices = repository.load(customer, Devices, ALL)
+    for state in (*seen.values(), *licences.values(), devices):
+        if state.skipped_rows:
+            raise Unreadable(
+                f"Expected all events of customer {customer!r}, found skipped rows in {state!r}: no grant can be "
+                "judged. Nothing was taken back; restore the rows: docs/troubleshooting.md.",
+                customer_id=customer,
+            )
     return judgement.overshoots(seen, licences, devices)
 
 
@@ -80,20 +89,22 @@ def _has_effect(repository: Repository, customer: str, stray: Stray) -> bool:
 
 def _undo_stray(repository: Repository, customer: str, stray: Stray) -> bool:
     undoing = _undoing(stray.events, repository.clock())
-    return _write(repository, customer, stray.request.id, [stray.address], undoing, "stray:")
+    # Strays of one request are undone one by one, so each needs a request of its own.
+    return _write(repository, customer, stray.request.id, [stray.address], undoing, f"stray {stray.aggregate_id}:")
 
 
-def _take_back(repository: Repository, customer: str, overshoot: Overshoot) -> bool:
+def take_back(repository: Repository, customer: str, grant: Grant, reason: str) -> bool:
+    """Take a download or a renewal back: it no longer counts, and frees its place. Was anything written?"""
     now = repository.clock()
-    name = overshoot.name
-    licence_at: Address = (License, license_key(overshoot.device, overshoot.title))
+    name = grant.name
+    licence_at: Address = (License, license_key(grant.device, grant.title))
     devices_at: Address = (Devices, ALL)
-    if overshoot.renewal:
-        undoing = [RenewalVoided(overshoot.license_id, name), HoldExpired(overshoot.license_id, name)]
+    if grant.renewal:
+        undoing = [RenewalVoided(grant.license_id, name), grant.freeing]
         return _write(repository, customer, name, [licence_at, devices_at], undoing)
-    seen = repository.load(customer, Downloaded, overshoot.title)
-    undoing = [seen.void(name), LicenseRevoked(name, now, REASON), HoldEnded(name)]
-    return _write(repository, customer, name, [(Downloaded, overshoot.title), licence_at, devices_at], undoing)
+    seen = repository.load(customer, Downloaded, grant.title)
+    undoing = [seen.void(name, grant.studio), LicenseRevoked(name, now, reason), grant.freeing]
+    return _write(repository, customer, name, [(Downloaded, grant.title), licence_at, devices_at], undoing)
 
 
 def _write(

@@ -48,6 +48,11 @@ class Ask:
     devices: Devices = field(default_factory=Devices)
 
     @property
+    def studio_name(self) -> str:
+        """The studio whose rules decide; empty for a title that left the catalogue, where the default rules do."""
+        return self.title.studio if self.title else ""
+
+    @property
     def license_id(self) -> UUID:
         """The licence that the command names; a request for a download names none yet."""
         return NOBODY if isinstance(self.command, RequestDownload) else self.command.license_id
@@ -266,7 +271,7 @@ def _field(ask: Ask, name: str) -> Any:
 
 
 def _studio(ask: Ask) -> str:
-    return ask.title.studio if ask.title else "the studio"
+    return ask.studio_name or "the studio"
 
 
 def _moment(time: datetime | None) -> str:

@@ -6,17 +6,19 @@ DRM server signs. If it can't, the licence remains unsigned, and repeating the r
 A retry sends the same request with the same command: also plan and country stay as they were when it was made.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 from eslab import Aggregate, Clock, Event, EventStore, Rejected, Repository, Request, TimeBounds
-from eslab.aggregate import Address, event_types
+from eslab.aggregate import Address, aggregate_id, check_id, event_types
 from eslab.domains.downloads import decisions
 from eslab.domains.downloads.catalogue import Catalogue
 from eslab.domains.downloads.commands import (
+    Deliver,
     DownloadCommand,
     Expire,
     Release,
@@ -25,21 +27,25 @@ from eslab.domains.downloads.commands import (
     Revoke,
     StartPlayback,
 )
+from eslab.domains.downloads.delivery import REASON, Undelivered, record_delivery
 from eslab.domains.downloads.devices import ALL, Devices
 from eslab.domains.downloads.downloaded import Downloaded
-from eslab.domains.downloads.drm import Claims, DrmServer, DrmUnavailable
+from eslab.domains.downloads.drm import Claims, DrmServer, DrmUnavailable, sign
 from eslab.domains.downloads.license import License, Status, license_key
 from eslab.domains.downloads.outcome import Granted, Usage
 from eslab.domains.downloads.overshoot import Judgement
 from eslab.domains.downloads.plans import Plans
 from eslab.domains.downloads.policies import Policies
 from eslab.domains.downloads.read_tables import READ_TABLES
-from eslab.domains.downloads.reconcile import Reconciled, reconcile
+from eslab.domains.downloads.reconcile import Reconciled, reconcile, take_back
 from eslab.domains.downloads.rules import Ask, Check, Rule, allow, explain
 from eslab.domains.downloads.studios import Rules
+from eslab.errors import expect
+from eslab.operations.fork import fork
 from eslab.read_table import ReadTable
 
-SIGNED = (RequestDownload, StartPlayback, Renew)  # the commands that are answered with a token
+SIGNED = (RequestDownload, StartPlayback, Renew, Deliver)  # the commands that are answered with a token
+log = logging.getLogger(__name__)
 LicenceCommand = StartPlayback | Renew | Release | Revoke | Expire
 
 
@@ -49,9 +55,10 @@ class DownloadService:
         downloads = DownloadService(store, clock)
         downloads = DownloadService(store, clock, Policies(rules=load_rules(path)), drm=LocalSigner(load_keys(path)))
 
-    Every command costs two waits on the store and, if it needs events, one append. A rejection writes nothing (G7). A
-    repeat of a request gets the same licence and counts once (G3). The methods raise the errors that
-    `AggregateService.send` raises; after `OutcomeUnknown` and `StoreError` send the same request again.
+    Every command costs two waits on the store and, if it needs events, one append; the first token of a grant or a
+    renewal costs as much again (delivery.py). A rejection writes nothing (G7). A repeat of a request gets the same
+    licence and counts once (G3). The methods raise the errors that `AggregateService.send` raises; after
+    `OutcomeUnknown` and `StoreError` send the same request again.
     """
 
     def __init__(
@@ -146,18 +153,41 @@ class DownloadService:
         """Record that a licence has ended by time, so that its place on the device is free."""
         return self._decide(customer, Expire(device, title, license_id), request, decisions.expire)
 
+    def deliver(self, customer: str, device: str, title: str, license_id: UUID) -> Granted:
+        """Sign a licence without the request that asked for it, for a device that can't send that again."""
+        licence = self.repository.load(customer, License, license_key(device, title))
+        return self._granted(customer, Deliver(device, title, license_id), license_id, licence, repeated=True)
+
+    def take_back(self, customer: str, grant: Undelivered) -> bool:
+        """Take back a grant that was never delivered, so that it no longer counts. Was anything written?"""
+        return take_back(self.repository, customer, grant, REASON)
+
     def reconcile(self, customer: str) -> Reconciled:
         """Find grants that exceed a limit because decisions overlapped, and apply the policy to them (reconcile.py)."""
         policies = self.policies
-        judgement = Judgement(policies.catalogue, policies.rules, policies.plans)
+        judgement = Judgement(policies.rules, policies.plans)
         return reconcile(self.repository, judgement, customer, policies.on_overshoot)
 
-    def explain(self, customer: str, command: DownloadCommand, request: Request) -> list[tuple[Rule, Check]]:
-        """Every rule that the command must pass, in order, and its check; decides and writes nothing."""
-        loaded = self.repository.begin(customer, request, command).load(
-            (Downloaded, command.title), (License, license_key(command.device, command.title)), (Devices, ALL)
-        )  # fmt: skip
-        return explain(self._ask(command, request.time, *loaded))
+    def explain(
+        self, customer: str, command: DownloadCommand, request: Request, as_of: datetime | None = None
+    ) -> list[tuple[Rule, Check]]:
+        """Every rule that the command must pass, in order, and its check; decides and writes nothing.
+
+        By the rules and plans in force at the request's time, and the state now or as of a past moment, without the
+        request's own events. A request of any age is explained. For "what if" see `eslab.operations.fork`.
+        """
+        check_id("customer id", customer)
+        expect(get_args(DownloadCommand), "command", command)
+        expect(Request, "request", request)
+        addresses: list[Address] = [
+            (Downloaded, command.title), (License, license_key(command.device, command.title)), (Devices, ALL),
+        ]  # fmt: skip
+        ids = [aggregate_id(address) for address in addresses]
+        heads = self.repository.store.heads(customer, ids, request.event_time)
+        own = [request] if any(head.recorded for head in heads.values()) else []
+        before = fork(self.repository.store, customer, as_of=as_of, without=own, aggregates=ids)
+        states = [Repository(before, before.clock).load(customer, *address) for address in addresses]
+        return explain(self._ask(command, request.time, *states))
 
     def adopt(self, *, rules: Rules | None = None, plans: Plans | None = None) -> None:
         """Go on with newer rules or plans, if they only add versions that start more than a day from now."""
@@ -219,14 +249,16 @@ class DownloadService:
         """The downloads that are used in the year of the request, or, in the answer to a repeat, in the year of now."""
         if title not in self.catalogue:  # a repeat, and the title has left the catalogue since
             return None
-        studio = self.rules.at(request.time).for_studio(self.catalogue[title].studio)
+        counted = seen.downloads.get(request.id)
+        # The studio that granted it: the title may belong to another one since.
+        studio = self.rules.at(request.time).for_studio((counted and counted.studio) or self.catalogue[title].studio)
         moment = self.repository.clock() if repeated else request.time
         return Usage(studio.years.count(seen.times, moment), studio.downloads_per_title_per_year)
 
     def _granted(
         self,
         customer: str,
-        command: DownloadCommand,
+        command: DownloadCommand | Deliver,
         license_id: UUID,
         licence: License,
         *,
@@ -244,19 +276,28 @@ class DownloadService:
             latest = now + self.policies.token_lifetime
             begins = licence.periods[license_id].begins
             claims = Claims(customer, command.device, command.title, license_id, begins, min(ends or latest, latest))
-            try:
-                token = self.drm.sign(claims)
-            except DrmUnavailable as error:
-                unsigned = f"{error}; send the same request again"
+            token, unsigned = _signed(self.drm, claims)
+        if token and not licence.is_delivered(license_id):
+            record_delivery(self.repository, customer, Deliver(command.device, command.title, license_id))
         return Granted(license_id, command.title, command.device, status, ends, token, unsigned, usage, repeated)
 
-    def _why_unsigned(self, command: DownloadCommand, status: Status) -> str | None:
+    def _why_unsigned(self, command: DownloadCommand | Deliver, status: Status) -> str | None:
         """The reason not to ask the DRM server for a token; None if it is to be asked."""
         if status.state != "active":
             return f"the licence is {status}"
         if not isinstance(command, SIGNED):
             return "this command needs none"
         return None if self.drm else "there is no DRM server here"
+
+
+def _signed(drm: DrmServer, claims: Claims) -> tuple[str | None, str | None]:
+    """The token, or the reason for having none."""
+    try:
+        return sign(drm, claims), None
+    except DrmUnavailable as error:
+        # With a traceback, if somebody else's error is behind it.
+        log.warning("No token for licence %s: %s", claims.license_id, error, exc_info=error.__cause__)
+        return None, f"{error}; the licence is recorded: send the same request again"
 
 
 def _touched(command: LicenceCommand) -> tuple[Address, ...]:

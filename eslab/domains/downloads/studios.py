@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from eslab import display
 from eslab.domains.downloads.files import Country, Toml, data_file
 from eslab.domains.downloads.versions import Number, Versions, load_versions
 from eslab.domains.downloads.years import Year
@@ -33,6 +34,10 @@ class StudioRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def years(self) -> Year:
         """The studio's way of counting years."""
         return Year(self.year, self.time_zone)
+
+    def _repr_html_(self) -> str:
+        blocked = ", ".join(sorted(self.blocked_countries)) or None
+        return display.table("Limits of a studio", {**display.fields(self), "blocked_countries": blocked})
 
 
 class RuleSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -46,16 +46,20 @@ class Versions(Generic[V]):
         Raises `InvalidInput` for a time before the first version, or without a time zone.
         """
         to_ms(time)  # refuses a time without a zone
-        day = time.astimezone(UTC).date()
-        started = [version for version in self.versions if version.effective_from <= day]
+        started = [version for version in self.versions if _start(version) <= time]
         if not started:
             first = self.versions[0].effective_from
             raise InvalidInput(f"Expected a time from {first} on, when the first rules start, got {time}.")
         return started[-1]
 
-    def numbered(self, number: int, time: datetime) -> V:
-        """The version that an event names; for an event from before versions were kept (0), the one of its time."""
-        return next((version for version in self.versions if version.version == number), None) or self.at(time)
+    def numbered(self, number: int, time: datetime) -> V | None:
+        """The version that an event names; for an event from before versions were kept (0), the one of its time.
+
+        None if this service doesn't know it: no other version may take its place.
+        """
+        known = [version for version in self.versions if number in (0, version.version)]
+        started = [version for version in known if number or _start(version) <= time]
+        return started[-1] if started else None
 
     def grown_to(self, newer: "Versions[V]", now: datetime) -> "Versions[V]":
         """`newer`, if it only adds versions that start more than a day after `now`; otherwise `InvalidInput`."""
@@ -66,13 +70,17 @@ class Versions(Generic[V]):
                     "Restore it, and add a version that starts in the future."
                 )
         for added in newer.versions[len(self.versions) :]:
-            start = datetime.combine(added.effective_from, time(), UTC)
-            if start <= now + NOTICE:
+            if _start(added) <= now + NOTICE:
                 raise InvalidInput(
                     f"Expected version {added.version} to start after {now + NOTICE:%Y-%m-%d %H:%M} UTC, a day from "
                     f"now, got {added.effective_from}: services would decide differently. Give it a later day."
                 )
         return newer
+
+
+def _start(version: Version) -> datetime:
+    """The moment from which a version is in force."""
+    return datetime.combine(version.effective_from, time(), UTC)
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):

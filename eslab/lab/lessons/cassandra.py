@@ -62,7 +62,7 @@ class LessonNode:
 def find_node(store: str, say: Callable[[str], None] = print) -> LessonNode:
     """Return the node that the URL names, or start a throw-away node if it names another store.
 
-    A new node takes about 8 s and 0.8 GB of memory, and the very first one a download of 66 MB. It ends with
+    A new node takes about 8 s and 0.8 GB of memory, and the very first one a download of 70 MB. It ends with
     `close()`, or with this process.
     """
     if store.startswith("cassandra:"):

@@ -1,6 +1,5 @@
 """Lesson 02: send a command and show everything about its answer; change a studio's rules."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from html import escape
@@ -21,10 +20,10 @@ from eslab.domains.downloads.workload import Step
 from eslab.errors import EslabError
 from eslab.lab.rows import rows
 from eslab.lab.session import Lab
+from eslab.lab.tables import html_table, short_ids
 from eslab.operations.inspection import Inspector
 
 HOUR = timedelta(hours=1)
-LEFT = "text-align:left;vertical-align:top;white-space:normal;line-height:1.5;padding:1px 14px 1px 0"
 
 Explained = list[tuple[Rule, Check]]
 
@@ -58,13 +57,23 @@ class Tried:
         return f"Rows of {self.customer}: {self.before} before, {self.after} after: {more}."
 
     def _repr_html_(self) -> str:
+        return f"{self.told}{self.details}"
+
+    @property
+    def told(self) -> str:
+        """The answer and the row counts, as HTML."""
         said = str(self.answer)
         if isinstance(self.answer, EslabError):
             said = f"{type(self.answer).__name__}: {said}"
-        mark = self.verdict[0]
-        answer = f"<p><b>{mark} {escape(said)}</b></p><p>{escape(self.written)}</p>"
-        asked = "" if isinstance(self.answer, Granted) and self.answer.repeated else rules_table(self.explained)
-        return f"{asked}{answer}{html_table(self.events)}"
+        return f"<p><b>{self.verdict[0]} {escape(short_ids(said))}</b></p><p>{escape(self.written)}</p>"
+
+    @property
+    def details(self) -> str:
+        """The rules' checks and the written events, as HTML to unfold; a repeated request asked no rule."""
+        repeated = isinstance(self.answer, Granted) and self.answer.repeated
+        return ("" if repeated else rules_table(self.explained)) + folded(
+            f"The {len(self.events)} events that were written", html_table(self.events)
+        )
 
 
 def attempt(downloads: DownloadService, customer: str, command: DownloadCommand, request: Request) -> Tried:
@@ -84,28 +93,35 @@ def attempt(downloads: DownloadService, customer: str, command: DownloadCommand,
 
 
 def rules_table(explained: Explained) -> str:
-    """Return an HTML table of the rules, with mark, numbers and reason."""
-    return html_table(
-        [
-            {
-                "the rule": rule.name,
-                "says": "✓ passes" if check.passed else "✗ forbids it",
-                "count": _number(check.count),
-                "limit": _number(check.limit),
-                "because": check.reason or rule.sentence,
-            }
-            for rule, check in explained
-        ]
-    )
+    """Return the rules that forbid a command, as an HTML table with numbers and reasons, and the others to unfold."""
+    lines = _rule_lines(explained)
+    forbid = [line for line, (_, check) in zip(lines, explained, strict=True) if not check.passed]
+    others = [line for line in lines if line not in forbid]
+    return html_table(forbid) + folded(rules_in_words(explained), html_table(others))
 
 
-def html_table(lines: list[dict[str, str]]) -> str:
-    """Return the lines as an HTML table with wrapping, escaped text; without lines, an empty string."""
-    if not lines:
-        return ""
-    head = _cells("th", lines[0])
-    body = "".join(f"<tr>{_cells('td', line.values())}</tr>" for line in lines)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+def rules_in_words(explained: Explained) -> str:
+    """Return how many rules pass."""
+    passed = sum(check.passed for _, check in explained)
+    return f"{passed} of {len(explained)} rules pass"
+
+
+def folded(title: str, html: str) -> str:
+    """Return HTML to unfold under a title; an empty string if there is none."""
+    return f"<details><summary>{escape(title)}</summary>{html}</details>" if html else ""
+
+
+def _rule_lines(explained: Explained) -> list[dict[str, str]]:
+    return [
+        {
+            "the rule": rule.name,
+            "says": "✓ passes" if check.passed else "✗ forbids it",
+            "count": _number(check.count),
+            "limit": _number(check.limit),
+            "because": check.reason or rule.sentence,
+        }
+        for rule, check in explained
+    ]
 
 
 def with_version(rules: Rules, studio: str, starts: date, **changes: Any) -> Rules:
@@ -179,15 +195,6 @@ def _events(downloads: DownloadService, customer: str, aggregate: str, request: 
         }
         for event in commit.events
     ]
-
-
-def _cells(tag: str, values: Iterable[str]) -> str:
-    """The cells of a row; a value marked ✗ is bold, so that it stands out."""
-
-    def style(value: str) -> str:
-        return f"{LEFT};font-weight:bold" if value.startswith("✗") else LEFT
-
-    return "".join(f'<{tag} style="{style(value)}">{escape(value)}</{tag}>' for value in values)
 
 
 def _short(value: Any) -> str:

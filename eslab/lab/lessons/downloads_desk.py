@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from html import escape
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +13,10 @@ from eslab.domains.downloads.commands import DownloadCommand, Release, Renew, Re
 from eslab.domains.downloads.devices import ALL, Devices, DownloadHeld
 from eslab.domains.downloads.service import DownloadService
 from eslab.errors import EslabError
-from eslab.lab.lessons.downloads import Tried, attempt, html_table, rules_table
+from eslab.lab.lessons.downloads import Tried, attempt, rules_in_words, rules_table
 from eslab.lab.session import Lab
+from eslab.lab.tables import html_table
+from eslab.lab.widgets import Desk
 
 CUSTOMERS = ("ann", "bob", "cleo", "dan", "eve")
 DEVICES = ("phone", "tablet", "laptop", "tv")
@@ -27,7 +30,7 @@ AGAIN = "Send the same request again"
 WIDE = {"description_width": "7em"}
 
 
-class CommandDesk(ipywidgets.VBox):
+class CommandDesk(Desk):
     """A desk that sends commands; when it opens, it requests the download that the pickers show.
 
     Each command advances the clock by the chosen time and is a new request. `AGAIN` sends the last request once more,
@@ -44,7 +47,7 @@ class CommandDesk(ipywidgets.VBox):
         self.plan = _picker("plan", PLANS, "standard")
         self.country = _picker("country", COUNTRIES, "US")
         self.later = _picker("wait first", tuple(LATER), "a minute")
-        self.licence = _picker("licence", (), None, {"width": "32em"})
+        self.licence = _picker("licence", (), None, {"width": "42em", "max_width": "100%"})
         self.buttons = {name: ipywidgets.Button(description=name, layout={"width": "auto"}) for name in _names()}
         self.told = ipywidgets.HTML()
         self.sent = ipywidgets.HTML()
@@ -70,8 +73,10 @@ class CommandDesk(ipywidgets.VBox):
         self._show_licences()
         command = self._command(DOWNLOAD)
         now = Request.at(self.lab.clock(), "preview")
-        checks = rules_table(self.downloads.explain(self.customer.value, command, now))
-        self.told.value = _announced(f"<p><b>Not sent yet.</b> The rules about {_words(command)}:</p>{checks}")
+        checks = self.downloads.explain(self.customer.value, command, now)
+        rules = rules_in_words(checks)
+        words = f"<p><b>Not sent yet.</b> The rules about {escape(_words(command))}: {escape(rules)}.</p>"
+        self.told.value = _announced(words) + rules_table(checks)
 
     def _say_errors(self, act: Callable[[], None]) -> None:
         """Run a callback and show its error in the desk; Jupyter would only log it."""
@@ -84,7 +89,8 @@ class CommandDesk(ipywidgets.VBox):
         tried = attempt(self.downloads, customer, command, request)
         self.journal.append(tried)
         self._show_licences()
-        self.told.value = _announced(f"<p><b>{customer}: {_words(command)}</b></p>{tried._repr_html_()}")
+        sent = escape(f"{customer}: {_words(command)}")
+        self.told.value = _announced(f"<p>{sent}</p>{tried.told}") + tried.details
         lines = [_line(tried) for tried in reversed(self.journal)]
         self.sent.value = f"<p>Commands sent from this desk, newest first:</p>{html_table(lines)}"
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
+from math import ceil
 from typing import TYPE_CHECKING
 
 from eslab.domains import pigment
@@ -13,8 +14,10 @@ from eslab.repository import Repository
 if TYPE_CHECKING:
     from eslab.lab.charts import Figure
 
+FRAME = 96  # pixels of a bowl in a strip
+IN_A_ROW = 6
 BOWL = """
-<svg viewBox="0 0 120 84" width="{width}" role="img" aria-label="{label}">
+<svg viewBox="0 0 120 84" width="{width}" style="max-width:100%" role="img" aria-label="{label}">
 <path d="M8 30 h104 c-2 32 -24 46 -52 46 s-50 -14 -52 -46z" fill="#d9d5cc" stroke="#777" stroke-width="2"/>
 <ellipse cx="60" cy="30" rx="50" ry="11" fill="{color}" stroke="#777" stroke-width="1.5"/>
 <path d="M22 30 q10 -16 22 -7 q8 -16 20 -5 q14 -9 20 4 q12 -3 14 8 q-38 14 -76 0z" fill="{color}"/>
@@ -40,8 +43,11 @@ class Film:
     moments: list[Moment]
 
     def _repr_html_(self) -> str:
-        bowls = "".join(bowl(m.frosting, f"{m.time:%H:%M}", width=96) for m in self.moments)
-        return f'<div style="display:flex;flex-wrap:wrap;gap:12px">{bowls}</div>'
+        bowls = "".join(bowl(m.frosting, f"{m.time:%H:%M}", width=FRAME) for m in self.moments)
+        rows = ceil(len(self.moments) / IN_A_ROW) or 1
+        columns = ceil(len(self.moments) / rows) or 1  # so that no bowl stands alone in the last row
+        grid = f"display:grid;gap:12px;grid-template-columns:repeat({columns},minmax(0,1fr))"
+        return f'<div style="{grid};max-width:{columns * 120}px">{bowls}</div>'
 
     def __repr__(self) -> str:
         return " → ".join(m.frosting.name for m in self.moments)
@@ -69,6 +75,8 @@ def scrub(film: Film):
     """Return a slider through the film; each position shows the frosting as of that moment."""
     import ipywidgets
 
+    from eslab.lab.widgets import Desk
+
     labels = [(f"{m.time:%H:%M}", i) for i, m in enumerate(film.moments)]
     slider = ipywidgets.SelectionSlider(options=labels, value=len(labels) - 1, description="as of")
     picture = ipywidgets.HTML()
@@ -78,7 +86,7 @@ def scrub(film: Film):
 
     slider.observe(show, names="value")
     show({"new": slider.value})
-    return ipywidgets.VBox([slider, picture])
+    return Desk([slider, picture])
 
 
 def mixed_over_time(film: Film) -> "Figure":

@@ -74,7 +74,7 @@ def link_chart(costs: pandas.DataFrame) -> charts.Figure:
         altair.Chart(costs)
         .mark_line(point=True)
         .encode(
-            x="writes a second:Q",
+            x=altair.X("writes a second:Q", axis=altair.Axis(tickCount=5)),
             y=altair.Y("p99 ms:Q", title="p99 wait, milliseconds").scale(type="log"),
             **charts.by(costs["on the link"], "on the link"),
         )
@@ -90,6 +90,8 @@ def link_desk(seed: int, link: Link | None = None) -> Any:
     The picture is HTML and not an `ipywidgets.Output`: a runner without a browser, such as nbclient, hangs on one.
     """
     import ipywidgets
+
+    from eslab.lab.widgets import Desk
 
     link = link or Link()
     sliders = {
@@ -110,10 +112,11 @@ def link_desk(seed: int, link: Link | None = None) -> Any:
 
     for slider in sliders.values():
         slider.continuous_update = False
+        slider.layout = {"width": "300px", "flex": "0 0 auto"}  # in a narrow window they wrap rather than shrink
         slider.observe(show, names="value")
     show()
-    controls = list(sliders.values())
-    return ipywidgets.VBox([ipywidgets.HBox(controls[:3]), ipywidgets.HBox(controls[3:]), words, picture])
+    controls = ipywidgets.HBox(list(sliders.values()), layout={"flex_flow": "row wrap"})
+    return Desk([controls, words, picture])
 
 
 def _bandwidth(link: Link) -> str:

@@ -5,7 +5,6 @@ import pickle  # for comparison only; nothing in eslab stores or reads pickles
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from html import escape
 from statistics import median
 from time import perf_counter
 from types import MappingProxyType
@@ -21,6 +20,7 @@ from eslab.aggregate import serializer_of
 from eslab.errors import Unreadable
 from eslab.event import version
 from eslab.lab import charts
+from eslab.lab.tables import html_table
 from eslab.payload.serializer import FORMAT, PLACEHOLDER, Envelope, decode_envelope, encode_append, raw_events
 
 COMMITS = 1000  # measured in one go
@@ -206,6 +206,8 @@ def class_desk(store: EventStore, customer: str, aggregate_id: str, upcasters: M
     """Return menus that change the class `Sold`, and a table of how the stored commits then load."""
     import ipywidgets
 
+    from eslab.lab.widgets import Desk
+
     payloads = [commit.payload for commit in store.rows(customer, aggregate_id)]
     number = ipywidgets.Dropdown(options=[1, 2, 3], value=3, description="version")
     currency = ipywidgets.Dropdown(options=CURRENCY, value=CURRENCY[1], description="currency")
@@ -221,7 +223,8 @@ def class_desk(store: EventStore, customer: str, aggregate_id: str, upcasters: M
     for control in (number, currency, price, use):
         control.observe(show, names="value")
     show()
-    return ipywidgets.VBox([ipywidgets.HBox([number, currency]), ipywidgets.HBox([price, use]), table])
+    controls = ipywidgets.HBox([number, currency, price, use], layout={"flex_flow": "row wrap"})
+    return Desk([controls, table])
 
 
 def _till(number: int, currency: str, price: str, upcasters: Mapping[Any, Any]) -> Any:
@@ -242,8 +245,8 @@ def _loaded(payloads: Sequence[bytes], fold: Any) -> str:
             loaded = f"✓ {serializer_of(fold).events(payload)[0]!r}"
         except Unreadable as error:
             loaded = f"✗ {error}"
-        rows.append(f"<tr><td>{escape(str(stored))}</td><td>{escape(loaded)}</td></tr>")
-    return f"<table><tr><th>stored</th><th>loads as</th></tr>{''.join(rows)}</table>"
+        rows.append({"stored": stored, "loads as": loaded})
+    return html_table(rows)
 
 
 def _formats() -> list[Format]:

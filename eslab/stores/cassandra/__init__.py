@@ -6,7 +6,8 @@ too, as ESLAB_CASSANDRA_USER, _PASSWORD, _CA, _CERT and _KEY:
     dc           the local region; may be left out when all hosts are in one
     timeout      seconds until a request counts as lost, 10 by default
     speculate    milliseconds until a second replica is asked too; 0, the default, is never
-    lifetime     days that a commit is kept, counted from its request, so that a retry doesn't prolong it
+    lifetime     days that a commit is kept, counted from its request, so that a retry doesn't prolong it; up to 7299,
+                 and beyond 2038 only with Cassandra 5's storage_compatibility_mode: NONE
     ca           file of the certificate authority; switches TLS on
     cert, key    files of the client's certificate and its key
 
@@ -15,6 +16,7 @@ are idempotent, since the key and the write time of a commit follow from its req
 speculate on them.
 """
 
+import os
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -39,16 +41,25 @@ from eslab.store import (
     check_floor,
     check_read_rows,
     closed,
+    forked,
 )
 from eslab.stores.cassandra import read_tables, statements
 from eslab.stores.cassandra.connection import Options, connect
 from eslab.stores.cassandra.errors import translate_errors
 from eslab.stores.cassandra.paging import FIRST_PAGE, Row, pages, send_ahead
-from eslab.stores.cassandra.schema import ensure_schema
+from eslab.stores.cassandra.schema import check_lifetime, ensure_schema, until_valid
 from eslab.stores.cassandra.statements import EARLIEST, LATEST, Statements
-from eslab.stores.cassandra.write_times import earliest, time_of_first, time_of_floor, time_to_live, write_time
+from eslab.stores.cassandra.write_times import (
+    earliest,
+    time_of_delete,
+    time_of_first,
+    time_of_floor,
+    time_to_live,
+    write_time,
+)
 
-GREATEST_END = "\U0010ffff" * (MAX_ID_BYTES // 4)  # a prefix and this are above every id with the prefix
+GREATEST_END = "\U0010ffff" * (MAX_ID_BYTES // 4 + 1)  # a prefix and this are above every id with the prefix
+NO_BYTES = b""  # stands for a null payload: it fails its checksum like any other damage, and the row is named (G8)
 LEVELS = {
     Consistency.LOCAL: ConsistencyLevel.LOCAL_QUORUM,
     Consistency.QUORUM: ConsistencyLevel.QUORUM,
@@ -69,10 +80,12 @@ class CassandraStore(EventStore):
         self.options = options
         self._clock = clock
         self._closed = False
+        self._pid = os.getpid()
         self._layouts: set[Layout] = set()  # the read tables that are known to exist
         with translate_errors(options):
             self._cluster, self.session = connect(options)
             try:
+                check_lifetime(self.session, options, clock)
                 ensure_schema(self.session, options)
                 self._statements = Statements(self.session, options, statements.AT_OPENING)
             except BaseException:
@@ -102,6 +115,17 @@ class CassandraStore(EventStore):
         with self._translate_errors(writing=True):
             self._add(batch, read_rows)
             self._session().execute(batch)
+
+    def replace(self, customer_id: str, commit: Commit, damaged: bytes) -> bool:
+        key = (customer_id, commit.aggregate_id, commit.event_time)
+        (rows,) = self._ask([(statements.WRITTEN, key)], Consistency.EVERYWHERE)
+        if not rows or rows[0][0] not in (damaged, None):
+            return False
+        stamp, lifetime = self._stamp(commit)
+        # Of two equal write times the greater bytes would win, and those may be the damaged ones.
+        later = (rows[0][1] or stamp) + 1
+        self._do(statements.APPEND, (customer_id, *commit, later, lifetime), Consistency.EVERYWHERE)
+        return True
 
     def heads(
         self,
@@ -135,7 +159,7 @@ class CassandraStore(EventStore):
         consistency: Consistency = Consistency.LOCAL,
     ) -> Generator[tuple[str, Sequence[bytes]], None, None]:
         for id, rows in self._read(statements.PAYLOADS, customer_id, after, up_to, consistency):
-            yield id, [payload for (payload,) in rows]
+            yield id, [payload or NO_BYTES for (payload,) in rows]
 
     def rows_many(
         self,
@@ -145,7 +169,7 @@ class CassandraStore(EventStore):
         consistency: Consistency = Consistency.LOCAL,
     ) -> Generator[tuple[str, Sequence[Commit]], None, None]:
         for id, rows in self._read(statements.ROWS, customer_id, after, up_to, consistency):
-            yield id, [Commit(*row) for row in rows]
+            yield id, [_commit(*row) for row in rows]
 
     def save_snapshot(self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> None:
         self._do(statements.SAVE_SNAPSHOT, (customer_id, aggregate_id, *snapshot))
@@ -164,14 +188,20 @@ class CassandraStore(EventStore):
     def delete_events(self, customer_id: str, aggregate_id: str, up_to: UUID) -> None:
         head = self.heads(customer_id, [aggregate_id])[aggregate_id]
         check_floor(head.floor, up_to, customer_id, aggregate_id)
-        self._do(statements.DELETE_EVENTS, (write_time(up_to), customer_id, aggregate_id, up_to))
+        self._do(statements.DELETE_EVENTS, (time_of_delete(up_to), customer_id, aggregate_id, up_to))
 
-    def make_read_tables(self, layouts: Sequence[Layout]) -> None:
+    def missing_read_tables(self, layouts: Sequence[Layout]) -> list[Layout]:
+        with self._translate_errors():
+            return read_tables.missing(self._session(), self.options, layouts)
+
+    def make_read_tables(self, layouts: Sequence[Layout]) -> list[Layout]:
         new = [layout for layout in layouts if layout not in self._layouts]
+        made: list[Layout] = []
         if new:
             with self._translate_errors():
-                read_tables.ensure(self._session(), self.options, new)
+                made = read_tables.ensure(self._session(), self.options, new)
             self._layouts.update(new)
+        return made
 
     def put_read_rows(self, rows: Sequence[ReadRow], consistency: Consistency = Consistency.LOCAL) -> None:
         check_read_rows(rows)
@@ -188,17 +218,18 @@ class CassandraStore(EventStore):
 
         with self._translate_errors():
             for future in send_ahead(keys, send):
-                yield from ([ReadRow.of(layout, row) for row in rows] for rows in pages(future) if rows)
+                yield from ([_read_row(layout, row) for row in rows] for rows in pages(future, self._session) if rows)
 
     def empty_read_table(self, layout: Layout) -> None:
         with self._translate_errors(writing=True):
-            self._session().execute(read_tables.empty(layout), timeout=60)
+            session = self._session()
+            until_valid(lambda: session.execute(read_tables.empty(layout), timeout=60), self.options)
 
     def customers(self, after: str = "", consistency: Consistency = Consistency.LOCAL) -> Generator[str, None, None]:
         # In the order of their tokens: Cassandra can list partitions in no other.
         query = (statements.CUSTOMERS_AFTER, (after,)) if after else (statements.CUSTOMERS, ())
         with self._translate_errors():
-            for rows in pages(self._send(*query, consistency)):
+            for rows in pages(self._send(*query, consistency), self._session):
                 yield from (customer for (customer,) in rows)
 
     def checkpoint(self, name: str) -> str:
@@ -211,7 +242,8 @@ class CassandraStore(EventStore):
     def close(self) -> None:
         if not self._closed:
             self._closed = True
-            self._cluster.shutdown()
+            if self._pid == os.getpid():
+                self._cluster.shutdown()
 
     def _stamp(self, commit: Commit) -> tuple[int, int]:
         """The write time and the lifetime of a commit's row, in whichever table it is."""
@@ -244,13 +276,13 @@ class CassandraStore(EventStore):
 
         with self._translate_errors():
             for id, future in send_ahead(after, send):
-                yield from ((id, rows) for rows in pages(future) if rows)
+                yield from ((id, rows) for rows in pages(future, self._session) if rows)
 
     def _ask(self, queries: Iterable[tuple[str, Row]], consistency: Consistency) -> list[list[Row]]:
         """All rows of several queries, sent together: one wait."""
         with self._translate_errors():
             futures = [self._send(cql, values, consistency) for cql, values in queries]
-            return [[row for rows in pages(future) for row in rows] for future in futures]
+            return [[row for rows in pages(future, self._session) for row in rows] for future in futures]
 
     def _do(self, cql: str, values: Row, consistency: Consistency = Consistency.LOCAL) -> None:
         with self._translate_errors(writing=True):
@@ -266,6 +298,8 @@ class CassandraStore(EventStore):
     def _session(self) -> Session:
         if self._closed:
             raise closed(self.options)
+        if self._pid != os.getpid():
+            raise forked(self.options)
         return self.session
 
     @contextmanager
@@ -276,6 +310,15 @@ class CassandraStore(EventStore):
         except StoreUnavailable:
             self._session()  # raises `StoreClosed` if another thread closed it meanwhile
             raise
+
+
+def _commit(aggregate_id: str, event_time: UUID, event_type: str, version: int, payload: bytes | None) -> Commit:
+    return Commit(aggregate_id, event_time, event_type, version, payload or NO_BYTES)
+
+
+def _read_row(layout: Layout, values: Row) -> ReadRow:
+    *others, payload = values
+    return ReadRow.of(layout, (*others, payload or NO_BYTES))
 
 
 def _batch(consistency: Consistency) -> BatchStatement:
@@ -293,6 +336,7 @@ def _heads(
     known = {id: (first, floor) for id, first, floor in entries}
     saved: dict[str, list[StoredSnapshot]] = {}
     for id, *snapshot in snapshots:
-        saved.setdefault(id, []).append(StoredSnapshot(*snapshot))
-    commits = {row[0]: Commit(*row) for row in recorded}
+        up_to, fold, payload = snapshot
+        saved.setdefault(id, []).append(StoredSnapshot(up_to, fold, payload or NO_BYTES))
+    commits = {row[0]: _commit(*row) for row in recorded}
     return {id: Head(*known.get(id, (None, None)), saved.get(id, []), commits.get(id)) for id in ids}

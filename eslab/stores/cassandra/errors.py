@@ -16,12 +16,14 @@ from cassandra import (
     WriteTimeout,
 )
 from cassandra.cluster import NoHostAvailable
+from cassandra.connection import ConnectionException
+from cassandra.protocol import ErrorMessage
 
 from eslab.errors import EslabError, OutcomeUnknown, StoreError, StoreUnavailable
 from eslab.stores.cassandra.connection import Options
 
 TIMEOUTS = (OperationTimedOut, ReadTimeout, WriteTimeout)
-OF_THE_DRIVER = (NoHostAvailable, DriverException, RequestExecutionException)
+OF_THE_DRIVER = (NoHostAvailable, DriverException, RequestExecutionException, ConnectionException, ErrorMessage)
 
 
 @contextmanager
@@ -35,10 +37,15 @@ def translate_errors(options: Options, writing: bool = False) -> Generator[None,
 
 def _meaning(error: Exception, options: Options, writing: bool) -> EslabError:
     causes = _causes(error)
-    if any(isinstance(cause, AuthenticationFailed | Unauthorized) for cause in causes):
+    if any(isinstance(cause, AuthenticationFailed) for cause in causes):
+        refused = f"refuses the user {options.user!r} or the password" if options.user else "requires a login"
         return StoreUnavailable(
-            f"{options} refuses the user {options.user!r} or the password; name others in the URL or in "
+            f"{options} {refused}; name user and password in the URL (cassandra://user:password@host/keyspace) or in "
             "ESLAB_CASSANDRA_USER and ESLAB_CASSANDRA_PASSWORD."
+        )
+    if any(isinstance(cause, Unauthorized) for cause in causes):
+        return StoreUnavailable(
+            f"{options} forbids this to the user {options.user!r}: {error}. GRANT the permission, or name another user."
         )
     if any(isinstance(cause, InvalidRequest) for cause in causes):
         return StoreError(f"{options} refuses the statement: {error}. Correct it and send it again.")
@@ -52,6 +59,8 @@ def _meaning(error: Exception, options: Options, writing: bool) -> EslabError:
         return StoreUnavailable(f"{options} did not answer within {options.timeout:g} s. Try again.")
     if any(isinstance(cause, Unavailable) for cause in causes):
         return StoreUnavailable(f"{options} has too few replicas up for this: {error}. Try later.")
+    if any(isinstance(cause, ErrorMessage) for cause in causes):
+        return StoreUnavailable(f"{options} failed to answer: {error}. Try again; if it stays, see the node's log.")
     return StoreUnavailable(f"{options} can't be reached: {error}. Look with `eslab cluster status`.")
 
 

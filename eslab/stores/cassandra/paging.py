@@ -16,15 +16,16 @@ Item = TypeVar("Item")
 Sent = TypeVar("Sent")
 
 
-def pages(future: ResponseFuture) -> Generator[list[Row], None, None]:
+def pages(future: ResponseFuture, check: Callable[[], object]) -> Generator[list[Row], None, None]:
     """The pages of an answer. The next page is fetched while this one is used, as large as the size of its rows allows.
 
-    One wait for the first page; memory holds two pages.
+    One wait for the first page; memory holds two pages. `check` raises if nothing will answer any more.
     """
     # One future fetches them all: a future for each page would keep the pages before it alive, in a circle that only
     # the garbage collector breaks.
     more = True
     while more:
+        check()
         rows: Any = future.result().current_rows
         more = future.has_more_pages
         if more:

@@ -31,14 +31,19 @@ def apply(session: Session, options: Options, layouts: Iterable[Layout]) -> None
         until_valid(lambda cql=cql: session.execute(cql, timeout=60), options)
 
 
-def ensure(session: Session, options: Options, layouts: Sequence[Layout]) -> None:
-    """Check that the read tables exist with these columns; make those that are missing, in a lab's keyspace only."""
-    missing = _missing(session, options, layouts)
-    if missing and not may_make(options):
-        raise no_read_table(missing[0], options)
-    if missing:
-        apply(session, options, missing)
-        session.cluster.control_connection.wait_for_schema_agreement()  # type: ignore[union-attr] - there is one by now
+def ensure(session: Session, options: Options, layouts: Sequence[Layout]) -> list[Layout]:
+    """Check that the read tables exist with these columns; make those that are missing, in a lab's keyspace only.
+
+    Returns those that were missing.
+    """
+    absent = missing(session, options, layouts)
+    if absent and not may_make(options):
+        raise no_read_table(absent[0], options)
+    if absent:
+        apply(session, options, absent)
+    # Tables that another process has just made may be missing on some nodes too.
+    session.cluster.control_connection.wait_for_schema_agreement()  # type: ignore[union-attr] - there is one by now
+    return absent
 
 
 @cache
@@ -94,7 +99,8 @@ def _definition(layout: Layout) -> tuple[str, str, str]:
     return f"{columns},\n    {key}", "", "a read table: commits once more, under the key of a query"
 
 
-def _missing(session: Session, options: Options, layouts: Sequence[Layout]) -> list[Layout]:
+def missing(session: Session, options: Options, layouts: Sequence[Layout]) -> list[Layout]:
+    """The layouts that have no table yet. Raises `StoreError` for a table with other columns."""
     columns: dict[str, set[str]] = {}
     for table_name, column in session.execute(COLUMNS, (options.keyspace,)):
         columns.setdefault(table_name, set()).add(column)

@@ -6,14 +6,19 @@ from time import monotonic, sleep
 from typing import TypeVar
 from uuid import NAMESPACE_URL, uuid5
 
-from cassandra import InvalidRequest
+from cassandra import InvalidRequest, RequestValidationException, Unauthorized
 from cassandra.cluster import Session
+from cassandra.protocol import ConfigurationException, ErrorMessage, ServerError
 
-from eslab.errors import StoreError, StoreUnavailable
+from eslab.clock import Clock, to_ms
+from eslab.errors import InvalidInput, StoreError, StoreUnavailable
 from eslab.stores.cassandra.connection import Options
+from eslab.stores.cassandra.write_times import LAST_EXPIRY, SECONDS_A_DAY, expires_late
 
 T = TypeVar("T")
 VERSION = 1
+COMPATIBILITY = "SELECT value FROM system_views.settings WHERE name = 'storage_compatibility_mode'"
+UNSETTLED = ("unknown cf", "unknown table", "unknown keyspace", "unconfigured table", "mismatch", "schema")
 MARK = f"eslab schema {VERSION}"
 TABLES = {
     "events": (
@@ -92,6 +97,30 @@ def ensure_schema(session: Session, options: Options) -> None:
     until_valid(lambda: session.set_keyspace(options.keyspace), options)
 
 
+def check_lifetime(session: Session, options: Options, clock: Clock) -> None:
+    """Refuse a lifetime with which every append would fail, since the cluster can't store when its rows expire.
+
+    Asks the cluster, one wait, only if the lifetime reaches beyond 2038. Raises `InvalidInput`.
+    """
+    if not expires_late(options.lifetime, clock):
+        return
+    try:
+        row = session.execute(COMPATIBILITY).one()
+        found = (row[0] if row else None) or "none or CASSANDRA_4"
+    except (
+        RequestValidationException,
+        Unauthorized,
+    ) as error:  # the table is missing in old versions, or the user may not read it
+        found = f"none that can be read ({error})"
+    if found != "NONE":
+        most = (LAST_EXPIRY - to_ms(clock()) // 1000) // SECONDS_A_DAY - 1
+        raise InvalidInput(
+            f"Expected a lifetime of at most {most} days for {options}, got {options.lifetime}: rows that expire after "
+            "2038-01-19 need Cassandra 5 with storage_compatibility_mode: NONE in every node's cassandra.yaml, found "
+            f"{found}."
+        )
+
+
 def until_valid(ask: Callable[[], T], options: Options) -> T:
     """Ask again until the statement is valid, or the timeout is over.
 
@@ -102,10 +131,17 @@ def until_valid(ask: Callable[[], T], options: Options) -> T:
     while True:
         try:
             return ask()
-        except InvalidRequest:
-            if monotonic() > end:
+        except (InvalidRequest, ErrorMessage) as error:
+            if monotonic() > end or not is_unsettled(error):
                 raise
             sleep(0.05)
+
+
+def is_unsettled(error: Exception) -> bool:
+    """May this error be over once all nodes have the same schema?"""
+    if isinstance(error, ServerError | ConfigurationException):  # "Unknown CF", in the words of Cassandra's source
+        return any(words in error.message.lower() for words in UNSETTLED)
+    return isinstance(error, InvalidRequest)
 
 
 def _comment(session: Session, options: Options) -> str:

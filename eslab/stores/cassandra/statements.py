@@ -17,6 +17,7 @@ APPEND = (
     "INSERT INTO events (customer_id, aggregate_id, event_time, event_type, version, payload) "
     "VALUES (?, ?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?"
 )
+WRITTEN = "SELECT payload, WRITETIME(payload) FROM events WHERE customer_id = ? AND aggregate_id = ? AND event_time = ?"
 FIRST = "UPDATE aggregates USING TIMESTAMP ? SET first = ? WHERE customer_id = ? AND aggregate_id = ?"
 FLOOR = "UPDATE aggregates USING TIMESTAMP ? SET floor = ? WHERE customer_id = ? AND aggregate_id = ?"
 ENTRIES = "SELECT aggregate_id, first, floor FROM aggregates WHERE customer_id = ? AND aggregate_id IN ?"

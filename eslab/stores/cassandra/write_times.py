@@ -14,15 +14,23 @@ from eslab.request import TICKS_AT_1970, time_of
 from eslab.store import Commit
 
 SECONDS_A_DAY = 86_400
+MAX_TTL = 20 * 365 * SECONDS_A_DAY  # Cassandra refuses a longer one
+MAX_LIFETIME = 20 * 365 - 1  # days; a request may be ahead of the clock, and its row then lives longer by that much
+LAST_EXPIRY = 2**31 - 2  # 2038-01-19: the last second at which a row of Cassandra 4 can expire
 
 
 def write_time(event_time: UUID) -> int:
-    """The write time of a commit's row, in its own table and in every read table: microseconds since 1970.
-
-    A delete of events up to an event time has the same write time. Stamped "now", it would hide every older row that
-    arrives later, for ever.
-    """
+    """The write time of a commit's row, in its own table and in every read table: microseconds since 1970."""
     return to_ms(time_of(event_time)) * 1000
+
+
+def time_of_delete(up_to: UUID) -> int:
+    """The write time of a delete of events up to an event time.
+
+    It is the last microsecond of that millisecond, since a restored row is stamped a little later than its request.
+    Stamped "now", it would hide every older row that arrives later, for ever.
+    """
+    return write_time(up_to) + 999
 
 
 def time_to_live(event_time: UUID, lifetime: int, clock: Clock) -> int:
@@ -33,7 +41,12 @@ def time_to_live(event_time: UUID, lifetime: int, clock: Clock) -> int:
     if not lifetime:
         return 0
     end = to_ms(time_of(event_time)) // 1000 + lifetime * SECONDS_A_DAY
-    return max(1, end - to_ms(clock()) // 1000)
+    return min(max(1, end - to_ms(clock()) // 1000), MAX_TTL)
+
+
+def expires_late(lifetime: int, clock: Clock) -> bool:
+    """Does a row written now, or within the next day, expire after the last second that Cassandra 4 can store?"""
+    return bool(lifetime) and to_ms(clock()) // 1000 + (lifetime + 1) * SECONDS_A_DAY > LAST_EXPIRY
 
 
 def time_of_floor(event_time: UUID) -> int:

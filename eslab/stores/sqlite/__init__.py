@@ -9,21 +9,24 @@ closed; options follow a `?`:
     synchronous   normal (default) or full
     timeout       seconds to wait for another writer, 5 by default
     mode          rwc (default: the file is made if it is missing), rw, or ro
+
+With `?mode=ro` a file is also read in a folder that can't be written, while nobody writes it (frozen.py).
 """
 
+import os
 import sqlite3
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
-from itertools import takewhile
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
+from weakref import finalize
 
 from eslab.errors import InvalidInput
 from eslab.layout import Layout, check_prefix
-from eslab.request import from_sort_key, sort_key
+from eslab.request import sort_key
 from eslab.store import (
     Commit,
     Consistency,
@@ -39,6 +42,8 @@ from eslab.store import (
 from eslab.stores import url_options
 from eslab.stores.sqlite import read_tables, statements
 from eslab.stores.sqlite.file import SqliteFile
+from eslab.stores.sqlite.rows import check_key, check_text, head
+from eslab.stores.sqlite.rows import commits as commits_in
 
 PAGE = 1000  # rows in a page
 
@@ -50,7 +55,7 @@ class SqliteStore(EventStore):
         self.path = path
         self._mode = mode
         self._file = SqliteFile(path, mode, synchronous, timeout)
-        self._folder: TemporaryDirectory[str] | None = None
+        self._remove: Callable[[], object] = lambda: None  # of a file that is deleted with the store
 
     @classmethod
     def open(cls, url: str) -> "SqliteStore":
@@ -62,9 +67,13 @@ class SqliteStore(EventStore):
         timeout = _seconds(options["timeout"])
         if path:
             return cls(Path(path), options["mode"], options["synchronous"], timeout)
-        folder = TemporaryDirectory(prefix="eslab-", ignore_cleanup_errors=True)
-        store = cls(Path(folder.name, "fresh.db"), "rwc", options["synchronous"], timeout)
-        store._folder = folder
+        folder = mkdtemp(prefix="eslab-")
+        try:
+            store = cls(Path(folder, "fresh.db"), "rwc", options["synchronous"], timeout)
+        except BaseException:
+            _remove(folder, os.getpid())
+            raise
+        store._remove = finalize(store, _remove, folder, os.getpid())
         return store
 
     def append(
@@ -79,10 +88,18 @@ class SqliteStore(EventStore):
         first: dict[str, bytes] = {}  # the earliest commit of each aggregate
         for _, id, key, *_ in rows:
             first[id] = min(first.get(id, key), key)
-        with self._file.write() as connection:
+
+        def write(connection: sqlite3.Connection) -> None:
             connection.executemany(statements.APPEND, rows)
             connection.executemany(statements.BEGAN, [(customer_id, id, key) for id, key in first.items()])
             read_tables.put(connection, read_rows)
+
+        self._file.write(write)
+
+    def replace(self, customer_id: str, commit: Commit, damaged: bytes) -> bool:
+        id, event_time, *rest = commit
+        values = (*rest, customer_id, id, sort_key(event_time), damaged)
+        return self._file.write(lambda connection: connection.execute(statements.REPLACE, values).rowcount == 1)
 
     def heads(
         self,
@@ -91,19 +108,16 @@ class SqliteStore(EventStore):
         event_time: UUID | None = None,
         consistency: Consistency = Consistency.LOCAL,
     ) -> dict[str, Head]:
-        with self._file.using() as connection:
-            return {id: _head(connection, customer_id, id, event_time) for id in aggregate_ids}
+        return self._file.read(
+            lambda connection: {id: head(connection, customer_id, id, event_time) for id in aggregate_ids}
+        )
 
     def heads_of_type(
         self, customer_id: str, prefix: str, consistency: Consistency = Consistency.LOCAL
     ) -> dict[str, Head]:
-        with (
-            self._file.using() as connection,
-            closing(connection.execute(statements.FROM_PREFIX, (customer_id, prefix))) as cursor,
-        ):
-            # The ids with a prefix are neighbours, and the cursor reads no further than the first that has another.
-            ids = list(takewhile(lambda id: id.startswith(prefix), (id for (id,) in cursor)))
-        return self.heads(customer_id, ids)
+        last = prefix + statements.GREATEST_END if prefix else statements.GREATEST_ID
+        ids = self._rows(statements.IDS, customer_id, prefix, last)
+        return self.heads(customer_id, [check_text(id, "aggregates", "aggregate_id") for (id,) in ids])
 
     def read_many(
         self,
@@ -112,12 +126,10 @@ class SqliteStore(EventStore):
         up_to: UUID | None = None,
         consistency: Consistency = Consistency.LOCAL,
     ) -> Generator[tuple[str, Sequence[bytes]], None, None]:
-        for id, start in after.items():
-            with self._file.using() as connection:
-                cursor = connection.execute(statements.PAYLOADS, (customer_id, id, *_between(start, up_to)))
-            with closing(cursor):
-                while rows := self._fetch(cursor):
-                    yield id, [payload for (payload,) in rows]
+        for id, page in self._pages(statements.PAYLOADS, customer_id, after, up_to):
+            for key, _ in page:
+                check_key(key, "events", customer_id, id)
+            yield id, [payload for _, payload in page]
 
     def rows_many(
         self,
@@ -126,52 +138,46 @@ class SqliteStore(EventStore):
         up_to: UUID | None = None,
         consistency: Consistency = Consistency.LOCAL,
     ) -> Generator[tuple[str, Sequence[Commit]], None, None]:
-        for id, start in after.items():
-            low, high = _between(start, up_to)
-            # One statement per page: an open cursor is an open read transaction, which holds up the reader's own
-            # appends in between and the checkpoints of the write-ahead log.
-            while page := self._page(customer_id, id, low, high):
-                low = page[-1][0]
-                yield id, [Commit(id, from_sort_key(key), *rest) for key, *rest in page]
+        for id, page in self._pages(statements.ROWS, customer_id, after, up_to):
+            yield id, commits_in(customer_id, id, page)
 
     def save_snapshot(self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> None:
-        with self._file.write() as connection:
-            key = (customer_id, aggregate_id, sort_key(snapshot.up_to), snapshot.fold)
-            connection.execute(statements.SAVE_SNAPSHOT, (*key, snapshot.payload))
+        key = (customer_id, aggregate_id, sort_key(snapshot.up_to), snapshot.fold)
+        self._do(statements.SAVE_SNAPSHOT, *key, snapshot.payload)
 
     def delete_snapshot(self, customer_id: str, aggregate_id: str, up_to: UUID, fold: int) -> None:
-        with self._file.write() as connection:
-            connection.execute(statements.DELETE_SNAPSHOT, (customer_id, aggregate_id, sort_key(up_to), fold))
+        self._do(statements.DELETE_SNAPSHOT, customer_id, aggregate_id, sort_key(up_to), fold)
 
     def delete_snapshots(
         self, customer_id: str, aggregate_id: str, since: UUID, consistency: Consistency = Consistency.LOCAL
     ) -> None:
-        with self._file.write() as connection:
-            connection.execute(statements.DELETE_SNAPSHOTS, (customer_id, aggregate_id, sort_key(since)))
+        self._do(statements.DELETE_SNAPSHOTS, customer_id, aggregate_id, sort_key(since))
 
     def raise_floor(self, customer_id: str, aggregate_id: str, floor: UUID) -> None:
-        with self._file.write() as connection:
-            connection.execute(statements.FLOOR, (customer_id, aggregate_id, sort_key(floor)))
+        self._do(statements.FLOOR, customer_id, aggregate_id, sort_key(floor))
 
     def delete_events(self, customer_id: str, aggregate_id: str, up_to: UUID) -> None:
-        with self._file.write() as connection:
-            floor = _head(connection, customer_id, aggregate_id).floor
+        def delete(connection: sqlite3.Connection) -> None:
+            floor = head(connection, customer_id, aggregate_id).floor
             check_floor(floor, up_to, customer_id, aggregate_id)
             connection.execute(statements.DELETE_EVENTS, (customer_id, aggregate_id, sort_key(up_to)))
 
-    def make_read_tables(self, layouts: Sequence[Layout]) -> None:
-        with self._file.using() as connection:
-            missing = read_tables.missing(connection, layouts, self.path)
+        self._file.write(delete)
+
+    def missing_read_tables(self, layouts: Sequence[Layout]) -> list[Layout]:
+        return self._file.read(lambda connection: read_tables.missing(connection, layouts, self.path))
+
+    def make_read_tables(self, layouts: Sequence[Layout]) -> list[Layout]:
+        missing = self.missing_read_tables(layouts)
         if missing and self._mode == "ro":
             raise no_read_table(missing[0], self.path)
         if missing:
-            with self._file.write() as connection:
-                read_tables.make(connection, missing)
+            self._file.write(lambda connection: read_tables.make(connection, missing))
+        return missing
 
     def put_read_rows(self, rows: Sequence[ReadRow], consistency: Consistency = Consistency.LOCAL) -> None:
         check_read_rows(rows)
-        with self._file.write() as connection:
-            read_tables.put(connection, rows)
+        self._file.write(lambda connection: read_tables.put(connection, rows))
 
     def read_rows(
         self, layout: Layout, keys: Sequence[tuple[str, ...]], consistency: Consistency = Consistency.LOCAL
@@ -184,43 +190,53 @@ class SqliteStore(EventStore):
                 yield [read_tables.read_row(layout, row) for row in page]
 
     def empty_read_table(self, layout: Layout) -> None:
-        with self._file.write() as connection:
-            read_tables.empty(connection, layout)
+        self._file.write(lambda connection: read_tables.empty(connection, layout))
 
     def customers(self, after: str = "", consistency: Consistency = Consistency.LOCAL) -> Generator[str, None, None]:
-        while page := self._customers(after):
-            yield from page
-            after = page[-1]
+        while page := self._rows(statements.CUSTOMERS, after, PAGE):
+            for (customer,) in page:
+                after = check_text(customer, "aggregates", "customer_id")
+                yield after
 
     def checkpoint(self, name: str) -> str:
-        with self._file.using() as connection:
-            (text,) = connection.execute(statements.CHECKPOINT, (name,)).fetchone() or ("",)
-        return text
+        rows = self._rows(statements.CHECKPOINT, name)
+        return rows[0][0] if rows else ""
 
     def set_checkpoint(self, name: str, text: str) -> None:
-        with self._file.write() as connection:
-            connection.execute(statements.SET_CHECKPOINT, (name, text))
+        self._do(statements.SET_CHECKPOINT, name, text)
 
     def close(self) -> None:
         self._file.close()
-        if self._folder:
-            self._folder.cleanup()
+        self._remove()
 
-    def _page(self, customer_id: str, aggregate_id: str, low: bytes, high: bytes) -> list[tuple[Any, ...]]:
-        with self._file.using() as connection:
-            return connection.execute(statements.ROWS, (customer_id, aggregate_id, low, high, PAGE)).fetchall()
+    def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """All rows of one statement."""
+        return self._file.read(lambda connection: connection.execute(sql, values).fetchall())
+
+    def _do(self, sql: str, *values: Any) -> None:
+        """One statement, in a transaction of its own."""
+        self._file.write(lambda connection: connection.execute(sql, values))
+
+    def _pages(
+        self, sql: str, customer_id: str, after: Mapping[str, UUID | None], up_to: UUID | None
+    ) -> Generator[tuple[str, list[tuple[Any, ...]]], None, None]:
+        """The pages of one query over many aggregates; its rows begin with their keys."""
+        for id, start in after.items():
+            low, high = _between(start, up_to)
+            # One statement per page: an open cursor is an open read transaction, which holds up the reader's own
+            # appends in between and the checkpoints of the write-ahead log, even if nobody reads on.
+            while page := self._rows(sql, customer_id, id, low, high, PAGE):
+                low = page[-1][0]
+                yield id, page
 
     def _read_page(self, layout: Layout, key: tuple[str, ...], last: Sequence[Any]) -> list[tuple[Any, ...]]:
-        with self._file.using() as connection:
-            return read_tables.page(connection, layout, key, last, PAGE)
+        return self._file.read(lambda connection: read_tables.page(connection, layout, key, last, PAGE))
 
-    def _customers(self, after: str) -> list[str]:
-        with self._file.using() as connection:
-            return [customer for (customer,) in connection.execute(statements.CUSTOMERS, (after, PAGE))]
 
-    def _fetch(self, cursor: sqlite3.Cursor) -> list[tuple[bytes]]:
-        with self._file.using():
-            return cursor.fetchmany(PAGE)
+def _remove(folder: str, process: int) -> None:
+    """Remove the folder of a store, but not at the end of a fork, whose parent still uses it."""
+    if os.getpid() == process:
+        rmtree(folder, ignore_errors=True)
 
 
 def _path(url: str) -> str:
@@ -243,20 +259,7 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _between(after: UUID | None, up_to: UUID | None) -> tuple[bytes, bytes]:
+def _between(after: UUID | None, up_to: UUID | None) -> tuple[bytes | float, bytes]:
     low = sort_key(after) if after else statements.EARLIEST
     high = sort_key(up_to) if up_to else statements.LATEST
     return low, high
-
-
-def _head(connection: sqlite3.Connection, customer_id: str, aggregate_id: str, event_time: UUID | None = None) -> Head:
-    key = (customer_id, aggregate_id)
-    first, floor = connection.execute(statements.ENTRY, key).fetchone() or (None, None)
-    snapshots = [
-        StoredSnapshot(from_sort_key(up_to), fold, payload)
-        for up_to, fold, payload in connection.execute(statements.SNAPSHOTS, key)
-    ]
-    recorded = None
-    if event_time and (row := connection.execute(statements.RECORDED, (*key, sort_key(event_time))).fetchone()):
-        recorded = Commit(aggregate_id, event_time, *row)
-    return Head(first and from_sort_key(first), floor and from_sort_key(floor), snapshots, recorded)

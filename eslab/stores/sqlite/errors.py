@@ -19,8 +19,9 @@ def translate_errors(path: Path) -> Generator[None, None, None]:
     except sqlite3.ProgrammingError as error:
         raise closed(f"{path} ({error})") from error
     except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind, the rest the detail
-        kind, advice = MEANINGS.get(code, (StoreError, "Check the file and the disk."))
+        code = getattr(error, "sqlite_errorcode", 0)
+        # The low byte is the kind, the rest the detail.
+        kind, advice = MEANINGS.get(code) or MEANINGS.get(code & 0xFF, (StoreError, "Check the file and the disk."))
         raise kind(f"{path}: {error}. {advice}") from error
 
 
@@ -36,6 +37,11 @@ MEANINGS = {
     sqlite3.SQLITE_READONLY: (
         StoreReadOnly,
         "Open it with mode=rw and with the right to write. Nothing was written.",
+    ),
+    sqlite3.SQLITE_READONLY_DIRECTORY: (
+        StoreReadOnly,
+        "SQLite keeps its log beside the file, and this user may not write that folder. Open the store with ?mode=ro "
+        "to read only, or give this user the right to write the folder. Nothing was written.",
     ),
     sqlite3.SQLITE_FULL: (
         StoreFull,

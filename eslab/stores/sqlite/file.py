@@ -1,17 +1,24 @@
-"""One SQLite file: a connection for each thread, transactions, and the tables of a new file."""
+"""One SQLite file: a connection for each thread, transactions, and the tables of a new file.
 
+No lock and no transaction outlives an interrupt, whatever it interrupts: see `eslab.stores.locks`.
+"""
+
+import os
 import sqlite3
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from collections.abc import Callable
+from pathlib import Path, PurePath
+from typing import Any, TypeVar
 from weakref import WeakSet
 
 from eslab.errors import StoreError, StoreUnavailable
-from eslab.store import closed
+from eslab.store import closed, forked
+from eslab.stores.locks import alone, give_back, new_lock
 from eslab.stores.sqlite.errors import AGAIN, translate_errors
+from eslab.stores.sqlite.frozen import Frozen, may_freeze
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
 
 OPENERS = 100  # attempts to open a new file while others open it too
 SCHEMA_VERSION = 1
@@ -33,7 +40,7 @@ class _Connection(sqlite3.Connection):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.lock = threading.RLock()
+        self.lock = new_lock()
 
 
 class SqliteFile:
@@ -45,65 +52,73 @@ class SqliteFile:
         self._synchronous = synchronous
         self._timeout = timeout
         # Absolute, since a thread may connect later, when the process works in another folder.
-        self._uri = f"file://{quote(str(path.absolute()))}?mode={mode}"
+        self._uri = f"{uri_of(path.absolute())}?mode={mode}"
+        self._frozen: Frozen | None = None
         self._local = threading.local()
         self._connections: WeakSet[_Connection] = WeakSet()  # a connection goes when its thread ends
-        self._closing = threading.Lock()
-        self._writing = threading.Lock()
+        self._closing = new_lock()
+        self._writing = new_lock()
         self._closed = False
-        with self.using() as connection:
-            self._prepare(connection)
+        self._process = os.getpid()
+        _check_path(path, mode)
+        try:
+            self._open()
+        except BaseException:
+            self.close()  # the traceback keeps this object, and a connection in it may hold a lock
+            raise
 
-    @contextmanager
-    def using(self) -> Generator[sqlite3.Connection, None, None]:
-        """The connection of this thread; `close` waits until it is given back, and SQLite's errors are translated."""
+    def read(self, work: Work[T]) -> T:
+        """What `work` gives with the connection of this thread; SQLite's errors are translated.
+
+        `close` waits until it is done, so it must not keep the connection, nor a cursor: an open cursor is an open
+        read transaction, which makes this thread's next write fail.
+        """
         with translate_errors(self.path):
             connection = self.connection()
-            with connection.lock:
-                yield connection
+            found = alone(connection.lock, lambda: work(connection))
+        if self._frozen:
+            self._frozen.check()
+        return found
 
-    @contextmanager
-    def write(self) -> Generator[sqlite3.Connection, None, None]:
-        """One transaction, all or nothing; it holds SQLite's write lock before anything is read.
+    def write(self, work: Work[T]) -> T:
+        """Run `work` in one transaction, all or nothing; it holds SQLite's write lock before anything is read.
 
         Threads of this process queue for it here, since SQLite makes them sleep and try again, in no order.
         """
-        with self._turn(), self.using() as connection:
-            connection.execute("BEGIN IMMEDIATE")
+        with translate_errors(self.path):
+            connection = self.connection()
             try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:  # when the disk is full, SQLite has rolled back already
-                    connection.execute("ROLLBACK")
-                raise
+                return self._write_in_turn(connection, work)
+            finally:
+                give_back(self._writing)
 
-    @contextmanager
-    def _turn(self) -> Generator[None, None, None]:
-        if not self._writing.acquire(timeout=self._timeout):
-            raise StoreUnavailable(f"{self.path}: another thread has been writing for {self._timeout:g} s. {AGAIN}")
+    def _write_in_turn(self, connection: _Connection, work: Work[T]) -> T:
         try:
-            yield
+            if not self._writing.acquire(timeout=self._timeout):
+                raise StoreUnavailable(f"{self.path}: another thread has been writing for {self._timeout:g} s. {AGAIN}")
+            return alone(connection.lock, lambda: transact(connection, work))
         finally:
-            self._writing.release()
+            give_back(self._writing)
 
     def close(self) -> None:
-        """Close the connections of all threads; closing twice is fine."""
-        with self._closing:
-            self._closed = True
-            connections = list(self._connections)
-        for connection in connections:
-            with connection.lock:
-                connection.close()
+        """Close the connections of all threads; closing twice is fine. In a fork it leaves the parent's alone."""
+        if self._process != os.getpid():
+            return
+        for connection in alone(self._closing, self._close):
+            alone(connection.lock, connection.close)
+
+    def _close(self) -> list[_Connection]:
+        self._closed = True
+        return list(self._connections)
 
     def connection(self) -> _Connection:
         """The connection of this thread, made on first use."""
-        with self._closing:
-            if self._closed:
-                raise closed(self.path)
-            if not hasattr(self._local, "connection"):
-                self._local.connection = self._connect()
-                self._connections.add(self._local.connection)
+        if self._closed:
+            raise closed(self.path)
+        if self._process != os.getpid():  # SQLite forbids a connection that crossed a fork
+            raise forked(self.path)
+        if not hasattr(self._local, "connection"):
+            self._local.connection = self._connect()
         return self._local.connection
 
     def _connect(self) -> _Connection:
@@ -117,7 +132,25 @@ class SqliteFile:
             factory=_Connection,
         )
         connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+        alone(self._closing, lambda: self._keep(connection))
         return connection
+
+    def _keep(self, connection: _Connection) -> None:
+        if self._closed:  # by another thread, meanwhile
+            connection.close()
+            raise closed(self.path)
+        self._connections.add(connection)
+
+    def _open(self) -> None:
+        try:
+            self.read(self._prepare)
+        except StoreError as error:
+            if self._mode != "ro" or not may_freeze(self.path, error):
+                raise
+            self._frozen = Frozen(self.path)
+            self._uri += "&immutable=1"
+            self._local = threading.local()
+            self.read(self._prepare)
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         # Count the tables before reading the version: both are written in one transaction, so a file that another
@@ -135,6 +168,44 @@ class SqliteFile:
             )
 
 
+def uri_of(path: PurePath) -> str:
+    """The URI by which SQLite opens the file with this absolute path.
+
+    >>> from pathlib import PurePosixPath, PureWindowsPath
+    >>> uri_of(PurePosixPath("/tmp/50% off?.db"))
+    'file:///tmp/50%25%20off%3F.db'
+    >>> uri_of(PureWindowsPath("C:/lab/a#1.db"))
+    'file:///C:/lab/a%231.db'
+    >>> uri_of(PureWindowsPath("//server/share/lab.db"))
+    'file:////server/share/lab.db'
+    """
+    uri = path.as_uri()
+    # SQLite takes no host, so the server of a network path is a part of the path.
+    return uri if uri.startswith("file:///") else uri.replace("file://", "file:////", 1)
+
+
+def transact(connection: sqlite3.Connection, work: Work[T]) -> T:
+    """Run `work` in one transaction, which is committed, or rolled back whatever ends it."""
+    try:
+        with connection:  # commits or rolls back, in one step that no interrupt can split
+            connection.execute("BEGIN IMMEDIATE")
+            return work(connection)
+    finally:
+        connection.rollback()  # does nothing if no transaction is open
+
+
+def _check_path(path: Path, mode: str) -> None:
+    """Refuse a path that SQLite would refuse without saying why."""
+    # os.path asks no questions that may fail, as pathlib does where a folder can't be searched.
+    if os.path.isdir(path):  # noqa: PTH112
+        raise StoreUnavailable(f"{path}: unable to open database file, since this is a folder. Name a file in it.")
+    if mode != "rwc" and os.path.isdir(path.parent) and not os.path.exists(path):  # noqa: PTH110, PTH112
+        raise StoreUnavailable(
+            f"{path}: unable to open database file, since there is none. Check the name; without mode={mode} a new "
+            "file is made."
+        )
+
+
 def _use_wal(connection: sqlite3.Connection) -> None:
     """Switch to a write-ahead log, which several processes may do at once in a new file."""
     # SQLite does not wait its timeout here if another process switches at the same moment, but fails with "busy". It
@@ -146,6 +217,5 @@ def _use_wal(connection: sqlite3.Connection) -> None:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("ROLLBACK")
+            transact(connection, lambda _: None)
     connection.execute("PRAGMA journal_mode = WAL")

@@ -9,8 +9,10 @@ from functools import cache
 from typing import Any
 
 from eslab.layout import Layout, check_columns, check_layout, quoted
-from eslab.request import from_sort_key, sort_key
+from eslab.request import sort_key
 from eslab.store import ReadRow
+from eslab.stores.sqlite.rows import event_time
+from eslab.stores.sqlite.statements import BYTES
 
 CHECKPOINTS = "CREATE TABLE IF NOT EXISTS checkpoints (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID"
 TYPES = {"event_time": "BLOB", "version": "INTEGER", "payload": "BLOB NOT NULL"}  # all others are TEXT
@@ -21,7 +23,7 @@ def missing(connection: sqlite3.Connection, layouts: Iterable[Layout], store: ob
     missing = []
     for layout in layouts:
         check_layout(layout)
-        columns = [row[1] for row in connection.execute(f"PRAGMA table_info({layout.name})")]
+        columns = [row[1] for row in connection.execute(f"PRAGMA table_info({layout.name})").fetchall()]
         check_columns(layout, columns, store)
         if not columns:
             missing.append(layout)
@@ -72,7 +74,9 @@ def page(
 def read_row(layout: Layout, values: tuple[Any, ...]) -> ReadRow:
     """The row with these values, the way back from `values`."""
     *before, key, type, version, payload = values
-    return ReadRow.of(layout, (*before, from_sort_key(key), type, version, payload))
+    row = ReadRow.of(layout, (*before, key, type, version, payload))
+    when = event_time(key, layout.name, row.customer_id, row.commit.aggregate_id)
+    return row._replace(commit=row.commit._replace(event_time=when))
 
 
 def empty(connection: sqlite3.Connection, layout: Layout) -> None:
@@ -83,7 +87,11 @@ def empty(connection: sqlite3.Connection, layout: Layout) -> None:
 @cache
 def _page(layout: Layout, given: int, further: bool) -> str:
     key = check_layout(layout).key
+    columns = f"{quoted(*layout.columns[:-1])}, {BYTES}"
     conditions = [f"{quoted(name)} = ?" for name in key[:given]]
     if further:
         conditions.append(f"({quoted(*key[given:])}) > ({', '.join('?' * len(key[given:]))})")
-    return f"SELECT * FROM {quoted(layout.name)} WHERE {' AND '.join(conditions)} ORDER BY {quoted(*key)} LIMIT ?"  # noqa: S608
+    return (
+        f"SELECT {columns} FROM {quoted(layout.name)} WHERE {' AND '.join(conditions)} "  # noqa: S608 - checked names
+        f"ORDER BY {quoted(*key)} LIMIT ?"
+    )

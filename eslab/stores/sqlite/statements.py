@@ -1,10 +1,16 @@
 """The SQL that reads and writes a store's own tables, and the least and greatest event time in it."""
 
+# A payload of another type, which SQLite keeps in any column, is read as no bytes at all: those fail their checksum
+# like any other damage, and the row is named (G8).
+BYTES = "CASE typeof(payload) WHEN 'blob' THEN payload ELSE x'' END"
 # Of two commits with one key the one with the greater payload stays, with its type and version.
 APPEND = """
 INSERT INTO events VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
 SET event_type = excluded.event_type, version = excluded.version, payload = excluded.payload
 WHERE excluded.payload > events.payload"""
+REPLACE = """
+UPDATE events SET event_type = ?, version = ?, payload = ?
+WHERE customer_id = ? AND aggregate_id = ? AND event_time = ? AND (payload = ? OR typeof(payload) <> 'blob')"""
 # The earliest commit of an aggregate stays in the directory, whichever order they arrive in.
 BEGAN = """
 INSERT INTO aggregates (customer_id, aggregate_id, first) VALUES (?, ?, ?) ON CONFLICT DO UPDATE
@@ -12,17 +18,17 @@ SET first = excluded.first WHERE first IS NULL OR excluded.first < first"""
 FLOOR = """
 INSERT INTO aggregates (customer_id, aggregate_id, floor) VALUES (?, ?, ?) ON CONFLICT DO UPDATE
 SET floor = excluded.floor WHERE floor IS NULL OR excluded.floor > floor"""
-FROM_PREFIX = "SELECT aggregate_id FROM aggregates WHERE customer_id = ? AND aggregate_id >= ? ORDER BY aggregate_id"
+IDS = "SELECT aggregate_id FROM aggregates WHERE customer_id = ? AND aggregate_id BETWEEN ? AND ? ORDER BY aggregate_id"
 ENTRY = "SELECT first, floor FROM aggregates WHERE customer_id = ? AND aggregate_id = ?"
-SNAPSHOTS = "SELECT up_to, fold, payload FROM snapshots WHERE customer_id = ? AND aggregate_id = ?"
-RECORDED = """
-SELECT event_type, version, payload FROM events WHERE customer_id = ? AND aggregate_id = ? AND event_time = ?"""
-PAYLOADS = """
-SELECT payload FROM events
-WHERE customer_id = ? AND aggregate_id = ? AND event_time > ? AND event_time <= ? ORDER BY event_time"""
-ROWS = """
-SELECT event_time, event_type, version, payload FROM events
-WHERE customer_id = ? AND aggregate_id = ? AND event_time > ? AND event_time <= ? ORDER BY event_time LIMIT ?"""
+SNAPSHOTS = f"SELECT up_to, fold, {BYTES} FROM snapshots WHERE customer_id = ? AND aggregate_id = ?"  # noqa: S608
+RECORDED = f"""
+SELECT event_type, version, {BYTES} FROM events WHERE customer_id = ? AND aggregate_id = ? AND event_time = ?"""  # noqa: S608
+PAYLOADS = f"""
+SELECT event_time, {BYTES} FROM events
+WHERE customer_id = ? AND aggregate_id = ? AND event_time > ? AND event_time <= ? ORDER BY event_time LIMIT ?"""  # noqa: S608
+ROWS = f"""
+SELECT event_time, event_type, version, {BYTES} FROM events
+WHERE customer_id = ? AND aggregate_id = ? AND event_time > ? AND event_time <= ? ORDER BY event_time LIMIT ?"""  # noqa: S608
 SAVE_SNAPSHOT = "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?)"
 DELETE_SNAPSHOT = "DELETE FROM snapshots WHERE customer_id = ? AND aggregate_id = ? AND up_to = ? AND fold = ?"
 DELETE_SNAPSHOTS = "DELETE FROM snapshots WHERE customer_id = ? AND aggregate_id = ? AND up_to >= ?"
@@ -30,5 +36,7 @@ DELETE_EVENTS = "DELETE FROM events WHERE customer_id = ? AND aggregate_id = ? A
 CUSTOMERS = "SELECT DISTINCT customer_id FROM aggregates WHERE customer_id > ? ORDER BY customer_id LIMIT ?"
 CHECKPOINT = "SELECT text FROM checkpoints WHERE name = ?"
 SET_CHECKPOINT = "INSERT OR REPLACE INTO checkpoints VALUES (?, ?)"
-EARLIEST = b""  # below every sort key, as an exclusive bound
+EARLIEST = float("-inf")  # below every sort key, and below a value of another type, which must be found too
 LATEST = b"\xff" * 17  # above every sort key: one byte longer
+GREATEST_END = "\U0010ffff" * 256  # a prefix and this are above every id with the prefix
+GREATEST_ID = LATEST  # above every text, and above a value that is no text, which must be found too

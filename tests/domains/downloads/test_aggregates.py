@@ -13,6 +13,7 @@ from eslab.domains.downloads.devices import Devices, DownloadHeld, HoldEnded, Ho
 from eslab.domains.downloads.downloaded import DownloadCounted, Downloaded, DownloadVoided
 from eslab.domains.downloads.license import (
     License,
+    LicenseDelivered,
     LicenseExpired,
     LicenseIssued,
     LicenseReleased,
@@ -52,6 +53,7 @@ EVENTS = {
         st.integers(0, 3).map(lambda day: issue(day, 10 * day, day)),
         st.integers(0, 3).map(lambda day: renewal(day, 3 - day)),
         st.builds(PlaybackStarted, NAMES, PERIODS, TIMES),
+        st.builds(LicenseDelivered, NAMES, PERIODS, TIMES),
         st.builds(LicenseExpired, NAMES, PERIODS, TIMES),
         st.builds(LicenseReleased, NAMES, TIMES),
         st.builds(LicenseRevoked, NAMES, TIMES, st.just("left the plan")),
@@ -157,6 +159,21 @@ def test_G9_the_first_events_load_with_defaults() -> None:
     licence = repository.load("ann", License, "phone/glow")
     assert licence.end(L) is None and licence.status(L, time_at(3000)).state == "active"
     assert repository.load("ann", Downloaded, "glow").downloads[L] == DownloadCounted(L, "phone", time_at(0), 0)
+
+
+def test_a_download_grows_the_states_by_no_more_than_documented() -> None:
+    """The figures of docs/downloads.md, in bytes of a snapshot: held, played, delivered, and ended by time."""
+    states = Devices(), Downloaded(), License()
+    devices, downloaded, licence = states
+    for day in range(100):
+        id, time, title = id_at(day), time_at(day), "stranger-things"
+        devices.apply(DownloadHeld(id, "phone", title, time, "standard", 1, 1, "Netflix"))
+        devices.apply(HoldExpired(id, id))
+        downloaded.apply(DownloadCounted(id, "phone", time, 1, "Netflix"))
+        licence.apply(LicenseIssued(id, time, time, 48, 1, "Netflix"))
+        for event in (PlaybackStarted, LicenseDelivered, LicenseExpired):
+            licence.apply(event(id, id, time))
+    assert [len(encode(state)) <= 100 * most for state, most in zip(states, (250, 170, 300), strict=True)] == [True] * 3
 
 
 def test_what_devices_hold_is_counted_by_licence() -> None:

@@ -8,17 +8,19 @@ import msgspec
 import pytest
 
 from eslab import Command, EventStore, InvalidInput, ManualClock, Rejected, Request, RequestConflict, open_store
-from eslab.domains.downloads.commands import RequestDownload
-from eslab.domains.downloads.devices import ALL, Devices
-from eslab.domains.downloads.license import License
+from eslab.domains.downloads import decisions
+from eslab.domains.downloads.commands import Release, RequestDownload
+from eslab.domains.downloads.devices import ALL, Devices, DownloadHeld
+from eslab.domains.downloads.license import License, LicenseIssued, LicenseReleased
 from eslab.domains.downloads.outcome import Granted
 from eslab.domains.downloads.plans import Plan
+from eslab.domains.downloads.rules import Ask
 from eslab.domains.downloads.service import DownloadService
 from eslab.domains.downloads.studios import StudioRules
 from eslab.domains.downloads.versions import Versions
 from eslab.operations.history import history
 from eslab.payload.serializer import command_hash
-from tests.domains.downloads.support import Edge, plans, rules, service, stored
+from tests.domains.downloads.support import Edge, at, folded, id_at, plans, rules, service, stored
 from tests.support.sample import DAY, HOUR, MINUTE, START
 
 TERMS = StudioRules(licence_days=30, hours_after_first_play=48, renewals_per_licence=1, downloads_per_title_per_year=3)
@@ -114,6 +116,22 @@ def test_release_takes_the_licences_before_it_along(desk: Desk) -> None:
     desk.service.release(*TO_GLOW, again.id, desk.edge.request())
     assert set(desk.licence.released) == {desk.first.id, again.id}
     assert [hold.license_id for hold in desk.held] == [later.id]
+
+
+def test_a_command_about_thousands_records_a_thousand_at_a_time() -> None:
+    """An append holds no more; the next command goes on with the others."""
+    names = [id_at(0, f"licence {number}") for number in range(1_005)]
+    devices = folded(Devices, [DownloadHeld(id, "phone", "glow", START, "standard", 1, 1) for id in names])
+    licence = folded(License, [LicenseIssued(id, START, START, None, 1) for id in names])
+    newest = licence.licences[-1]
+    ask = Ask(Release("phone", "glow", newest), START, None, studio=TERMS, licence=licence, devices=devices)
+    left = []
+    for _ in range(3):
+        events = decisions.release(ask, at(0))
+        left.append(len(events))
+        for event in events:
+            (licence if isinstance(event, LicenseReleased) else devices).apply(event)
+    assert left == [2_000, 10, 0] and devices.held == []
 
 
 def test_revoke_wins_over_what_comes_late(desk: Desk) -> None:

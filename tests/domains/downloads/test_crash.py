@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from eslab import EventStore, ManualClock, Repository, open_store
+from eslab.domains.downloads.delivery import find_undelivered
 from eslab.domains.downloads.devices import ALL, Devices
 from eslab.domains.downloads.downloaded import Downloaded
 from eslab.domains.downloads.drm import Claims, LocalSigner
@@ -94,7 +95,8 @@ def check_one_licence(store: EventStore, answer: Granted) -> None:
     assert list(repository.load("ann", License, "phone/glow").periods) == [FIRST.id]
     assert list(repository.load("ann", Downloaded, "glow").downloads) == [FIRST.id]
     assert [hold.license_id for hold in repository.load("ann", Devices, ALL).held] == [FIRST.id]
-    assert len(stored(store)) == 3
+    assert len(stored(store)) == 4  # three of the grant, and one that it was delivered
+    assert find_undelivered(repository, "ann") == []
     assert [licence.license_id for licence in licences_on(repository, "ann", "phone")] == [FIRST.id]
     assert [title.downloads for title in page_of(repository, "ann")] == [1]
     assert downloads_of(repository, "Netflix", "2026-01") == {"glow": 1}

@@ -3,14 +3,15 @@
 import base64
 import json
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import jwt
 import pytest
 
-from eslab import InvalidInput, ManualClock, Request, open_store
-from eslab.domains.downloads.drm import Claims, DrmUnavailable, Fault, FaultyDrm, LocalSigner, TokenRefused
+from eslab import InvalidInput, ManualClock, Request, TimeBounds, open_store
+from eslab.domains.downloads.drm import LEEWAY, Claims, DrmUnavailable, Fault, FaultyDrm, LocalSigner, TokenRefused
 from eslab.domains.downloads.keys import key_id, lab_key, load_keys, make_key_file
 from eslab.domains.downloads.outcome import Granted
 from eslab.domains.downloads.service import DownloadService
@@ -30,6 +31,82 @@ def test_a_token_says_who_may_play_what_where_and_when() -> None:
     assert SIGNER.verify(SIGNER.sign(CLAIMS), START + DAY - SECOND) == CLAIMS
 
 
+@pytest.mark.parametrize("leeway", [timedelta(), SECOND, LEEWAY, 5 * MINUTE])
+def test_a_clock_that_is_a_little_off_is_no_reason_to_refuse(leeway: timedelta) -> None:
+    """The leeway is a setting, in both directions, to the microsecond."""
+    signer, tiny = LocalSigner([lab_key(7)], leeway), timedelta(microseconds=1)
+    token = signer.sign(CLAIMS)
+    for now in (START - leeway, START + DAY + leeway - tiny):
+        assert signer.verify(token, now) == CLAIMS
+    for now in (START - leeway - tiny, START + DAY + leeway):
+        with pytest.raises(TokenRefused):
+            signer.verify(token, now)
+
+
+def test_a_moment_without_a_zone_is_refused_and_a_token_may_end_in_the_last_year() -> None:
+    """It could mean two moments; and no sum of times overflows."""
+    claims = Claims("ann", "phone", "glow", UUID(int=7), START, datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+    token = SIGNER.sign(claims)
+    assert SIGNER.verify(token, START) == claims
+    with pytest.raises(InvalidInput, match="time zone"):
+        SIGNER.verify(token, datetime(2026, 1, 5, 9))
+
+
+def test_by_default_a_device_may_be_a_minute_behind_or_ahead() -> None:
+    """As far as a request may be ahead of the service, since its token begins at its time."""
+    assert LocalSigner([lab_key(7)]).leeway == LEEWAY == TimeBounds().early == MINUTE
+    with pytest.raises(InvalidInput, match="Expected a leeway of 0 or more, got -1 day"):
+        LocalSigner([lab_key(7)], -SECOND)
+
+
+@pytest.mark.parametrize(
+    ("now", "found", "advice"),
+    [
+        (
+            START - HOUR,
+            "one that begins at 2026-01-05T09:00:00+00:00, 1:00:00 later by the server's time",
+            "Set the device's clock to the server's time and check the same token again; "
+            "a new token begins no earlier.",
+        ),
+        (
+            START + 2 * DAY,
+            "one that expired at 2026-01-06T09:00:00+00:00, 1 day, 0:00:00 earlier by the server's time",
+            "If the device's clock agrees with the server's, send the request again for a new token; otherwise set the "
+            "clock to the server's time and check the same token again.",
+        ),
+    ],
+)
+def test_a_refused_device_is_told_both_clocks_and_what_helps(now: datetime, found: str, advice: str) -> None:
+    """Sending the request again helps against an end, not against a clock that is behind."""
+    with pytest.raises(TokenRefused) as refused:
+        SIGNER.verify(SIGNER.sign(CLAIMS), now)
+    assert str(refused.value) == (
+        f"Expected a token valid at the device's time {now.isoformat()}, give or take 0:01:00, got {found}, "
+        f"for licence {CLAIMS.license_id}. {advice}"
+    )
+
+
+@pytest.mark.parametrize(("issued", "valid"), [(START, True), (START + HOUR, False)])
+def test_a_token_that_says_when_it_was_issued_begins_then(issued: datetime, valid: bool) -> None:
+    """Ours don't; another server with the same key may."""
+    key, now = lab_key(7), START + HOUR - LEEWAY - SECOND
+    payload = jwt.decode(SIGNER.sign(CLAIMS), options={"verify_signature": False})
+    token = jwt.encode({**payload, "iat": int(issued.timestamp())}, key, "EdDSA", headers={"kid": key_id(key)})
+    if valid:
+        assert SIGNER.verify(token, now) == CLAIMS
+    else:
+        with pytest.raises(TokenRefused, match="begins at 2026-01-05T10:00:00"):
+            SIGNER.verify(token, now)
+
+
+def test_a_token_of_any_length_is_refused_at_once() -> None:
+    """A megabyte from a stranger is not even parsed; the longest ids that a store keeps fit."""
+    with pytest.raises(TokenRefused, match="1,000,000 characters, and 32,768 is the limit"):
+        SIGNER.verify("a" * 1_000_000, START)
+    long = Claims("ü" * 512, "ü" * 512, "ü" * 512, UUID(int=7), START, START + DAY)
+    assert SIGNER.verify(SIGNER.sign(long), START) == long
+
+
 def test_the_token_is_an_ed25519_jwt_with_a_key_id() -> None:
     """Any device's library reads it."""
     header, payload, _ = SIGNER.sign(CLAIMS).split(".")
@@ -41,9 +118,9 @@ def test_the_token_is_an_ed25519_jwt_with_a_key_id() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("now", [START - SECOND, START + DAY, START + 10 * DAY])
+@pytest.mark.parametrize("now", [START - LEEWAY - SECOND, START + DAY + LEEWAY, START + 10 * DAY])
 def test_G10_a_token_is_judged_at_a_moment_that_is_given(now) -> None:
-    """Not by the machine's clock: not before its begin, nor from its end on."""
+    """Not by the machine's clock: not before its begin, nor from its end on, give or take the leeway."""
     with pytest.raises(TokenRefused, match="Expected a token valid at") as refused:
         SIGNER.verify(SIGNER.sign(CLAIMS), now)
     assert (refused.value.claims, refused.value.key_id) == (CLAIMS, key_id(lab_key(7)))
@@ -172,7 +249,60 @@ def test_a_failed_call_leaves_the_licence_granted_and_a_repeat_signs_the_same(fa
     assert first.token is None and first.unsigned and "send the same request again" in first.unsigned
     assert (first.status.state, second.token) == ("active", None)
     assert opened(desk, third).license_id == first.license_id == desk.first.id
-    assert len(stored(desk.store)) == 3
+    assert len(stored(desk.store)) == 4  # three of the grant, and one that it was delivered
+
+
+class Broken:
+    """A DRM server whose client raises or returns something of its own before it works."""
+
+    def __init__(self, *answers: object) -> None:
+        self.answers = list(answers)
+
+    def sign(self, claims: Claims) -> str:
+        answer = self.answers.pop(0) if self.answers else SIGNER.sign(claims)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (TimeoutError("timed out"), "the DRM server did not sign (TimeoutError: timed out)"),
+        (TimeoutError(), "the DRM server did not sign (TimeoutError)"),
+        (ConnectionResetError(104, "reset"), "the DRM server did not sign (ConnectionResetError: [Errno 104] reset)"),
+        (OSError("no route"), "the DRM server did not sign (OSError: no route)"),
+        (KeyError("token"), "the DRM server did not sign (KeyError: 'token')"),
+        (RuntimeError("a bug"), "the DRM server did not sign (RuntimeError: a bug)"),
+        (None, "the DRM server gave 'None' in place of a token"),
+        ("", "the DRM server gave '' in place of a token"),
+        (b"bytes", "the DRM server gave \"b'bytes'\" in place of a token"),
+    ],
+)
+@pytest.mark.parametrize("name", ["request_download", "start_playback", "renew"])
+def test_whatever_a_client_does_the_licence_is_recorded_and_a_repeat_signs_it(
+    name: str, answer: object, reason: str
+) -> None:
+    """Never a raw error: the answer has the licence, no token, the reason, and what to do next."""
+    desk = Desk()
+    desk.ask()
+    desk.service.drm = Broken(answer)
+    request = desk.edge.request()
+    licence = [] if name == "request_download" else [desk.first.id]
+    send = lambda: getattr(desk.service, name)("ann", "phone", "glow", *licence, request)  # noqa: E731
+    granted = send()
+    assert granted.unsigned == f"{reason}; the licence is recorded: send the same request again"
+    assert (granted.token, granted.status.state) == (None, "active")
+    assert opened(desk, send()).license_id == granted.license_id
+
+
+def test_an_interrupt_while_the_server_is_asked_is_passed_on() -> None:
+    """Ctrl-C is not an answer of the server; the licence is recorded all the same."""
+    desk = Desk()
+    desk.service.drm = Broken(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        desk.ask()
+    assert desk.ask().repeated
 
 
 @pytest.mark.parametrize(("fault", "timeout"), [("fails", None), ("too late", MINUTE / 2)])

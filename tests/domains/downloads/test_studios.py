@@ -131,7 +131,8 @@ def test_a_newer_file_must_leave_what_was_known(newer: tuple[RuleSet, ...]) -> N
 
 
 def test_an_event_names_its_version() -> None:
-    """That version is used, even if another is in force by now; without a number it is the one of the event's time."""
+    """That one is used, and no other in its place; without a number it is the version of the event's time."""
     time = datetime(2025, 1, 1, tzinfo=UTC)
     assert RULES.numbered(1, time) is OLD
     assert RULES.numbered(0, time) is NEW
+    assert RULES.numbered(3, time) is RULES.numbered(0, datetime(2019, 1, 1, tzinfo=UTC)) is None

@@ -1,0 +1,307 @@
+"""Restores a broken row from an intact copy in a read table, or skips it with a mark that every reader shows.
+
+    restore(store, READ_TABLES, "ann", "license:phone/glow", event_time)
+    skip(store, "ann", "devices:all", event_time, "no copy; ticket 17")
+
+A copy is trusted only if it proves itself: its checksum is right; its decision is the one that counts, by the request's
+commits in other aggregates or by what is left of the broken row; and its digest covers the whole append, so that the
+commit of another aggregate doesn't fit. An encrypted copy is decrypted at its place. One thing a plain payload can't
+prove is its customer, so a copy that stands alone is compared with the broken bytes as far as these go.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import chain
+from typing import NamedTuple
+from uuid import UUID
+
+from msgspec import Raw
+
+from eslab.aggregate import check_id
+from eslab.errors import InvalidInput, StoreError, Unreadable
+from eslab.event import is_tag, split_tag
+from eslab.layout import Layout
+from eslab.payload.encryption import NO_CIPHER, RowCipher, is_encrypted, place_of_commit
+from eslab.payload.serializer import (
+    SKIPPED,
+    Envelope,
+    decode_envelope,
+    digest_of,
+    encode_envelope,
+    plain_body,
+    raw_events,
+    skip_envelope,
+    skip_in,
+)
+from eslab.payload.skipped import Skip
+from eslab.read_table import ReadTable
+from eslab.recorded import is_below
+from eslab.store import Commit, Consistency, EventStore, place
+
+HEADER = b"\x96\xc4\x10"  # the three bytes before the digest of every payload
+DIGEST = slice(len(HEADER), len(HEADER) + 16)
+INTACT = "The row is intact: nothing was written."
+ALIKE = 8  # equal bytes of 16 that tell a damaged digest from another one: by chance, once in 10^15
+UNKNOWN_COLUMNS = ("?", 0)  # those of a row that the store can't even read
+SKIPPED_COLUMNS = ("(skipped)", 0)  # type and version of a skipped row, in the columns for people
+
+
+@dataclass(frozen=True)
+class Restored:
+    """The result of `restore`: the read table that the copy came from, or None if the row was intact."""
+
+    table: str | None
+
+    def __str__(self) -> str:
+        return f"Restored from the read table {self.table}." if self.table else INTACT
+
+
+class _Whole(NamedTuple):
+    """An intact commit and its envelope, decrypted if it was encrypted."""
+
+    commit: Commit
+    envelope: Envelope[Raw]
+    encrypted: bool
+
+
+@dataclass(frozen=True)
+class _Broken:
+    """A broken row, and what the store holds of its request in the customer's other aggregates."""
+
+    customer_id: str
+    commit: Commit
+    others: Sequence[_Whole]
+    lost: int  # how many commits of the request can't be seen: broken ones, and those below a floor
+    cipher: RowCipher
+
+    @property
+    def payload(self) -> bytes:
+        """The broken bytes; none if the column holds something else."""
+        return self.commit.payload if isinstance(self.commit.payload, bytes) else b""
+
+    @property
+    def mark(self) -> Skip | None:
+        """The mark, if the row is skipped already."""
+        try:
+            envelope = decode_envelope(self.payload)
+            return skip_in(envelope) if envelope.format == SKIPPED else None
+        except Unreadable:
+            return None
+
+    @property
+    def where(self) -> str:
+        """The row, as messages name it."""
+        return f"{place(self.customer_id, self.commit.aggregate_id)}, event time {self.commit.event_time}"
+
+    def error(self, message: str) -> Unreadable:
+        """An error about this row."""
+        return Unreadable(
+            message,
+            customer_id=self.customer_id,
+            aggregate_id=self.commit.aggregate_id,
+            event_time=self.commit.event_time,
+        )
+
+
+def restore(
+    store: EventStore,
+    tables: Iterable[ReadTable],
+    customer_id: str,
+    aggregate_id: str,
+    event_time: UUID,
+    *,
+    cipher: RowCipher = NO_CIPHER,
+    key: Sequence[str] = (),
+) -> Restored:
+    """Write the intact copy of a broken or skipped row over it. Idempotent; an intact row stays as it is.
+
+    Looks in these read tables, in the customer's partition; in a table outside of it only if `key` names the partition.
+    Reads and writes EVERYWHERE. Raises `Unreadable` with the reason against each copy if none proves itself, and
+    `InvalidInput` if there is no such row or its history is below the floor. Nothing is written then.
+    """
+    row = _find(store, customer_id, aggregate_id, event_time, cipher)
+    if row is None:
+        return Restored(None)
+    table, copy = _only_copy(row, _copies(store, tables, row, tuple(key)))
+    written = store.replace(customer_id, copy, row.payload)
+    if _find(store, customer_id, aggregate_id, event_time, cipher):
+        raise _still_broken(row, written)
+    return Restored(table if written else None)  # somebody else may have restored it meanwhile
+
+
+def skip(
+    store: EventStore,
+    customer_id: str,
+    aggregate_id: str,
+    event_time: UUID,
+    reason: str,
+    *,
+    cipher: RowCipher = NO_CIPHER,
+) -> Skip | None:
+    """Put a mark in the place of a broken row: its events are missing from now on, and every reader says so.
+
+    The mark keeps the broken bytes, and `restore` still replaces it. Snapshots that hold the row's events are deleted
+    first, so that a snapshot and a full replay stay equal (G5); no snapshot is built over a skipped row. A repeat of
+    the row's request is refused, since its answer is lost. Idempotent; returns None if the row is intact.
+    """
+    if not reason.strip():
+        raise InvalidInput("Expected a reason for skipping a row, got none: it is what readers will be shown.")
+    row = _find(store, customer_id, aggregate_id, event_time, cipher)
+    if row is None:
+        return None
+    if row.mark:
+        return row.mark
+    mark = Skip(customer_id, aggregate_id, event_time, reason, row.payload)
+    store.delete_snapshots(customer_id, aggregate_id, event_time, Consistency.EVERYWHERE)
+    marked = Commit(aggregate_id, event_time, *SKIPPED_COLUMNS, encode_envelope(skip_envelope(mark)))
+    written = store.replace(customer_id, marked, row.payload)
+    now = _find(store, customer_id, aggregate_id, event_time, cipher)
+    if now and now.mark is None:
+        raise _still_broken(row, written)
+    return now.mark if now else None  # somebody else may have restored or skipped it meanwhile
+
+
+def _still_broken(row: _Broken, written: bool) -> StoreError:
+    found = "the store keeps the broken bytes; look at its disk" if written else "somebody else is changing this row"
+    return StoreError(f"Expected to replace {row.where}, but {found}. Then try again.")
+
+
+def _find(
+    store: EventStore, customer_id: str, aggregate_id: str, event_time: UUID, cipher: RowCipher
+) -> _Broken | None:
+    """The row with its surroundings, or None if it is intact."""
+    check_id("customer id", customer_id)
+    heads = store.heads_of_type(customer_id, "", Consistency.EVERYWHERE)
+    recorded = _recorded(store, customer_id, list(heads), event_time)
+    commit = recorded.get(aggregate_id)
+    if commit is None or is_below(event_time, heads[aggregate_id].floor):
+        found = "that its history is below the floor, where nobody reads" if commit else "none"
+        raise InvalidInput(
+            f"Expected a row of {place(customer_id, aggregate_id)} at event time {event_time}, found {found}. Look "
+            "with: eslab inspect. Nothing was written.",
+            customer_id=customer_id,
+            aggregate_id=aggregate_id,
+            event_time=event_time,
+        )
+    if _whole(commit, cipher):
+        return None
+    others = [_whole(other, cipher) for id, other in recorded.items() if id != aggregate_id]
+    below = sum(is_below(event_time, head.floor) for id, head in heads.items() if id not in recorded)
+    return _Broken(customer_id, commit, [it for it in others if it], below + others.count(None), cipher)
+
+
+def _recorded(store: EventStore, customer_id: str, ids: Sequence[str], event_time: UUID) -> dict[str, Commit]:
+    """The request's commits, by aggregate id; one that the store can't even read has no payload."""
+    try:
+        found = store.heads(customer_id, ids, event_time, Consistency.EVERYWHERE)
+        return {id: head.recorded for id, head in found.items() if head.recorded}
+    except Unreadable:
+        if len(ids) == 1:
+            return {id: Commit(id, event_time, *UNKNOWN_COLUMNS, b"") for id in ids}
+        # Ask for one half of them, and then for the other.
+        parts = ids[: len(ids) // 2], ids[len(ids) // 2 :]
+        return {id: it for part in parts for id, it in _recorded(store, customer_id, part, event_time).items()}
+
+
+def _whole(commit: Commit, cipher: RowCipher) -> _Whole | None:
+    try:
+        return _checked(commit, cipher)
+    except Unreadable:
+        return None
+
+
+def _checked(commit: Commit, cipher: RowCipher) -> _Whole:
+    """The commit with its envelope; raises `Unreadable` if it was skipped or can't be trusted."""
+    if not isinstance(commit.payload, bytes):
+        raise Unreadable(f"found {type(commit.payload).__name__} in the column of the payload, expected bytes")
+    envelope = decode_envelope(commit.payload)
+    encrypted = is_encrypted(envelope)
+    envelope = cipher.decrypt(place_of_commit(commit.aggregate_id, commit.event_time), envelope)
+    if not is_encrypted(envelope):  # encrypted and without a cipher, only the checksum is known
+        raw_events(envelope)
+    return _Whole(commit, envelope, encrypted)
+
+
+def _copies(
+    store: EventStore, tables: Iterable[ReadTable], row: _Broken, key: tuple[str, ...]
+) -> Iterable[tuple[str, Commit]]:
+    """The row's copies in the tables, each with the table's name."""
+    for table in tables:
+        prefix = (row.customer_id,) if table.layout.with_customer else key
+        for commit in _in_table(store, table.layout, prefix, row) if prefix else ():
+            yield table.layout.name, commit
+
+
+def _in_table(store: EventStore, layout: Layout, key: tuple[str, ...], row: _Broken) -> list[Commit]:
+    with closing(store.read_rows(layout, [key], Consistency.EVERYWHERE)) as pages:
+        rows = chain.from_iterable(pages)
+        of_row = (row.commit.aggregate_id, row.commit.event_time)
+        return [it.commit for it in rows if (it.customer_id, *it.commit[:2]) == (row.customer_id, *of_row)]
+
+
+def _only_copy(row: _Broken, copies: Iterable[tuple[str, Commit]]) -> tuple[str, Commit]:
+    """The copy that proves itself; raises `Unreadable` if there is none, or if two that do belong to two decisions."""
+    proven: list[tuple[str, _Whole]] = []
+    against: list[str] = []
+    for table, copy in copies:
+        try:
+            proven.append((table, _proved(row, copy)))
+        except Unreadable as error:
+            against.append(f"{table}: {error}")
+    if len({whole.envelope.digest for _, whole in proven}) > 1:
+        proven, against = [], ["copies of two decisions, in " + " and ".join(table for table, _ in proven)]
+    if not proven:
+        raise row.error(
+            f"Expected an intact copy of {row.where} in a read table, found {'; '.join(against) or 'none'}. Nothing "
+            "was written. Name other tables with --module (and --key), or go on without the row: eslab row skip"
+        )
+    table, whole = max(proven, key=lambda it: it[1].commit.payload)
+    return table, whole.commit
+
+
+def _proved(row: _Broken, copy: Commit) -> _Whole:
+    """The copy, if it is the row that was there; raises `Unreadable` with what speaks against it."""
+    whole = _checked(copy, row.cipher)
+    if is_encrypted(whole.envelope):
+        raise Unreadable("it is encrypted; name the keys that it was written with, to see whether it belongs here")
+    envelope = whole.envelope
+    same = [other for other in row.others if other.envelope.digest == envelope.digest]
+    if any(other.envelope.digest > envelope.digest for other in row.others):
+        raise Unreadable("it belongs to a decision of the request that lost against another one")
+    if len(same) + 1 + row.lost < envelope.commits:
+        raise Unreadable(f"only {len(same) + 1} of the {envelope.commits} commits of its decision are to be seen")
+    if not same:
+        _compare(row.mark.payload if row.mark else row.payload, envelope)
+    if len(same) + 1 == envelope.commits:
+        _prove_digest([*same, whole], row.cipher)
+    elif any(other.commit.payload == copy.payload for other in same) or not _fits_columns(row.commit, whole):
+        raise Unreadable("it is the commit of another aggregate")
+    return whole
+
+
+def _compare(damaged: bytes, envelope: Envelope[Raw]) -> None:
+    """Refuse a copy whose digest is not what is left of the row's own."""
+    digest = damaged[DIGEST]
+    if damaged.startswith(HEADER) and len(digest) == len(envelope.digest):
+        equal = sum(a == b for a, b in zip(digest, envelope.digest, strict=True))
+        if equal < ALIKE:
+            raise Unreadable(f"its digest is {envelope.digest.hex()}, and the broken row's is {digest.hex()}")
+
+
+def _prove_digest(decision: Sequence[_Whole], cipher: RowCipher) -> None:
+    """Refuse a whole append whose digest is not over its commits: one of them is not what was written there."""
+    if any(is_encrypted(whole.envelope) for whole in decision):
+        raise Unreadable("a commit of its decision is encrypted; name the keys, to see whether it belongs here")
+    key = cipher.hash_key() if any(whole.encrypted for whole in decision) else b""
+    bodies = {whole.commit.aggregate_id: plain_body(whole.envelope) for whole in decision}
+    if digest_of({id: bodies[id] for id in sorted(bodies)}, key) != decision[0].envelope.digest:
+        raise Unreadable("its digest does not fit it, or the request's other commits: it was written elsewhere")
+
+
+def _fits_columns(damaged: Commit, copy: _Whole) -> bool:
+    """Do the row's columns for people name the type of the copy's first event?"""
+    stored = (damaged.event_type, damaged.version)
+    tags = [str(event.get("type")) for event in raw_events(copy.envelope)]
+    named = [split_tag(tag) for tag in tags if is_tag(tag)]
+    return copy.encrypted or stored in (*named, SKIPPED_COLUMNS, UNKNOWN_COLUMNS)

@@ -1,0 +1,72 @@
+"""Rows of SQLite as the core sees them; SQLite keeps a value of any type in any column, so each is checked here."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from eslab.errors import Unreadable
+from eslab.request import from_sort_key, sort_key
+from eslab.store import Commit, Head, StoredSnapshot, place
+from eslab.stores.sqlite import statements
+
+KEY_BYTES = 16
+GREATEST_FIRST_BYTE = 0x0F  # an event time has 60 bits
+
+
+def event_time(key: Any, table: str, customer_id: str, aggregate_id: str) -> UUID:
+    """The event time of a stored sort key; raises `Unreadable` with the row if it is none."""
+    check_key(key, table, customer_id, aggregate_id)
+    return from_sort_key(key)
+
+
+def check_key(key: Any, table: str, customer_id: str, aggregate_id: str) -> None:
+    """Raise `Unreadable` with the row unless its key is that of an event time."""
+    if not isinstance(key, bytes) or len(key) != KEY_BYTES or key[0] > GREATEST_FIRST_BYTE:
+        raise Unreadable(
+            f"Unreadable row in {table}: {place(customer_id, aggregate_id)}, event time {key!r}: expected the 16 "
+            "bytes of an event time. Restore the row from a backup, or delete it.",
+            customer_id=customer_id,
+            aggregate_id=aggregate_id,
+        )
+
+
+def check_text(value: Any, table: str, column: str) -> str:
+    """The id in a row of the directory; raises `Unreadable` if it is no text."""
+    if not isinstance(value, str):
+        raise Unreadable(
+            f"Unreadable row in {table}: expected text as {column}, found {value!r}. Restore the row from a backup, or "
+            "delete it."
+        )
+    return value
+
+
+def commits(customer_id: str, aggregate_id: str, page: Sequence[tuple[Any, ...]]) -> list[Commit]:
+    """The commits in a page of events."""
+    return [Commit(aggregate_id, event_time(key, "events", customer_id, aggregate_id), *rest) for key, *rest in page]
+
+
+def head(connection: sqlite3.Connection, customer_id: str, aggregate_id: str, at: UUID | None = None) -> Head:
+    """The head of one aggregate, with its commit at an event time."""
+    key = (customer_id, aggregate_id)
+    entry = connection.execute(statements.ENTRY, key).fetchone() or (None, None)
+    first, floor = (it if it is None else event_time(it, "aggregates", *key) for it in entry)
+    snapshots = [_snapshot(row, *key) for row in connection.execute(statements.SNAPSHOTS, key).fetchall()]
+    recorded = None
+    if at and (row := connection.execute(statements.RECORDED, (*key, sort_key(at))).fetchone()):
+        recorded = Commit(aggregate_id, at, *row)
+    return Head(first, floor, snapshots, recorded)
+
+
+def _snapshot(row: tuple[Any, ...], customer_id: str, aggregate_id: str) -> StoredSnapshot:
+    key, fold, payload = row
+    up_to = event_time(key, "snapshots", customer_id, aggregate_id)
+    if not isinstance(fold, int):
+        raise Unreadable(
+            f"Unreadable row in snapshots: {place(customer_id, aggregate_id)}, event time {up_to}: expected a whole "
+            f"number as fold, found {fold!r}. Delete the row; while its events exist it is only a cache.",
+            customer_id=customer_id,
+            aggregate_id=aggregate_id,
+            event_time=up_to,
+        )
+    return StoredSnapshot(up_to, fold, payload)
