@@ -38,7 +38,7 @@ class Stream:
         self._count = 0
         self._made = choices.made
         self._given = choices.given
-        self._random = Random(f"{choices.seed} {name}") if choices.given is None else None
+        self._random = Random(f"{choices.seed} {name}") if choices.given is None else None  # noqa: S311 - no secret
 
     def below(self, limit: int) -> int:
         """An integer from 0 up to, but not including, `limit`."""

@@ -1,14 +1,14 @@
 """Cassandra in the virtual world: regions of replicas, links that delay, lose and are cut, hints, consistency levels.
 
 A write goes to every replica; the coordinator answers when as many as the level asks for have written. What a replica
-misses is kept as a hint, which arrives when the link is back, unless it gets lost. A read asks every replica, takes the
-first answers that satisfy the level, merges them cell by cell, and repairs the replicas that it asked before it answers.
+misses is kept as a hint, which arrives when the link is back, unless it gets lost. A read asks every replica, takes
+the first answers that satisfy the level, merges them cell by cell, and repairs the replicas that gave them before it
+answers.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-
 from typing import Any
 
 from cassandra import ConsistencyLevel, ReadTimeout, WriteTimeout, WriteType
@@ -143,7 +143,8 @@ class Cluster:
             self._note(mutation)
             self._send(replica.region, region, acknowledge)
 
-        if not self._send(region, replica.region, arrive, replica) and not self._choices.chance(self.network.hints_lost):
+        sent = self._send(region, replica.region, arrive, replica)
+        if not sent and not self._choices.chance(self.network.hints_lost):
             self._hints.append((region, replica, mutation))
 
     def _ask(

@@ -17,10 +17,11 @@ Key = tuple[Any, ...]  # values of clustering columns, each in the form that sor
 NAME = r'"?(\w+)"?'
 CREATE = re.compile(rf"CREATE TABLE IF NOT EXISTS \w+\.{NAME} \((.*)\) WITH (.*)", re.DOTALL)
 PRIMARY = re.compile(r"PRIMARY KEY \(\(([^)]*)\)((?:, [^)]*)?)\)")
-INSERT = re.compile(rf"INSERT INTO {NAME} \(([^)]*)\) VALUES \(([?, ]*)\)(?: USING (.*))?")
-UPDATE = re.compile(rf"UPDATE {NAME}(?: USING (.*))? SET (\w+) = \? WHERE (.*)")
-DELETE = re.compile(rf"DELETE FROM {NAME}(?: USING (.*))? WHERE (.*)")
-SELECT = re.compile(rf"SELECT (DISTINCT )?(.*) FROM {NAME}(?: WHERE (.*))?")
+# Patterns of CQL, none of which is ever sent anywhere.
+INSERT = re.compile(rf"INSERT INTO {NAME} \(([^)]*)\) VALUES \(([?, ]*)\)(?: USING (.*))?")  # noqa: S608
+UPDATE = re.compile(rf"UPDATE {NAME}(?: USING (.*))? SET (\w+) = \? WHERE (.*)")  # noqa: S608
+DELETE = re.compile(rf"DELETE FROM {NAME}(?: USING (.*))? WHERE (.*)")  # noqa: S608
+SELECT = re.compile(rf"SELECT (DISTINCT )?(.*) FROM {NAME}(?: WHERE (.*))?")  # noqa: S608
 CONDITION = re.compile(r'(token\()?"?(\w+)"?\)? (=|IN|>=|<=|>|<) (?:\?|token\(\?\))')
 USING = {"TIMESTAMP ?": ("time",), "TIMESTAMP ? AND TTL ?": ("time", "life"), None: ()}
 
@@ -47,9 +48,11 @@ class Table(NamedTuple):
 
     def order(self, key: Key) -> Key:
         """What rows are sorted by: (aggregate ascending, then descending) for snapshots, ascending elsewhere."""
-        return key[:1] + tuple(-int.from_bytes(part) if isinstance(part, bytes) else -part for part in key[1:]) if (
-            self.descending
-        ) else key
+        return (
+            key[:1] + tuple(-int.from_bytes(part) if isinstance(part, bytes) else -part for part in key[1:])
+            if (self.descending)
+            else key
+        )
 
 
 class Cell(NamedTuple):

@@ -118,13 +118,16 @@ class Session:
         """Send a statement or a batch."""
         self._world.step()
         if isinstance(query, BatchStatement):
-            parts = [(prepared, values) for _, prepared, values in query._statements_and_parameters]  # noqa: SLF001
+            parts = [(prepared, values) for _, prepared, values in query._statements_and_parameters]
             mutation = [self._bound(prepared, values) for prepared, values in parts]
-            return Response(lambda _: self._nodes.write(self._region, mutation, query.consistency_level), TIMEOUT, self._page)
+            return self._write(mutation, query.consistency_level)
         bound = self._bound(query.prepared, query.values)
         if isinstance(bound, Query):
             return Response(lambda after: self._read(bound, after, query.consistency_level), TIMEOUT, self._page)
-        return Response(lambda _: self._nodes.write(self._region, [bound], query.consistency_level), TIMEOUT, self._page)
+        return self._write([bound], query.consistency_level)
+
+    def _write(self, mutation: Sequence[Any], level: int) -> Response:
+        return Response(lambda _: self._nodes.write(self._region, mutation, level), TIMEOUT, self._page)
 
     def _bound(self, prepared: Prepared, values: Sequence[Any]) -> Put | Cut | Query:
         server_time = self._nodes.server_time(self._region)
@@ -133,7 +136,8 @@ class Session:
     def _read(self, query: Query, after: Any, level: int) -> Answer[Any]:
         if query.partition is None:
             answer: Answer[Any] = Answer(self._world)
-            answer.give(self._nodes.list_partitions(self._region, query._replace(after=after or query.after))[: self._page])
+            listed = self._nodes.list_partitions(self._region, query._replace(after=after or query.after))
+            answer.give(listed[: self._page])
             return answer
         return self._nodes.read(self._region, query._replace(after=after, limit=self._page), level)
 

@@ -47,7 +47,7 @@ def search(seeds: Iterable[int], seconds: float = float("inf")) -> Search:
             break
         outcome = run(Choices(seed))
         result.schedules += 1
-        result.met.update({what: 1 for what in outcome.met})
+        result.met.update(dict.fromkeys(outcome.met, 1))
         for rule in {violation.rule for violation in outcome.violations}:
             result.broken[rule] += 1
             result.first.setdefault(rule, (seed, outcome))
@@ -66,12 +66,16 @@ def shrink(outcome: Outcome, rule: str) -> Outcome:
     while improved:
         improved = False
         for smaller in _simpler(best.choices):
-            if found := still(smaller):
-                if (len(found.choices), sum(found.choices.values())) < (len(best.choices), sum(best.choices.values())):
-                    best = found
-                    improved = True
-                    break
+            found = still(smaller)
+            if found and _size(found) < _size(best):
+                best = found
+                improved = True
+                break
     return best
+
+
+def _size(outcome: Outcome) -> tuple[int, int]:
+    return len(outcome.choices), sum(outcome.choices.values())
 
 
 def _simpler(choices: dict[Place, int]) -> Iterable[dict[Place, int]]:

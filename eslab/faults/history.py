@@ -45,7 +45,8 @@ class Operation:
     def __str__(self) -> str:
         end = "never ended" if self.ended is None else f"ended {self.ended:9.3f}"
         who = f" {str(self.request.id)[-12:]}" if self.request else ""
-        return f"#{self.number:<3} {self.began:9.3f} {end}  {self.process:20} {self.what}{who} {self.keys}: {self._came()}"
+        when = f"#{self.number:<3} {self.began:9.3f} {end}"
+        return f"{when}  {self.process:20} {self.what}{who} {self.keys}: {self._came()}"
 
     def _came(self) -> str:
         if self.error:
@@ -58,7 +59,7 @@ class Operation:
 
 def shown(tallies: dict[Any, Tally]) -> str:
     """What tallies hold, with short names of requests."""
-    return str({str(key): {name[-12:]: places for name, places in tally.places.items()} for key, tally in tallies.items()})
+    return str({str(key): {name[-12:]: at for name, at in tally.places.items()} for key, tally in tallies.items()})
 
 
 @dataclass

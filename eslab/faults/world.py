@@ -104,7 +104,7 @@ class Process:
             self.ended.give(self._work())
         except GreenletExit:
             raise
-        except Exception as error:  # noqa: BLE001 - whoever waits for the process gets it
+        except Exception as error:
             self.ended.fail(error)
 
 
