@@ -69,6 +69,7 @@ def damage(store: EventStore, commit: Commit, payload: Any, customer: str = "ann
         case _:
             # Written later than the row: a restore that is stamped only one after the request would lose.
             session: Any = store.session  # type: ignore[attr-defined]
+            key = (f"{getattr(store, 'prefix', '')}{customer}", commit.aggregate_id)
             written = "SELECT writetime(payload) FROM events WHERE customer_id=%s AND aggregate_id=%s AND event_time=%s"
             ((stamp,),) = session.execute(written, (*key, commit.event_time))
             session.execute(

@@ -153,13 +153,23 @@ class Apart:
     def make_read_tables(self, layouts: Sequence[Layout]) -> None:
         self._open().make_read_tables(layouts)
 
-    def put_read_rows(self, rows: Sequence[ReadRow]) -> None:
-        self._open().put_read_rows(list(map(self._row, rows)))
+    def put_read_rows(self, rows: Sequence[ReadRow], consistency: Consistency = Consistency.LOCAL) -> None:
+        self._open().put_read_rows(list(map(self._row, rows)), consistency)
 
-    def read_rows(self, layout: Layout, keys: Sequence[tuple[str, ...]]) -> Iterator[list[ReadRow]]:
+    def read_rows(
+        self, layout: Layout, keys: Sequence[tuple[str, ...]], consistency: Consistency = Consistency.LOCAL
+    ) -> Iterator[list[ReadRow]]:
         renamed = [(*map(self._renamed, key[:1]), *key[1:]) for key in keys]
-        for page in self._open().read_rows(layout, renamed):
+        for page in self._open().read_rows(layout, renamed, consistency):
             yield [_under(row, lambda id: id.removeprefix(self.prefix)) for row in page]
+
+    @property
+    def session(self) -> Any:
+        """The driver's session, for a test that changes rows behind the store's back; its customers have the prefix."""
+        return cast(CassandraStore, self._open()).session
+
+    def empty_read_table(self, layout: Layout) -> None:
+        pytest.skip("no table can be emptied while a replica is away")
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def call(customer_id: str, *args: Any, **options: Any) -> Any:
