@@ -118,7 +118,9 @@ class Session:
         """Send a statement or a batch."""
         self._world.step()
         if isinstance(query, BatchStatement):
-            parts = [(prepared, values) for _, prepared, values in query._statements_and_parameters]
+            # The driver keeps them to itself, and only sends them.
+            sent: Any = query._statements_and_parameters
+            parts = [(prepared, values) for _, prepared, values in sent]
             mutation = [self._bound(prepared, values) for prepared, values in parts]
             return self._write(mutation, query.consistency_level)
         bound = self._bound(query.prepared, query.values)
@@ -126,7 +128,8 @@ class Session:
             return Response(lambda after: self._read(bound, after, query.consistency_level), TIMEOUT, self._page)
         return self._write([bound], query.consistency_level)
 
-    def _write(self, mutation: Sequence[Any], level: int) -> Response:
+    def _write(self, mutation: Sequence[Any], level: int | None) -> Response:
+        level = LEVEL if level is None else level
         return Response(lambda _: self._nodes.write(self._region, mutation, level), TIMEOUT, self._page)
 
     def _bound(self, prepared: Prepared, values: Sequence[Any]) -> Put | Cut | Query:
@@ -166,5 +169,6 @@ def open_simulated(
 ) -> CassandraStore:
     """A `CassandraStore` of one service in a region."""
     session = Session(world, cluster, region, tables, page)
-    options = Options(hosts=[region], keyspace="lab")
-    return CassandraStore(options, clock, connect=lambda _: (session.cluster, session))
+    options = Options(hosts=(region,), keyspace="lab")
+    connected: Any = (session.cluster, session)  # in place of the driver's
+    return CassandraStore(options, clock, connect=lambda _: connected)

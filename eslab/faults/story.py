@@ -124,8 +124,9 @@ class Story:
             self.world.spawn(f"builder {number}", lambda number=number: self._builder(f"builder {number}"))
         if choices.below(2):
             self.world.spawn("rotator", self._rotator)
-        if self.cluster and choices.below(3) == 2:
-            self.world.spawn("chaos", lambda: self._chaos(self.cluster))
+        cluster = self.cluster
+        if cluster and choices.below(3) == 2:
+            self.world.spawn("chaos", lambda: self._chaos(cluster))
 
     def _client(self, number: int) -> None:
         choices = self.world.current().choices
