@@ -64,3 +64,13 @@ def test_a_child_never_waits_for_a_thread_that_it_lacks() -> None:
             os._exit(0 if building.acquire(timeout=2) else 1)
         release.set()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_G4_two_threads_never_build_at_the_same_moment() -> None:
+    """A second thread waits, even for another type."""
+    with ThreadPoolExecutor(1) as pool:
+        with building:
+            waiting = pool.submit(decoder, list[Shape])
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.05)
+        assert waiting.result(timeout=10).decode(b"\x90") == []

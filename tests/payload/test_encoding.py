@@ -239,3 +239,26 @@ def test_equal_times_of_day_have_equal_bytes(moment: time, offset: int, other: i
     if shifted.date() == datetime(2026, 1, 5).date():
         equal = shifted.time().replace(tzinfo=timezone(timedelta(minutes=other)))
         assert (equal, encode(equal)) == (one, encode(one))
+
+
+class Weighed(Event):
+    """A number as an event stores it."""
+
+    grams: float = 0.0
+
+
+class Grouped(Event):
+    """A set of sets, and nothing else that msgspec can't put in order."""
+
+    groups: set[frozenset[str]] = set()
+
+
+def test_G1_a_stored_zero_has_no_sign() -> None:
+    """-0.0 equals 0.0, so they are the same bytes."""
+    assert encode(Weighed(grams=-0.0)) == encode(Weighed(grams=0.0))
+
+
+def test_G1_sets_of_sets_are_in_the_order_of_their_bytes() -> None:
+    """Python compares sets by what they contain, which orders none of these."""
+    stored = msgspec.msgpack.decode(encode(Grouped(groups={frozenset(letter) for letter in "hgfedcba"})))
+    assert stored["groups"] == [[letter] for letter in "abcdefgh"]

@@ -92,4 +92,8 @@ def _tls_fault(error: ssl.SSLError) -> str:
         )
     if "CERTIFICATE" in str(error).upper():
         return f"requires a certificate of the client that it trusts: name cert=FILE and key=FILE in the URL ({error})."
-    return f"did not agree on TLS ({error}): it may not use TLS, then leave ca= out; or it is no Cassandra. {CORRECT}."
+    # A node that misses the client's certificate may close the connection before or after it says so.
+    return (
+        f"did not agree on TLS ({error}): it may not use TLS, then leave ca= out; or it requires a certificate of the "
+        f"client, then name cert= and key=; or it is no Cassandra. {CORRECT}."
+    )
