@@ -286,7 +286,9 @@ def test_a_stopped_run_says_where_and_keeps_what_is_done(notebook, tmp_path, how
         "1_done: cell 2 of 2: 'first'",
     ]
     assert "2_hangs: stopped in cell 3 after" in rest
-    assert errors == (
+    # A kernel that is interrupted may log that, at a moment of its own.
+    ours = "".join(line for line in errors.splitlines(keepends=True) if not line.startswith("[IPKernelApp]"))
+    assert ours == (
         f"\n2_hangs, cell 3: {first_line}\n    Stopped by {how.name}.\n"
         f"\nStopped by {how.name} in 2_hangs in cell 3: {first_line}\n"
         "The reports up to here are written. Not started: 3_waits.\n"
