@@ -85,7 +85,9 @@ class Aggregate(msgspec.Struct, dict=True, metaclass=Declared):  # a dict for `s
 def type_name(aggregate_type: type[Aggregate]) -> str:
     """The prefix of an aggregate type's ids, without the colon that ends it."""
     if not (isinstance(aggregate_type, type) and issubclass(aggregate_type, Aggregate)):
-        raise InvalidInput(f"Expected a class of aggregates as aggregate_type, got {short(aggregate_type)}.")
+        raise InvalidInput(
+            f"Expected a class that inherits from Aggregate as aggregate_type, got {short(aggregate_type)}."
+        )
     name = aggregate_type.stored_as or aggregate_type.__name__.lower()
     if ":" in name:
         raise InvalidInput(f"Expected stored_as without a colon in {aggregate_type.__name__}, got {name!r}.")
@@ -160,8 +162,7 @@ def check_event(aggregate_type: type[Aggregate], event: Any) -> None:
 @cache
 def serializer_of(aggregate_type: type[Aggregate]) -> VersionedSerializer:
     """The one serializer of an aggregate type; `InvalidInput` if its states or events can't be read back."""
-    if not (isinstance(aggregate_type, type) and issubclass(aggregate_type, Aggregate)):
-        raise InvalidInput(f"Expected a class that inherits from Aggregate as aggregate_type, got {aggregate_type!r}.")
+    type_name(aggregate_type)  # refuses what is no class of aggregates
     _check_state(aggregate_type)
     return VersionedSerializer(event_types(aggregate_type), aggregate_type.upcasters)
 

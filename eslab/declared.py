@@ -4,7 +4,7 @@ msgspec makes the class. This module only checks it, and says in the words of a 
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from types import SimpleNamespace, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -81,10 +81,9 @@ def members(annotation: Any) -> Iterator[Any]:
         yield annotation
 
 
-def defined_again(cls: type, known: Iterable[type]) -> bool:
+def defined_again(cls: type, known: Collection[type]) -> bool:
     """Is the class none of the known ones, but has the name of one? In a notebook, a cell that defines it ran again."""
-    names = {(other.__module__, other.__qualname__): other for other in known}
-    return names.get((cls.__module__, cls.__qualname__), cls) is not cls
+    return cls not in known and (cls.__module__, cls.__qualname__) in {(it.__module__, it.__qualname__) for it in known}
 
 
 def _check_annotations(name: str, bases: Iterable[type], namespace: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@
 The stored name is part of the log for ever: renaming a class without keeping its name orphans its events.
 """
 
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -106,26 +106,6 @@ class Rejected(Exception):
     def _repr_html_(self) -> str:
         rows = {"rule": self.rule, "reason": self.reason, "limit": self.limit, "count": self.count}
         return display.table("Rejected", rows, mark="✗")
-
-
-def events_from(handler: Callable[..., Any], answer: Any) -> Sequence[Event]:
-    """The events that a handler returned; `InvalidInput` if it returned something else than a list of them."""
-    if isinstance(answer, Sequence) and not isinstance(answer, str | bytes):
-        return answer
-    advice = "write `return [...]` with the events that it decided"
-    if answer is None:
-        advice = "write `return []` where no event is needed"
-    elif isinstance(answer, Event):
-        advice = f"write `return [{type(answer).__name__}(...)]`"
-    elif isinstance(answer, Rejected):
-        advice = "write `raise Rejected(...)`"
-    elif isinstance(answer, Iterator):
-        advice = "write `return [...]` instead of `yield`"
-    elif isinstance(answer, Coroutine):
-        answer.close()  # or Python warns that nobody waited for it
-        advice = "write `def` instead of `async def`"
-    name = getattr(handler, "__name__", repr(handler))
-    raise InvalidInput(f"Expected a list of events from {name}, got {answer!r}; {advice}. Nothing was written.")
 
 
 def tag_of(event_type: type[Event]) -> str:

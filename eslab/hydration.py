@@ -69,7 +69,7 @@ class Hydrator:
         cipher: RowCipher,
     ) -> None:
         """`types` are those of the aggregates, by aggregate id; `cipher` is what `cipher_of_types` gives for them."""
-        for aggregate_type in types.values():
+        for aggregate_type in {*types.values()}:
             serializer_of(aggregate_type)  # a type that can't be read is refused before anything is
         self.store = store
         self.customer_id = customer_id

@@ -7,7 +7,7 @@ The handler is pure: it gets the state, the command and the request, and returns
 raises `Rejected`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from inspect import signature
@@ -19,7 +19,7 @@ from eslab.bounds import TimeBounds
 from eslab.clock import Clock
 from eslab.declared import annotation_of, defined_again, members
 from eslab.errors import InvalidInput
-from eslab.event import Command, Event, Rejected, events_from
+from eslab.event import Command, Event, Rejected
 from eslab.payload.encryption import KeyProvider
 from eslab.repository import Repository
 from eslab.request import Request
@@ -95,6 +95,27 @@ class AggregateService(Generic[State]):
         """The state of one aggregate, now or as of a past moment."""
         _, key = address(self.aggregate_type, aggregate_id)
         return self.repository.load(customer_id, self.aggregate_type, key, as_of)
+
+
+def events_from(handle: Handler[Any], answer: Any) -> Sequence[Event]:
+    """The events that a handler returned; `InvalidInput` if it returned something else than a list of them."""
+    if isinstance(answer, Sequence) and not isinstance(answer, str | bytes):
+        return answer
+    advice = "write `return [...]` with the events that it decided"
+    if answer is None:
+        advice = "write `return []` where no event is needed"
+    elif isinstance(answer, Event):
+        advice = f"write `return [{type(answer).__name__}(...)]`"
+    elif isinstance(answer, Rejected):
+        advice = "write `raise Rejected(...)`"
+    elif isinstance(answer, Iterator):
+        advice = "write `return [...]` instead of `yield`"
+    elif isinstance(answer, Coroutine):
+        answer.close()  # or Python warns that nobody waited for it
+        advice = "write `def` instead of `async def`"
+    raise InvalidInput(
+        f"Expected a list of events from {_name(handle)}, got {answer!r}; {advice}. Nothing was written."
+    )
 
 
 def _commands_of(handle: Handler[Any]) -> list[type]:

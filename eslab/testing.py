@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from eslab.aggregate import Aggregate, check_event
-from eslab.event import Command, Event, Rejected, events_from
+from eslab.event import Command, Event, Rejected
 from eslab.request import Request
+from eslab.service import events_from
 
 REQUEST = Request.at(datetime(2026, 1, 5, 9, 0, tzinfo=UTC), "a specification")
 

@@ -104,7 +104,7 @@ class UnitOfWork:
         return self._events.get(self._id_of(state), [])
 
     def add(self, state: Aggregate, *events: Event) -> None:
-        """Add events to a loaded aggregate and apply them to its state; `append` stores them."""
+        """Add events to a loaded aggregate and apply them to its state; `append` stores them: all of them or none."""
         id = self._id_of(state)
         if self.recorded or self._decided:
             raise InvalidInput(
@@ -114,13 +114,15 @@ class UnitOfWork:
         for event in events:
             check_event(type(state), event)
         # The state sees each event as later readers will decode it, so both are the same.
-        for event in [*map(as_stored, events)]:
-            self._events.setdefault(id, []).append(event)
+        stored = [*map(as_stored, events)]
+        for event in stored:
             if (returned := state.apply(event)) is not None:
                 raise InvalidInput(
                     f"Expected {type(state).__name__}.apply to change the state and return nothing, got {returned!r}. "
                     "Nothing was written."
                 )
+        if stored:  # only now: after an error, `append` must not store the events before it
+            self._events.setdefault(id, []).extend(stored)
 
     def append(self) -> None:
         """Write all added events as one atomic append; without events nothing is written.

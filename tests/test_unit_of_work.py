@@ -171,6 +171,29 @@ def test_a_foreign_event_is_refused_and_nothing_of_it_added(repository: Reposito
     assert (counter, work.events(counter)) == (Counter(), [])
 
 
+class Picky(Aggregate):
+    """Breaks the law of `apply`: it refuses an event."""
+
+    told: list[str] = []
+
+    def apply(self, event: Counted) -> None:
+        """Refuse milk."""
+        if event.what == "milk":
+            raise ValueError(event.what)
+        self.told.append(event.what)
+
+
+def test_after_a_failed_add_nothing_is_appended(repository: Repository, store: EventStore) -> None:
+    """Not even the events before the one that failed."""
+    work = begin(repository)
+    (picky,) = work.load((Picky, "1"))
+    with pytest.raises(ValueError, match="milk"):
+        work.add(picky, Counted("tea"), Counted("milk"))
+    assert work.events(picky) == []
+    work.append()
+    assert rows(store, "picky:1") == []
+
+
 def test_a_foreign_state_is_refused(repository: Repository) -> None:
     """Events go to a state that this unit of work loaded; an equal one isn't it."""
     work = begin(repository)

@@ -212,7 +212,7 @@ def append_envelopes(
 
 def digest_of(plain: Mapping[str, msgspec.Raw], key: bytes = b"") -> bytes:
     """The digest of an append, over its plain commits in order of aggregate id."""
-    return hashlib.blake2b(encode([*plain.items()]), digest_size=16, key=key).digest()
+    return hashlib.blake2b(msgspec.msgpack.encode([*plain.items()]), digest_size=16, key=key).digest()
 
 
 def encode_append(appended: Mapping[str, Sequence[Event]], command: bytes) -> dict[str, bytes]:

@@ -94,20 +94,24 @@ def test_one_damaged_row_stops_nobody(store: EventStore, work: str) -> None:
         assert rebuild.caught_up(repository) is None
 
 
+def dying(after: int) -> Callable[[int], None]:
+    """A report of progress at which the walk dies, after so many customers."""
+    left = iter(range(after - 1))
+
+    def report(rows: int) -> None:
+        if next(left, None) is None:
+            raise Killed
+
+    return report
+
+
 @pytest.mark.parametrize("work", WORK)
 @pytest.mark.parametrize("killed_after", [1, 30, 60, 110, 118])
 def test_a_damaged_row_is_remembered_after_a_kill(store: EventStore, work: str, killed_after: int) -> None:
     """The run that resumes meets it again, so it can't call itself complete."""
     repository = lived(store)
     damage(store, "customer 007")
-    left = killed_after
-
-    def die(rows: int) -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            raise Killed
-
+    die = dying(killed_after)
     with pytest.raises(Killed):
         WORK[work](repository, die)
     with pytest.raises(Unreadable, match="customer 007"):
@@ -233,14 +237,7 @@ def test_tables_that_were_emptied_are_incomplete_until_the_rebuild_is_done(
     repository = lived(store)
     rebuild.catch_up(repository)
     assert status(store)["days"].startswith("complete up to")
-    left = killed_after
-
-    def die(rows: int) -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            raise Killed
-
+    die = dying(killed_after)
     only = Repository(store, ManualClock(START + HOUR), read_tables=[BY_DAY])
     with pytest.raises(Killed):
         rebuild.rebuild(only, die)

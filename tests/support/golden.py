@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -147,17 +148,22 @@ def files() -> dict[str, tuple[bytes, Any]]:
     return made
 
 
-def main() -> None:
-    """Write the files that are missing."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for name, (payload, content) in files().items():
+def write_missing(folder: Path, files: Mapping[str, tuple[bytes, Any]]) -> None:
+    """Write the bytes and the content of each name, unless they are there: golden bytes never change."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (payload, content) in files.items():
         text = msgspec.json.format(msgspec.json.encode(content), indent=2)
-        for path, data in ((FOLDER / f"{name}.bin", payload), (FOLDER / f"{name}.json", text + b"\n")):
+        for path, data in ((folder / f"{name}.bin", payload), (folder / f"{name}.json", text + b"\n")):
             if path.exists():
                 print(f"kept     {path.relative_to(ROOT)}")
             else:
                 path.write_bytes(data)
                 print(f"written  {path.relative_to(ROOT)}")
+
+
+def main() -> None:
+    """Write the files that are missing."""
+    write_missing(FOLDER, files())
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ MUTANTS = [
     Mutant("G3", "payload/serializer.py", "encode_for_hash(as_stored(command))", "encode(as_stored(command))", ENCODING),
     Mutant("G3", "unit_of_work.py", "return recorded_hash == command_hash(self._command, cipher.hash_key())", "return True", ENCRYPTION),
     Mutant("G3", "unit_of_work.py", "return recorded_hash == command_hash(self._command, cipher.hash_key())", "return False", ENCRYPTION),
-    Mutant("G3", "event.py", "    if isinstance(answer, Sequence) and not", "    if not", SERVICE),
+    Mutant("G3", "service.py", "    if isinstance(answer, Sequence) and not", "    if not", SERVICE),
     Mutant("G3", "service.py", "if defined_again(type(command), self._commands):", "if False:", SERVICE),
     # The same rows, the same state.
     Mutant("G4", "payload/decoding.py", "building = RLock()", "building = __import__('threading').Semaphore(9)",
@@ -233,6 +233,8 @@ MUTANTS = [
     Mutant("G9", "payload/serializer.py", "RAW_EVENTS = msgspec.msgpack.Decoder(list[dict[str, msgspec.Raw]])", "RAW_EVENTS = PLAIN_EVENTS", SERIALIZER),
     Mutant("G9", "payload/serializer.py", "FORMAT = 1\n", "FORMAT = 2\n", SERIALIZER),
     Mutant("G9", "unit_of_work.py", "map(as_stored, events)", "events", WISH),
+    Mutant("G7", "unit_of_work.py", "        for event in stored:\n",
+           "        for event in stored:\n            self._events.setdefault(id, []).append(event)\n", WISH),
     Mutant("G9", "operations/schema_lock.py", "        if name in now.aggregates:", "        if name not in now.aggregates: pass\n        elif True:", LOCK),
     Mutant("G9", "operations/schema_lock.py", "    if skipped:\n", "    if False:\n", LOCK),
     Mutant("G9", "operations/schema_lock.py", "sorted(set(old.upcasters) - set(new.upcasters))", "()", LOCK),

@@ -9,8 +9,6 @@ event changes again, add a folder and leave the older ones as they are.
 
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from eslab import Event
 from eslab.domains.downloads.commands import RequestDownload
 from eslab.domains.downloads.devices import Devices, DownloadHeld, HoldEnded, HoldExpired, HoldRenewed
@@ -28,6 +26,7 @@ from eslab.domains.downloads.license import (
 )
 from eslab.payload.serializer import command_hash, encode_append
 from tests.domains.downloads.support import id_at, time_at
+from tests.support.golden import write_missing
 from tests.support.sample import ROOT
 
 GOLDEN = ROOT / "data" / "golden"
@@ -58,17 +57,8 @@ EVENTS: Mapping[str, Sequence[Event]] = {
 
 def main() -> None:
     """Write the files of the newest shape that are missing."""
-    folder = FOLDERS[-1]
-    folder.mkdir(parents=True, exist_ok=True)
-    for id, payload in encode_append(EVENTS, command_hash(RequestDownload("phone", "glow"))).items():
-        name = id.partition(":")[0]
-        text = msgspec.json.format(msgspec.json.encode(EVENTS[id]), indent=2)
-        for path, data in ((folder / f"{name}.bin", payload), (folder / f"{name}.json", text + b"\n")):
-            if path.exists():
-                print(f"kept     {path.relative_to(ROOT)}")
-            else:
-                path.write_bytes(data)
-                print(f"written  {path.relative_to(ROOT)}")
+    payloads = encode_append(EVENTS, command_hash(RequestDownload("phone", "glow")))
+    write_missing(FOLDERS[-1], {id.partition(":")[0]: (payload, EVENTS[id]) for id, payload in payloads.items()})
 
 
 if __name__ == "__main__":
