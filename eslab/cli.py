@@ -37,8 +37,8 @@ COMMANDS = {
     "row": Entry("eslab.operations.cli", "row", "Restore a broken row, or skip it with a mark."),
     "run": Entry("eslab.lab.cli", "run", "Execute notebooks and write reports.", "lab"),
     "schema": Entry("eslab.operations.cli", "schema", "Create or show the tables in Cassandra.", "cassandra"),
-    "simulate": Entry("eslab.faults.cli", "simulate", "Search for schedules that break a promise.", "faults"),
     "schema-lock": Entry("eslab.operations.cli", "schema_lock", "Check that old rows fit the code."),
+    "simulate": Entry("eslab.faults.cli", "simulate", "Search for schedules that break a promise.", "faults"),
 }
 
 
