@@ -26,13 +26,14 @@ class TimeBounds:
     fold_after: timedelta = timedelta(hours=26)  # W: a snapshot folds only commits older than this
     skew: timedelta = timedelta(seconds=30)  # S: the largest difference between two services' clocks
     append: timedelta = timedelta(minutes=10)  # P: the longest time from the check to the end of the append
+    grace: timedelta = timedelta(hours=1)  # H: the longest hydration; events are kept for longer below a new floor
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             expect(timedelta, name, value)
             if value > LONGEST:
                 raise InvalidInput(f"Expected time bounds of at most {LONGEST.days:,} days, got {value} as {name}.")
-        if min(self.late, self.early, self.fold_after, self.skew, self.append) < timedelta():
+        if min(vars(self).values()) < timedelta():
             raise InvalidInput(f"Expected time bounds of zero or more, got {self}.")
         needed = self.late + 2 * self.skew + self.append
         if self.fold_after <= needed:
@@ -54,6 +55,14 @@ class TimeBounds:
             if sort_key(request.event_time) <= sort_key(floor):
                 late = time_of(floor) - request.time
                 raise self._out_of_time(request, now, f"above the floor {time_of(floor).isoformat()}", late)
+
+    def newest_snapshot(self, now: datetime) -> datetime:
+        """The latest moment up to which a snapshot may reach that a reader begins from (G5)."""
+        return now - self.fold_after + 2 * self.skew
+
+    def holds_late(self, built_at: datetime, until: datetime) -> bool:
+        """Was a snapshot certainly built after that moment, whichever two clocks they were told by?"""
+        return built_at > until + 2 * self.skew
 
     def _out_of_time(self, request: Request, now: datetime, rule: str, found: timedelta) -> OutOfTime:
         return OutOfTime(

@@ -1,29 +1,35 @@
 """Hydration: the newest usable snapshot and the commits after it, folded into a state.
 
-It waits on the store twice, for one aggregate or for many of one customer: for the heads (directory, snapshots and the
-request's own rows), then for the commits after each base, a page at a time. Memory holds the states and a page or two.
+It waits on the store once, for one aggregate or for many of one customer: directory, snapshots and the first commits
+are read together, from the base that the last hydration began from. A second wait is needed where that guess was wrong
+or more commits follow; these come a page at a time, so memory holds the states and a page or two.
 """
 
 import logging
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from eslab.aggregate import Aggregate, serializer_of
-from eslab.errors import Unreadable
+from eslab.bounds import TimeBounds
+from eslab.clock import Clock
+from eslab.errors import HistoryGone, StoreUnavailable, Unreadable
 from eslab.event import Event
 from eslab.payload.encryption import NO_CIPHER, KeyProvider, RowCipher, cipher_for, place_of_commit
 from eslab.payload.serializer import Envelope, decode_envelope
 from eslab.payload.skipped import Skipped
-from eslab.request import time_of
-from eslab.snapshot import newest_base
-from eslab.store import Commit, Consistency, EventStore, Head, unreadable
+from eslab.request import is_after, time_of
+from eslab.snapshot import Candidates, Validity
+from eslab.store import Commit, Consistency, EventStore, Head, Log, unreadable
 
 State = TypeVar("State", bound=Aggregate)
 log = logging.getLogger(__name__)
 Page = Sequence[Sequence[Event]]  # the events of some commits, in order
+NO_HEAD = Head()
+ATTEMPTS = 3
 
 
 @dataclass
@@ -34,6 +40,7 @@ class Hydration(Generic[State]):
     base: UUID | None = None  # the event time that the snapshot reached; None for a full replay
     commits: int = 0  # the number of commits that the state adds up, those in the base included
     tail: int = 0  # the number of commits that were read and folded now
+    head: Head = NO_HEAD  # as it was read with the first of these commits
 
     def apply(self, page: Page) -> None:
         """Fold a page of commits into the state."""
@@ -58,12 +65,49 @@ class Hydration(Generic[State]):
         return f"{self.state!r} from {base} and {self.tail:,} commits"
 
 
+class Bases:
+    """The base that the last hydration of each aggregate began from: there the next one is likely to begin.
+
+    A wrong guess costs a wait and nothing else, so all are forgotten when there are too many.
+    """
+
+    def __init__(self, most: int = 10_000) -> None:
+        self._most = most
+        self._known: dict[tuple[str, str], UUID] = {}  # by customer and aggregate
+
+    def guess(self, customer_id: str, aggregate_id: str, up_to: UUID | None) -> UUID | None:
+        """Where the next hydration of an aggregate is likely to begin, as of `up_to`; None is the beginning."""
+        base = self._known.get((customer_id, aggregate_id))
+        return None if base and up_to and is_after(base, up_to) else base
+
+    def note(self, customer_id: str, aggregate_id: str, base: UUID | None) -> None:
+        """Note where a hydration began."""
+        if base is None:
+            self._known.pop((customer_id, aggregate_id), None)
+            return
+        if len(self._known) >= self._most:
+            self._known.clear()
+        self._known[customer_id, aggregate_id] = base
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What all hydrations and units of work of a repository share."""
+
+    store: EventStore
+    clock: Clock
+    bounds: TimeBounds
+    keys: KeyProvider | None
+    stopwatch: Callable[[], float]  # seconds on a clock that nobody sets
+    bases: Bases = field(default_factory=Bases)
+
+
 class Hydrator:
     """Hydrates aggregates of one customer together, for one unit of work or one query."""
 
     def __init__(
         self,
-        store: EventStore,
+        environment: Environment,
         customer_id: str,
         types: Mapping[str, type[Aggregate]],
         cipher: RowCipher,
@@ -71,31 +115,47 @@ class Hydrator:
         """`types` are those of the aggregates, by aggregate id; `cipher` is what `cipher_of_types` gives for them."""
         for aggregate_type in {*types.values()}:
             serializer_of(aggregate_type)  # a type that can't be read is refused before anything is
-        self.store = store
+        self.environment = environment
+        self.store = environment.store
         self.customer_id = customer_id
         self.types = types
         self.cipher = cipher
 
-    def heads(self, event_time: UUID | None = None, consistency: Consistency = Consistency.LOCAL) -> dict[str, Head]:
-        """Directory entry, snapshots, and the commit at `event_time` of each aggregate: the first wait."""
-        return self.store.heads(self.customer_id, list(self.types), event_time, consistency)
-
     def hydrate(
         self,
-        heads: Mapping[str, Head],
+        event_time: UUID | None = None,
         up_to: UUID | None = None,
         consistency: Consistency = Consistency.LOCAL,
     ) -> dict[str, Hydration[Any]]:
-        """Fold the commits after the newest usable base of each aggregate: the second wait.
+        """Fold the commits after the newest usable base of each aggregate, as of `up_to` if it is given.
 
-        Raises `Unreadable` with the row that can't be trusted, and `HistoryGone` below the floor.
+        With `event_time`, heads hold the commits of that request, and none of the states is newer than this look-up.
+        One wait, or two; further ones for further pages. What took longer than the bounds' `grace` starts over, since
+        the events under it may have been deleted meanwhile. Raises `Unreadable` with the row that can't be trusted, and
+        `HistoryGone` below the floor.
         """
-        hydrations = {id: self._base(id, head, up_to) for id, head in heads.items()}
-        after = {id: hydration.base for id, hydration in hydrations.items()}
-        with closing(self._pages(after, up_to, consistency)) as pages:
-            for id, page in pages:
-                hydrations[id].apply(page)
-        return hydrations
+        found_before = False
+        for attempt in range(ATTEMPTS):
+            began = self.environment.stopwatch()
+            try:
+                logs, hydrations = self._begin(event_time, up_to, consistency)
+            except HistoryGone:
+                # Perhaps the snapshots were read a moment before one was saved, and the floor after it was raised.
+                if attempt:
+                    raise
+                continue
+            self._fold(logs, hydrations, up_to, consistency)
+            found = self._look_again(logs, hydrations, event_time, consistency)
+            took = timedelta(seconds=self.environment.stopwatch() - began)
+            # A state that was folded before its request was found may hold a part of what that request did.
+            if took <= self.environment.bounds.grace and (found_before or not found):
+                return hydrations
+            found_before = found
+        raise StoreUnavailable(
+            f"Expected to hydrate {', '.join(self.types)} of customer {self.customer_id!r} within "
+            f"{self.environment.bounds.grace}, found that it takes longer. Build snapshots, or raise grace.",
+            customer_id=self.customer_id,
+        )
 
     def decode_rows(self, aggregate_id: str, commits: Sequence[Commit]) -> Page:
         """The events of rows that were read with their keys; raises `Unreadable` with the row."""
@@ -117,11 +177,69 @@ class Hydrator:
         except Unreadable as error:
             raise unreadable(self.customer_id, commit, error) from error
 
+    def _begin(
+        self, event_time: UUID | None, up_to: UUID | None, consistency: Consistency
+    ) -> tuple[dict[str, Log], dict[str, Hydration[Any]]]:
+        """All logs, read from where the last hydrations began, and the bases of these."""
+        bases = self.environment.bases
+        after = {id: bases.guess(self.customer_id, id, up_to) for id in self.types}
+        while True:
+            logs = self.store.read(self.customer_id, after, event_time, up_to, consistency)
+            hydrations = {id: self._base(id, log.head, up_to) for id, log in logs.items()}
+            # Commits before the base are left out, but those between it and the guess are missing.
+            if not any(_is_before(hydrations[id].base, start) for id, start in after.items()):
+                break
+            after = {id: hydration.base for id, hydration in hydrations.items()}
+        if up_to is None:
+            for id, hydration in hydrations.items():
+                bases.note(self.customer_id, id, hydration.base)
+        return logs, hydrations
+
     def _base(self, aggregate_id: str, head: Head, up_to: UUID | None) -> Hydration[Any]:
         aggregate_type = self.types[aggregate_id]
         cipher = self.cipher if aggregate_type.encrypted else NO_CIPHER
-        base = newest_base(self.customer_id, aggregate_id, aggregate_type, head, up_to, cipher)
-        return Hydration(base.state, base.up_to, base.commits)
+        validity = Validity(self.environment.bounds, self.environment.clock, up_to)
+        base = Candidates(self.customer_id, aggregate_id, aggregate_type, head, validity, cipher).newest()
+        return Hydration(base.state, base.up_to, base.commits, head=head)
+
+    def _fold(
+        self,
+        logs: Mapping[str, Log],
+        hydrations: Mapping[str, Hydration[Any]],
+        up_to: UUID | None,
+        consistency: Consistency,
+    ) -> None:
+        """Fold the commits that were read with the heads, then the pages that follow."""
+        rest: dict[str, UUID | None] = {}
+        for id, log in logs.items():
+            hydration = hydrations[id]
+            commits = _after(log.commits, hydration.base)
+            if commits:
+                hydration.apply(self.decode_rows(id, commits))
+            if log.more:
+                rest[id] = commits[-1].event_time if commits else hydration.base
+        if rest:
+            with closing(self._pages(rest, up_to, consistency)) as pages:
+                for id, page in pages:
+                    hydrations[id].apply(page)
+
+    def _look_again(
+        self,
+        logs: Mapping[str, Log],
+        hydrations: Mapping[str, Hydration[Any]],
+        event_time: UUID | None,
+        consistency: Consistency,
+    ) -> bool:
+        """Look for the request's commits beyond the first page, when all pages have been read. Was one found?"""
+        if event_time is None:
+            return False
+        beyond = [id for id, log in logs.items() if log.more and not log.head.recorded and _ends(log, event_time)]
+        if not beyond:
+            return False
+        heads = self.store.heads(self.customer_id, beyond, event_time, consistency)
+        for id, head in heads.items():
+            hydrations[id].head = hydrations[id].head._replace(recorded=head.recorded, safe=head.safe)
+        return any(head.recorded for head in heads.values())
 
     def _pages(
         self, after: Mapping[str, UUID | None], up_to: UUID | None, consistency: Consistency
@@ -147,6 +265,22 @@ class Hydrator:
             except Unreadable as error:
                 return error
         return None
+
+
+def _is_before(base: UUID | None, start: UUID | None) -> bool:
+    return start is not None and (base is None or is_after(start, base))
+
+
+def _after(commits: Sequence[Commit], base: UUID | None) -> Sequence[Commit]:
+    """Those of some commits, which are in order, that lie after a base."""
+    if base is None or not commits or is_after(commits[0].event_time, base):
+        return commits
+    return [commit for commit in commits if is_after(commit.event_time, base)]
+
+
+def _ends(log: Log, event_time: UUID) -> bool:
+    """Do the commits that were read end before an event time?"""
+    return not log.commits or is_after(event_time, log.commits[-1].event_time)
 
 
 def cipher_of_types(keys: KeyProvider | None, customer_id: str, types: Iterable[type[Aggregate]]) -> RowCipher:

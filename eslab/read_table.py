@@ -29,7 +29,7 @@ from eslab.aggregate import Aggregate, address, type_name
 from eslab.declared import defined_again
 from eslab.errors import Forgotten, InvalidInput, Unreadable
 from eslab.event import Event
-from eslab.hydration import Hydration, Hydrator, cipher_of_types
+from eslab.hydration import Environment, Hydration, Hydrator, cipher_of_types
 from eslab.layout import Layout, check_layout
 from eslab.payload.encryption import NO_CIPHER, KeyProvider, RowCipher
 from eslab.request import Request
@@ -141,22 +141,20 @@ def late_since(note: str) -> datetime | None:
         raise Unreadable(f"Unreadable row in checkpoints: {LATE!r}: {error}. Delete the row, then rebuild.") from None
 
 
-def query(
-    store: EventStore, keys: KeyProvider | None, table: ReadTable, prefixes: Sequence[tuple[str, ...]]
-) -> list[Found]:
+def query(environment: Environment, table: ReadTable, prefixes: Sequence[tuple[str, ...]]) -> list[Found]:
     """Fold the rows under full keys or key prefixes; see `Repository.read`."""
     types = {type_name(cls): cls for cls in table.keys}
     states = []
     ciphers: dict[str, RowCipher | None] = {}
-    for (customer_id, id), commits in _commits_in(store, table, prefixes).items():
+    for (customer_id, id), commits in _commits_in(environment.store, table, prefixes).items():
         aggregate_type = _type_in(table, types, id)
         if customer_id not in ciphers:
-            ciphers[customer_id] = _cipher(keys, customer_id, types.values())
+            ciphers[customer_id] = _cipher(environment.keys, customer_id, types.values())
         cipher = ciphers[customer_id] if aggregate_type.encrypted else NO_CIPHER
         if cipher is None:
             continue
         hydration = Hydration(aggregate_type())
-        hydrator = Hydrator(store, customer_id, {id: aggregate_type}, cipher)
+        hydrator = Hydrator(environment, customer_id, {id: aggregate_type}, cipher)
         hydration.apply(hydrator.decode_rows(id, list(commits.values())))
         states.append(Found(customer_id, address(aggregate_type, id)[1], hydration.state))
     return states

@@ -37,17 +37,12 @@ def decision_in(customer_id: str, heads: Mapping[str, Head]) -> list[RecordedCom
     return [one for one in recorded if one.envelope.digest == greatest]
 
 
-def is_complete(decision: Sequence[RecordedCommit], heads: Mapping[str, Head]) -> bool:
-    """Are there as many commits as the decision announces?
-
-    An aggregate whose floor is at or above the request counts as one: its commit may be gone.
-    """
-    if not decision:
-        return False
+def missing(decision: Sequence[RecordedCommit], heads: Mapping[str, Head]) -> int:
+    """TODO envelope"""
     event_time = decision[0].commit.event_time
     seen = {one.commit.aggregate_id for one in decision}
     below = [id for id, head in heads.items() if id not in seen and is_below(event_time, head.floor)]
-    return len(decision) + len(below) >= decision[0].envelope.commits
+    return max(0, decision[0].envelope.commits - len(decision) - len(below))
 
 
 def is_below(event_time: UUID, floor: UUID | None) -> bool:
@@ -66,7 +61,9 @@ def conflict(customer_id: str, request: Request, commit: Commit) -> RequestConfl
     )
 
 
-def outcome_unknown(customer_id: str, request: Request, decision: Sequence[RecordedCommit]) -> OutcomeUnknown:
+def outcome_unknown(
+    customer_id: str, request: Request, decision: Sequence[RecordedCommit], heads: Mapping[str, Head]
+) -> OutcomeUnknown:
     """The error raised when only a part of a decision can be seen."""
     return OutcomeUnknown(
         f"Expected {decision[0].envelope.commits} commits of {request} of customer {customer_id!r}, found "

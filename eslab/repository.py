@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from reprlib import repr as short
+from time import monotonic
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -11,14 +12,14 @@ from eslab.bounds import TimeBounds
 from eslab.clock import Clock, time_on
 from eslab.errors import InvalidInput, Unreadable, expect
 from eslab.event import Command
-from eslab.hydration import Hydration, Hydrator, cipher_of_types
+from eslab.hydration import Environment, Hydration, Hydrator, cipher_of_types
 from eslab.layout import Layout
 from eslab.payload.encryption import KeyProvider, is_encrypted, require_keys
 from eslab.payload.serializer import SnapshotEnvelope, decode_any
 from eslab.read_table import Found, ReadTable, note_complete, query
 from eslab.request import Request, latest_at
 from eslab.store import EventStore, StoredSnapshot
-from eslab.unit_of_work import Environment, UnitOfWork
+from eslab.unit_of_work import UnitOfWork
 
 State = TypeVar("State", bound=Aggregate)
 
@@ -33,15 +34,19 @@ class Repository:
         bounds: TimeBounds | None = None,
         keys: KeyProvider | None = None,
         read_tables: Sequence[ReadTable] = (),
+        stopwatch: Callable[[], float] = monotonic,
     ) -> None:
-        """`read_tables` are written with every append; missing ones are made now (`make_read_tables`)."""
+        """`read_tables` are written with every append; missing ones are made now (`make_read_tables`).
+
+        `stopwatch` measures durations, in seconds: a clock that may be set could hide how long a hydration took.
+        """
         _check(store, clock, bounds, keys, read_tables)
         self.store = store
         self.clock = clock
         self.bounds = bounds or TimeBounds()
         self.keys = keys
         self.read_tables = read_tables
-        self._environment = Environment(store, clock, self.bounds, keys, read_tables)
+        self.environment = Environment(store, clock, self.bounds, keys, stopwatch)
         if read_tables:
             made = store.make_read_tables([table.layout for table in read_tables])
             if made and next(store.customers(), None) is None:
@@ -56,7 +61,7 @@ class Repository:
     def load(self, customer_id: str, aggregate_type: type[State], key: str, as_of: datetime | None = None) -> State:
         """The state of one aggregate, now or as of a past moment; the empty state before its first event.
 
-        Two waits on the store. Raises `Unreadable` with the row that can't be trusted, `HistoryGone` below the
+        One wait on the store, or two. Raises `Unreadable` with the row that can't be trusted, `HistoryGone` below the
         floor, `Forgotten` if the type is encrypted and the customer was forgotten.
         """
         return self.hydrate(customer_id, aggregate_type, key, as_of).state
@@ -67,8 +72,7 @@ class Repository:
         """Like `load`, with the cost of the hydration."""
         id = aggregate_id((aggregate_type, key))
         up_to = _up_to(as_of)
-        hydrator = self.hydrator(customer_id, {id: aggregate_type})
-        return hydrator.hydrate(hydrator.heads(), up_to)[id]
+        return self.hydrator(customer_id, {id: aggregate_type}).hydrate(up_to=up_to)[id]
 
     def load_all(
         self, customer_id: str, aggregate_type: type[State], as_of: datetime | None = None
@@ -79,8 +83,8 @@ class Repository:
         up_to = _up_to(as_of)
         cipher = cipher_of_types(self.keys, customer_id, [aggregate_type])
         heads = self.store.heads_of_type(customer_id, prefix)
-        hydrator = Hydrator(self.store, customer_id, dict.fromkeys(heads, aggregate_type), cipher)
-        hydrations = hydrator.hydrate(heads, up_to)
+        hydrator = Hydrator(self.environment, customer_id, dict.fromkeys(heads, aggregate_type), cipher)
+        hydrations = hydrator.hydrate(up_to=up_to)
         return {address(aggregate_type, id)[1]: hydration.state for id, hydration in hydrations.items()}
 
     def read(self, table: ReadTable, *keys: tuple[str, ...]) -> list[Found]:
@@ -92,14 +96,14 @@ class Repository:
         expect(ReadTable, "table", table)
         for key in keys:
             expect(tuple, "key", key, 'write a tuple such as ("ann", "phone")')
-        return query(self.store, self.keys, table, keys)
+        return query(self.environment, table, keys)
 
     def begin(self, customer_id: str, request: Request, command: Command) -> UnitOfWork:
         """Begin a unit of work: `load` the aggregates that it touches, `add` events, `append` them as one."""
         check_id("customer id", customer_id)
         expect(Request, "request", request, "make one with Request.new or Request.parse")
         expect(Command, "command", command, "make an instance of a class such as `class AddColor(Command)`")
-        return UnitOfWork(self._environment, customer_id, request, command)
+        return UnitOfWork(self.environment, self.read_tables, customer_id, request, command)
 
     def forget(self, customer_id: str, also: Iterable[Callable[[str], None]] = ()) -> None:
         """Destroy the customer's key, then delete their encrypted snapshots; commits stay as rows that nobody can read.
@@ -110,9 +114,10 @@ class Repository:
         """
         check_id("customer id", customer_id)
         require_keys(self.keys).destroy(customer_id)
+        now = time_on(self.clock) + 2 * self.bounds.skew  # later than a builder's clock could have stamped them
         for id, head in self.store.heads_of_type(customer_id, "").items():
             for snapshot in filter(_is_encrypted, head.snapshots):
-                self.store.delete_snapshot(customer_id, id, snapshot.up_to, snapshot.fold)
+                self.store.delete_snapshot(customer_id, id, snapshot.up_to, snapshot.fold, now)
         for clear in also:
             clear(customer_id)
 
@@ -122,7 +127,7 @@ class Repository:
         Raises `Forgotten` if a type is encrypted and the customer was forgotten.
         """
         check_id("customer id", customer_id)
-        return Hydrator(self.store, customer_id, types, cipher_of_types(self.keys, customer_id, types.values()))
+        return Hydrator(self.environment, customer_id, types, cipher_of_types(self.keys, customer_id, types.values()))
 
 
 def _check(store: Any, clock: Any, bounds: Any, keys: Any, read_tables: Any) -> None:

@@ -130,6 +130,11 @@ def sort_key(event_time: UUID) -> bytes:
     return (event_time.time << 64 | (event_time.int & LOW_HALF) ^ SIGN_BITS).to_bytes(16)
 
 
+def is_after(event_time: UUID, other: UUID) -> bool:
+    """Does an event time lie after another one in the log?"""
+    return sort_key(event_time) > sort_key(other)
+
+
 def from_sort_key(key: bytes) -> UUID:
     """The event time of a `sort_key`."""
     number = int.from_bytes(key)

@@ -1,17 +1,27 @@
 """A snapshot is a cache of the state that events add up to; while its events exist, deleting it only costs time (G6).
 
-A base is usable if this version of the code folded it, or `fold_upcasters` lead from its fold to this one; if it does
-not lie after the moment asked for, nor below the floor; and if its bytes are intact. A broken one is skipped with a
-warning. The fold is part of a snapshot's key, so old and new code never overwrite each other's snapshots.
+Each reader decides which snapshots it may begin from, so that none has to be deleted in time (G5):
+
+    - this version of the code folded it, or `fold_upcasters` lead from its fold to this one;
+    - it lies neither below the floor nor after the moment asked for;
+    - it lies on the floor, behind which no decision is made; or else
+    - it is old enough that no first decision is made behind it any more: up_to <= now - W + 2S; and it lies before all
+      late commits, or was built when these were in every region;
+    - its bytes are intact; a broken one is skipped with a warning.
+
+The fold is part of a snapshot's key, so old and new code never overwrite each other's snapshots.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from eslab.aggregate import Aggregate, type_name
+from eslab.bounds import TimeBounds
+from eslab.clock import Clock, from_ms, time_on, to_ms
 from eslab.errors import HistoryGone, InvalidInput, Unreadable, expect
 from eslab.payload.encryption import RowCipher, place_of_snapshot
 from eslab.payload.serializer import (
@@ -22,7 +32,7 @@ from eslab.payload.serializer import (
     snapshot_envelope,
 )
 from eslab.payload.upcast import FoldStep
-from eslab.request import sort_key, time_of
+from eslab.request import is_after, time_of
 from eslab.store import Head, StoredSnapshot, place
 
 State = TypeVar("State", bound=Aggregate)
@@ -34,7 +44,7 @@ class SnapshotPolicy:
     """When to build a snapshot: after `every` commits; the newest `keep` of a fold are kept."""
 
     every: int = 1000
-    keep: int = 2
+    keep: int = 3
 
     def __post_init__(self) -> None:
         expect(int, "every", self.every)
@@ -51,55 +61,112 @@ class Base(NamedTuple, Generic[State]):
     commits: int = 0  # the number of commits that it adds up
 
 
-def snapshot_of(aggregate_id: str, state: Aggregate, commits: int, up_to: UUID, cipher: RowCipher) -> StoredSnapshot:
-    """The row that keeps a state up to and including `up_to`."""
-    envelope = snapshot_envelope(type_name(type(state)), commits, state)
+@dataclass(frozen=True)
+class Validity:
+    """Decides which snapshots a reader may begin from, as of `up_to` if it is given."""
+
+    bounds: TimeBounds
+    clock: Clock
+    up_to: UUID | None = None
+
+    def why_not(self, head: Head, up_to: UUID) -> str:
+        """Why a snapshot up to this event time is too old or too new; empty if it is neither."""
+        if head.floor is not None and is_after(head.floor, up_to):
+            return "below the floor"
+        if self.up_to is not None and is_after(up_to, self.up_to):
+            return "after the moment asked for"
+        # On the floor it is used in any case: no decision is made behind a floor.
+        if up_to != head.floor and time_of(up_to) > self.bounds.newest_snapshot(time_on(self.clock)):
+            return "so new that a first decision may still be made behind it"
+        return ""
+
+    def holds_late(self, head: Head, up_to: UUID, built_at: datetime) -> bool:
+        """Does it hold all late commits up to its event time? On the floor there is no other choice."""
+        if head.late is None or up_to == head.floor or is_after(head.late.since, up_to):
+            return True
+        return self.bounds.holds_late(built_at, head.late.until)
+
+
+def snapshot_of(
+    customer_id: str, aggregate_id: str, state: Aggregate, commits: int, up_to: UUID, built_at: datetime,
+    cipher: RowCipher,
+) -> StoredSnapshot:  # fmt: skip
+    """The row that keeps a state up to and including `up_to`, as it was read after `built_at`."""
+    envelope = snapshot_envelope(type_name(type(state)), commits, to_ms(built_at), state)
     encrypted = cipher.encrypt(place_of_snapshot(aggregate_id, up_to, state.fold_version), envelope)
     return StoredSnapshot(up_to, state.fold_version, encode_envelope(encrypted))
 
 
-def newest_base(
-    customer_id: str,
-    aggregate_id: str,
-    aggregate_type: type[State],
-    head: Head,
-    up_to: UUID | None,
-    cipher: RowCipher,
-) -> Base[State]:
-    """The newest usable snapshot, decoded; the empty state if there is none and history is complete.
+class Usable(NamedTuple, Generic[State]):
+    """A snapshot that a hydration may begin from: the row, and the state in it."""
 
-    Raises `HistoryGone` with the floor and the snapshots tried if history below the floor would be needed.
-    """
-    broken: list[UUID] = []
-    for snapshot in usable(aggregate_type, head, up_to):
-        try:
-            return decode_base(aggregate_id, aggregate_type, snapshot, cipher)
-        except Unreadable as error:
-            broken.append(snapshot.up_to)
-            log.warning("Skipped the snapshot %s of %s: %s", snapshot.up_to, place(customer_id, aggregate_id), error)
-    if head.floor is not None:
-        raise _history_gone(customer_id, aggregate_id, aggregate_type, head, up_to, broken)
-    return Base(aggregate_type())
+    snapshot: StoredSnapshot
+    base: Base[State]
 
 
-def decode_base(
-    aggregate_id: str, aggregate_type: type[State], snapshot: StoredSnapshot, cipher: RowCipher
-) -> Base[State]:
-    """The state in a snapshot, decrypted, and upcast if an older fold saved it; raises `Unreadable`."""
-    stored = decode_any(snapshot.payload, SnapshotEnvelope)
-    envelope = cipher.decrypt(place_of_snapshot(aggregate_id, snapshot.up_to, snapshot.fold), stored)
-    steps = _steps(aggregate_type, snapshot.fold) or ()
-    state = decode_state(envelope, type_name(aggregate_type), aggregate_type, steps)
-    return Base(state, snapshot.up_to, envelope.commits)
+@dataclass
+class Candidates(Generic[State]):
+    """The snapshots in the head of an aggregate; iterating gives the usable ones, newest first."""
 
+    customer_id: str
+    aggregate_id: str
+    aggregate_type: type[State]
+    head: Head
+    validity: Validity
+    cipher: RowCipher
+    refused: list[str] = field(default_factory=list)  # those that came before, each with the reason
 
-def usable(aggregate_type: type[Aggregate], head: Head, up_to: UUID | None = None) -> Iterator[StoredSnapshot]:
-    """The snapshots that a hydration up to a moment may begin from, if their bytes are intact; newest first."""
-    for snapshot in head.snapshots:
-        too_new = up_to is not None and sort_key(snapshot.up_to) > sort_key(up_to)
-        too_old = head.floor is not None and sort_key(snapshot.up_to) < sort_key(head.floor)
-        if _steps(aggregate_type, snapshot.fold) is not None and not too_new and not too_old:
-            yield snapshot
+    def __iter__(self) -> Iterator[Usable[State]]:
+        """Give the usable ones, newest first; a broken one is skipped with a warning."""
+        for snapshot in self.head.snapshots:
+            try:
+                found = self.opened(snapshot)
+            except Unreadable as error:
+                found = "unreadable"
+                where = place(self.customer_id, self.aggregate_id)
+                log.warning("Skipped the snapshot %s of %s: %s", snapshot.up_to, where, error)
+            if isinstance(found, Usable):
+                yield found
+            else:
+                self.refused.append(f"{snapshot.up_to} of fold {snapshot.fold} ({found})")
+
+    def newest(self) -> Base[State]:
+        """The newest usable snapshot, decoded; the empty state if there is none and history is complete.
+
+        Raises `HistoryGone` with the floor and the snapshots tried if history below the floor would be needed.
+        """
+        for _, base in self:
+            return base
+        if self.head.floor is not None:
+            raise self._history_gone(self.head.floor)
+        return Base(self.aggregate_type())
+
+    def opened(self, snapshot: StoredSnapshot) -> Usable[State] | str:
+        """The state in a snapshot, or the reason why a hydration may not begin from it; raises `Unreadable`."""
+        up_to, fold, payload = snapshot
+        steps = _steps(self.aggregate_type, fold)
+        if steps is None:
+            return f"expected fold {self.aggregate_type.fold_version}"
+        if reason := self.validity.why_not(self.head, up_to):
+            return reason
+        envelope = decode_any(payload, SnapshotEnvelope)
+        if not self.validity.holds_late(self.head, up_to, from_ms(envelope.built_at)):
+            return "built before all late commits were in every region"
+        plain = self.cipher.decrypt(place_of_snapshot(self.aggregate_id, up_to, fold), envelope)
+        state = decode_state(plain, type_name(self.aggregate_type), self.aggregate_type, steps)
+        return Usable(snapshot, Base(state, up_to, envelope.commits))
+
+    def _history_gone(self, floor: UUID) -> HistoryGone:
+        up_to = self.validity.up_to
+        asked = f" up to {time_of(up_to).isoformat()}" if up_to else ""
+        return HistoryGone(
+            f"Expected a usable snapshot of {place(self.customer_id, self.aggregate_id)}{asked} at or above its floor "
+            f"{floor} ({time_of(floor).isoformat()}); found {', '.join(self.refused) or 'no snapshot'}. Restore the "
+            "archived events, or run the code that wrote the snapshot.",
+            customer_id=self.customer_id,
+            aggregate_id=self.aggregate_id,
+            event_time=floor,
+        )
 
 
 def _steps(aggregate_type: type[Aggregate], fold: int) -> list[FoldStep] | None:
@@ -108,26 +175,3 @@ def _steps(aggregate_type: type[Aggregate], fold: int) -> list[FoldStep] | None:
     if fold > aggregate_type.fold_version or any(fold not in aggregate_type.fold_upcasters for fold in folds):
         return None
     return [aggregate_type.fold_upcasters[fold] for fold in folds]
-
-
-def _history_gone(
-    customer_id: str,
-    aggregate_id: str,
-    aggregate_type: type[Aggregate],
-    head: Head,
-    up_to: UUID | None,
-    broken: Sequence[UUID],
-) -> HistoryGone:
-    assert head.floor is not None
-    seen = ", ".join(
-        f"{s.up_to} of fold {s.fold}{' (unreadable)' if s.up_to in broken else ''}" for s in head.snapshots
-    )
-    asked = f" up to {time_of(up_to).isoformat()}" if up_to else ""
-    return HistoryGone(
-        f"Expected a snapshot of {place(customer_id, aggregate_id)}{asked} at or above its floor {head.floor} "
-        f"({time_of(head.floor).isoformat()}), folded by version {aggregate_type.fold_version}; found "
-        f"{seen or 'no snapshot'}. Restore the archived events, or run the code that wrote the snapshot.",
-        customer_id=customer_id,
-        aggregate_id=aggregate_id,
-        event_time=head.floor,
-    )

@@ -12,6 +12,7 @@ Orders are Cassandra's: aggregate ids by their UTF-8 bytes, event times as `esla
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from datetime import datetime
 from enum import Enum
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
@@ -40,6 +41,16 @@ class Commit(NamedTuple):
     payload: bytes
 
 
+class LateCommits(NamedTuple):
+    """The mark of the commits that were made safe, since snapshots may have missed them (G5).
+
+    A snapshot that reaches to `since` or beyond holds them all only if it was built after `until`.
+    """
+
+    since: UUID  # the earliest of them
+    until: datetime  # when the last of them was in every region, at the latest
+
+
 class StoredSnapshot(NamedTuple):
     """One row of snapshots: the state up to and including `up_to`, folded by version `fold` of the code."""
 
@@ -51,10 +62,26 @@ class StoredSnapshot(NamedTuple):
 class Head(NamedTuple):
     """What a store knows of one aggregate before its commits are read."""
 
-    first: UUID | None  # the event time of its first commit; None if it has none
-    floor: UUID | None  # history at or below may be gone
-    snapshots: Sequence[StoredSnapshot]  # newest first, then by greater fold
-    recorded: Commit | None  # the commit of the request that was asked about
+    first: UUID | None = None  # the event time of its first commit; None if it has none
+    floor: UUID | None = None  # history at or below may be gone
+    snapshots: Sequence[StoredSnapshot] = ()  # newest first, then by greater fold
+    recorded: Commit | None = None  # the commit of the request that was asked about
+    safe: bool = False  # was `recorded` made safe by a late append or repeat?
+    intended: UUID | None = None  # the floor that somebody is about to raise
+    late: LateCommits | None = None  # None if no commit was ever made safe
+
+    @property
+    def highest_floor(self) -> UUID | None:
+        """The floor, or the intended one if that is higher: no commit may be written at or below it."""
+        return max(filter(None, (self.floor, self.intended)), key=sort_key, default=None)
+
+
+class Log(NamedTuple):
+    """What one read gives of one aggregate: its head, and the first of its commits after the base that was named."""
+
+    head: Head
+    commits: Sequence[Commit]
+    more: bool  # do other commits follow?
 
 
 class ReadRow(NamedTuple):
@@ -112,6 +139,22 @@ class EventStore(Protocol):
         For operations that restore a row. Unlike an append it wins against a greater payload. On Cassandra it is
         stamped with the row's own write time plus one, and waits EVERYWHERE. Changes nothing if there is no row, or if
         it holds other bytes by now. Two waits.
+        """
+        ...
+
+    def read(
+        self,
+        customer_id: str,
+        after: Mapping[str, UUID | None],
+        event_time: UUID | None = None,
+        up_to: UUID | None = None,
+        consistency: Consistency = Consistency.LOCAL,
+    ) -> dict[str, Log]:
+        """Read the heads of several aggregates, and of each its first commits later than `after`, up to `up_to`.
+
+        One wait, and on Cassandra three statements while all of `after` are equal. In a head, `recorded` is the commit
+        at `event_time`; it is never older than the commits beside it. If they end before `event_time`, it may be left
+        out: ask again when all that follow have been read. An aggregate that does not exist has an empty log.
         """
         ...
 
@@ -173,29 +216,48 @@ class EventStore(Protocol):
             for _, page in pages:
                 yield from page
 
-    def save_snapshot(self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> None:
-        """Write one snapshot; it replaces the one with the same `up_to` and `fold`."""
-        ...
-
-    def delete_snapshot(self, customer_id: str, aggregate_id: str, up_to: UUID, fold: int) -> None:
-        """Delete one snapshot, if it exists."""
-        ...
-
-    def delete_snapshots(
-        self, customer_id: str, aggregate_id: str, since: UUID, consistency: Consistency = Consistency.LOCAL
+    def save_snapshot(
+        self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot, written_at: datetime
     ) -> None:
-        """Delete every snapshot of the aggregate whose `up_to` is `since` or later, of every fold."""
+        """Write one snapshot EVERYWHERE; of several with one `up_to` and `fold` the last stays, by `written_at`."""
         ...
 
-    def raise_floor(self, customer_id: str, aggregate_id: str, floor: UUID) -> None:
-        """Raise the floor; a floor that is higher already stays."""
+    def delete_snapshot(
+        self, customer_id: str, aggregate_id: str, up_to: UUID, fold: int, written_at: datetime
+    ) -> None:
+        """Delete one snapshot EVERYWHERE, unless it was saved later than `written_at`."""
+        ...
+
+    def mark(
+        self,
+        customer_id: str,
+        aggregate_id: str,
+        *,
+        floor: UUID | None = None,
+        intended: UUID | None = None,
+        late: LateCommits | None = None,
+    ) -> None:
+        """Raise marks in the directory EVERYWHERE; what is None stays.
+
+        The highest floor stays, and so the highest intended one, the earliest `late.since` and the latest `late.until`.
+        One wait.
+        """
+        ...
+
+    def note_safe(self, customer_id: str, commits: Sequence[Commit], safe_at: datetime) -> None:
+        """Note EVERYWHERE that these commits, which are stored, were made safe. One wait."""
         ...
 
     def delete_events(self, customer_id: str, aggregate_id: str, up_to: UUID) -> None:
-        """Delete commits up to and including `up_to`; the floor must have been raised that far before (G6).
+        """Delete commits up to and including `up_to` EVERYWHERE; the floor must have been raised that far before (G6).
 
-        Raises `InvalidInput` if it has not.
+        A commit that arrives later is deleted only if it is not younger than `up_to`. Raises `InvalidInput` for a lower
+        floor. Two waits.
         """
+        ...
+
+    def time(self) -> datetime | None:
+        """The time on the clock of the store's machine; None for a store that is on this one."""
         ...
 
     def missing_read_tables(self, layouts: Sequence[Layout]) -> list[Layout]:
@@ -322,6 +384,13 @@ def check_floor(floor: UUID | None, up_to: UUID, customer_id: str, aggregate_id:
             aggregate_id=aggregate_id,
             event_time=up_to,
         )
+
+
+def with_late(known: LateCommits | None, new: LateCommits | None) -> LateCommits | None:
+    """The mark of late commits after it was raised: the earliest `since` and the latest `until`."""
+    if known is None or new is None:
+        return known or new
+    return LateCommits(min(known.since, new.since, key=sort_key), max(known.until, new.until))
 
 
 def place(customer_id: str, aggregate_id: str) -> str:

@@ -8,24 +8,24 @@
         work.add(licence, LicenseIssued(...))
         work.append()                                       # one batch, one digest
 
-The request's own rows are looked up in the same wait as the heads. If they exist they are the answer, however old the
-request is; it is never decided a second time.
+The request's own rows are looked up together with the states, and never before them. If they exist they are the answer,
+however old the request is; it is never decided a second time, nor on a state that holds a part of it.
 """
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from msgspec import Raw
 
 from eslab.aggregate import Address, Aggregate, aggregate_id, check_event
-from eslab.bounds import TimeBounds
-from eslab.clock import Clock, time_on
+from eslab.clock import time_on
 from eslab.errors import InvalidInput, OutcomeUnknown, StoreError, TooLarge
 from eslab.event import Command, Event, split_tag, tag_of
-from eslab.hydration import Hydrator, cipher_of_types
-from eslab.payload.encryption import HIDDEN, NO_CIPHER, KeyProvider, RowCipher, cipher_for, place_of_commit
+from eslab.hydration import Environment, Hydration, Hydrator, cipher_of_types
+from eslab.late_commits import make_safe
+from eslab.payload.encryption import HIDDEN, NO_CIPHER, RowCipher, cipher_for, place_of_commit
 from eslab.payload.serializer import (
     Envelope,
     append_envelopes,
@@ -36,50 +36,49 @@ from eslab.payload.serializer import (
     encoded_size,
 )
 from eslab.read_table import ReadTable, note_late, rows_in
-from eslab.recorded import RecordedCommit, conflict, decision_in, is_below, is_complete, outcome_unknown
+from eslab.recorded import RecordedCommit, conflict, decision_in, missing, outcome_unknown
 from eslab.request import Request
-from eslab.store import Commit, Consistency, EventStore, Head, ReadRow, check_read_rows
+from eslab.store import Commit, Consistency, Head, ReadRow, check_read_rows
 
 log = logging.getLogger(__name__)
 MAX_APPEND_BYTES = 1 << 20  # a Cassandra message holds 16 MiB; a command that needs 1 MiB is a mistake
 
 
-@dataclass(frozen=True)
-class Environment:
-    """What all units of work of a repository share."""
-
-    store: EventStore
-    clock: Clock
-    bounds: TimeBounds
-    keys: KeyProvider | None
-    read_tables: Sequence[ReadTable]
-
-
 class _LookUp(NamedTuple):
-    """The heads of all aggregates, how far they were read, and the decision among them."""
+    """The hydrations, and the decision that the request left behind, if it was decided before."""
 
-    heads: dict[str, Head]
-    consistency: Consistency
-    decision: list[RecordedCommit]
+    hydrations: dict[str, Hydration[Any]]
+    decision: Sequence[RecordedCommit]
+    safe: bool  # was the decision made safe before?
 
 
 class UnitOfWork:
     """One request on its way, made by `Repository.begin`; not shared between threads."""
 
-    def __init__(self, environment: Environment, customer_id: str, request: Request, command: Command) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        read_tables: Sequence[ReadTable],
+        customer_id: str,
+        request: Request,
+        command: Command,
+    ) -> None:
         self.customer_id = customer_id
         self.request = request
         self.recorded = False  # has the request been decided before?
         self._environment = environment
+        self._read_tables = read_tables
         self._command = command
         self._command_hash = command_hash(command)
-        self._hydrator = Hydrator(environment.store, customer_id, {}, NO_CIPHER)
+        self._hydrator = Hydrator(environment, customer_id, {}, NO_CIPHER)
         self._states: dict[str, Any] = {}  # by aggregate id, as loaded
         self._events: dict[str, list[Event]] = {}  # by aggregate id, as recorded or as added
         self._decided = False  # has append been tried?
 
     def load(self, *addresses: Address) -> tuple[Any, ...]:
-        """Load the states of all aggregates that the command touches, in one call: two waits on the store.
+        """Load the states of all aggregates that the command touches, in one call: one wait on the store.
+
+        A second wait is needed where more commits follow the first ones, or a snapshot lies elsewhere than it did.
 
         Raises `OutOfTime` for a first request outside the time bounds, `RequestConflict` if its id was used for
         another command, `OutcomeUnknown` if only a part of its decision can be seen, `Forgotten` if a type is
@@ -88,15 +87,17 @@ class UnitOfWork:
         if self._states:
             raise InvalidInput("This unit of work has loaded its aggregates; load all of them in one call.")
         self._hydrator = self._hydrator_of(addresses)
-        self._checked_at = time_on(self._environment.clock)
-        heads, consistency, decision = self._look_up()
-        if decision:
-            heads = self._recall(decision, heads, consistency)
-        else:
-            floors = [head.floor for head in heads.values()]
-            self._environment.bounds.check(self.request, self._checked_at, floors)
-        hydrations = self._hydrator.hydrate(heads, consistency=consistency)
-        self._states = {id: hydrations[id].state for id in self._hydrator.types}
+        found = self._look_up()
+        now = time_on(self._environment.clock)  # read after the hydration, however long that took (G5)
+        self._checked_at = self._environment.stopwatch()
+        if not found.decision:
+            floors = [hydration.head.highest_floor for hydration in found.hydrations.values()]
+            self._environment.bounds.check(self.request, now, floors)
+        elif self.request.time < now - self._environment.bounds.late and not found.safe:
+            make_safe(self._environment, self.customer_id, self.request, [commit for commit, _ in found.decision])
+            found = self._look_up()  # the states anew, since a snapshot may have missed these commits
+        self._recall(found.decision)
+        self._states = {id: found.hydrations[id].state for id in self._hydrator.types}
         return tuple(self._states.values())
 
     def events(self, state: Aggregate) -> list[Event]:
@@ -144,7 +145,7 @@ class UnitOfWork:
         if self._is_late():
             if not noted:
                 self._note_late(elsewhere)
-            self._make_safe(commits, self._heads(Consistency.EVERYWHERE))
+            make_safe(self._environment, self.customer_id, self.request, commits)
         self._put_elsewhere(elsewhere)
 
     def _hydrator_of(self, addresses: Sequence[Address]) -> Hydrator:
@@ -153,23 +154,33 @@ class UnitOfWork:
             ids = sorted(aggregate_id(address) for address in addresses)
             raise InvalidInput(f"Expected one aggregate type for each id, got {ids}: an id is repeated.")
         cipher = cipher_of_types(self._environment.keys, self.customer_id, types.values())
-        return Hydrator(self._environment.store, self.customer_id, types, cipher)
+        return Hydrator(self._environment, self.customer_id, types, cipher)
 
     def _look_up(self) -> _LookUp:
-        """Find what the request left behind; a decision that shows only in part here is read again at QUORUM."""
-        heads = self._heads(Consistency.LOCAL)
+        """Hydrate, and find what the request left behind; what shows only in part here is read again at QUORUM."""
+        found = self._hydrate(Consistency.LOCAL)
+        if not found.decision or not missing(found.decision, _heads(found)):
+            return found
+        again = self._hydrate(Consistency.QUORUM)
+        heads = {**self._heads_elsewhere(again.decision or found.decision, _heads(again)), **_heads(again)}
         decision = self._decision_in(heads)
-        if not decision or is_complete(decision, heads):
-            return _LookUp(heads, Consistency.LOCAL, decision)
-        seen_here = decision
-        heads = self._heads(Consistency.QUORUM)
-        decision = self._decision_in(heads)
-        if not is_complete(decision, heads):
-            raise outcome_unknown(self.customer_id, self.request, decision or seen_here)
-        return _LookUp(heads, Consistency.QUORUM, decision)
+        if not decision or missing(decision, heads):
+            raise outcome_unknown(self.customer_id, self.request, decision or found.decision, heads)
+        return again._replace(decision=decision, safe=_is_safe(decision, heads))
 
-    def _heads(self, consistency: Consistency) -> dict[str, Head]:
-        return self._hydrator.heads(self.request.event_time, consistency)
+    def _hydrate(self, consistency: Consistency) -> _LookUp:
+        hydrations = self._hydrator.hydrate(self.request.event_time, consistency=consistency)
+        found = _LookUp(hydrations, (), False)
+        decision = self._decision_in(_heads(found))
+        return found._replace(decision=decision, safe=_is_safe(decision, _heads(found)))
+
+    def _heads_elsewhere(self, decision: Sequence[RecordedCommit], heads: Mapping[str, Head]) -> dict[str, Head]:
+        """The heads of the customer's other aggregates: the code that decided may have touched some of them."""
+        if not missing(decision, heads):
+            return {}
+        store = self._environment.store
+        ids = [*store.heads_of_type(self.customer_id, "", Consistency.QUORUM)]
+        return store.heads(self.customer_id, ids, self.request.event_time, Consistency.QUORUM)
 
     def _decision_in(self, heads: Mapping[str, Head]) -> list[RecordedCommit]:
         decision = decision_in(self.customer_id, heads)
@@ -186,35 +197,19 @@ class UnitOfWork:
         cipher = cipher_for(keys, self.customer_id) if self._hydrator.cipher is NO_CIPHER else self._hydrator.cipher
         return recorded_hash == command_hash(self._command, cipher.hash_key())
 
-    def _recall(
-        self, decision: Sequence[RecordedCommit], heads: dict[str, Head], consistency: Consistency
-    ) -> dict[str, Head]:
-        """Take the recorded decision as the answer; commits that a snapshot may have missed are made safe first."""
-        self.recorded = True
-        commits = [commit for commit, _ in decision]
-        for commit, envelope in decision:
+    def _recall(self, decision: Sequence[RecordedCommit]) -> None:
+        """Take the recorded decision, if there is one, as the answer."""
+        self.recorded = bool(decision)
+        known = [one for one in decision if one.commit.aggregate_id in self._hydrator.types]
+        for commit, envelope in known:
             self._events[commit.aggregate_id] = list(self._hydrator.events_of(commit, envelope))
         # A first delivery that died between its append and these rows left them out.
-        self._recall_rows(commits)
-        if self.request.time >= self._checked_at - self._environment.bounds.late:
-            return heads
-        self._make_safe(commits, heads)
-        return self._heads(consistency)  # without the snapshots that were just deleted
-
-    def _make_safe(self, commits: Sequence[Commit], heads: Mapping[str, Head]) -> None:
-        """Write commits again everywhere and delete the snapshots that may have missed them (G5).
-
-        Commits at or below their floor are left alone: the snapshots on the floor can't be built again (G6).
-        """
-        store = self._environment.store
-        unsafe = [commit for commit in commits if not is_below(commit.event_time, heads[commit.aggregate_id].floor)]
-        store.append(self.customer_id, unsafe, Consistency.EVERYWHERE)
-        for commit in unsafe:
-            store.delete_snapshots(self.customer_id, commit.aggregate_id, commit.event_time, Consistency.EVERYWHERE)
+        self._recall_rows([commit for commit, _ in known])
 
     def _is_late(self) -> bool:
         """Has more time passed since the check than an append may take?"""
-        return time_on(self._environment.clock) - self._checked_at > self._environment.bounds.append
+        passed = timedelta(seconds=self._environment.stopwatch() - self._checked_at)
+        return passed > self._environment.bounds.append
 
     def _note_late(self, elsewhere: Sequence[ReadRow]) -> bool:
         """Note a late append that has rows elsewhere, so that a catch-up finds them if this process dies."""
@@ -224,7 +219,7 @@ class UnitOfWork:
         return late
 
     def _read_rows(self, commits: Sequence[Commit]) -> list[ReadRow]:
-        return rows_in(self._environment.read_tables, self.customer_id, self._hydrator.types, commits, self._events)
+        return rows_in(self._read_tables, self.customer_id, self._hydrator.types, commits, self._events)
 
     def _recall_rows(self, commits: Sequence[Commit]) -> None:
         """Write the rows of recorded commits in other partitions."""
@@ -277,3 +272,11 @@ class UnitOfWork:
         raise InvalidInput(
             f"Expected a state that this unit of work loaded, got {state!r}; use what work.load returned."
         )
+
+
+def _heads(found: _LookUp) -> dict[str, Head]:
+    return {id: hydration.head for id, hydration in found.hydrations.items()}
+
+
+def _is_safe(decision: Sequence[RecordedCommit], heads: Mapping[str, Head]) -> bool:
+    return all(heads[one.commit.aggregate_id].safe for one in decision)

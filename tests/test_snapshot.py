@@ -3,17 +3,20 @@
 import logging
 import re
 from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
-from eslab import Aggregate, HistoryGone, Hydration, InvalidInput, SnapshotPolicy
+from eslab import Aggregate, HistoryGone, Hydration, InvalidInput, SnapshotPolicy, TimeBounds
 from eslab.payload.encryption import NO_CIPHER
 from eslab.payload.serializer import encode_envelope, snapshot_envelope
-from eslab.snapshot import Base, decode_base, newest_base, snapshot_of
-from eslab.store import Head, StoredSnapshot
-from tests.support.sample import Counted, Counter, at, snapshot
+from eslab.snapshot import Base, Candidates, Validity, snapshot_of
+from eslab.store import Head, LateCommits, StoredSnapshot
+from tests.support.sample import START, Counted, Counter, at, snapshot
 
 PLACE = "customer 'ann', aggregate 'counter:1'"
+DAYS_LATER = START + timedelta(days=3)
 STATES = {minutes: Counter({"tea": minutes}) for minutes in range(1, 6)}
 
 
@@ -23,10 +26,17 @@ def head(*minutes: int, floor: int | None = None, more: Sequence[StoredSnapshot]
     return Head(at(0).event_time, at(floor).event_time if floor is not None else None, [*stored, *more], None)
 
 
-def base(head: Head, up_to: float | None = None) -> Base[Counter]:
+def base(head: Head, up_to: float | None = None, now: datetime = DAYS_LATER) -> Base[Counter]:
     """The base of Ann's counter."""
+    return candidates(head, Counter, up_to, now).newest()
+
+
+def candidates(
+    head: Head, aggregate_type: type[Aggregate], up_to: float | None = None, now: datetime = DAYS_LATER
+) -> Candidates[Any]:
+    """The snapshots of a counter, as a reader at `now` judges them."""
     moment = at(up_to).event_time if up_to is not None else None
-    return newest_base("ann", "counter:1", Counter, head, moment, NO_CIPHER)
+    return Candidates("ann", "counter:1", aggregate_type, head, Validity(TimeBounds(), lambda: now, moment), NO_CIPHER)
 
 
 def folded(minutes: int) -> Base[Counter]:
@@ -84,7 +94,7 @@ class Tally(Aggregate):
 
 def tally(*snapshots: StoredSnapshot, floor: int | None = None) -> Base[Tally]:
     """The base that the third fold begins from."""
-    return newest_base("ann", "counter:1", Tally, head(floor=floor, more=snapshots), None, NO_CIPHER)
+    return candidates(head(floor=floor, more=snapshots), Tally).newest()
 
 
 def test_G9_an_old_fold_is_upcast_step_by_step() -> None:
@@ -98,10 +108,12 @@ def test_G6_a_fold_from_which_no_steps_lead_is_passed_over(caplog: pytest.LogCap
     """One of the future, one before the first step, one whose step fails; where history is gone, that is said."""
     future = snapshot(at(2), STATES[2], 2)._replace(fold=4)
     ancient = snapshot(at(2), STATES[2], 2)._replace(fold=0)
-    failing = StoredSnapshot(at(2).event_time, 1, encode_envelope(snapshot_envelope("counter", 2, Tally({"tea": 2}))))
+    failing = StoredSnapshot(
+        at(2).event_time, 1, encode_envelope(snapshot_envelope("counter", 2, 0, Tally({"tea": 2})))
+    )
     for unusable in future, ancient, failing:
         assert tally(unusable) == Base(Tally())
-        with pytest.raises(HistoryGone, match="folded by version 3; found"):
+        with pytest.raises(HistoryGone, match=r"(expected fold 3|unreadable)"):
             tally(unusable, floor=1)
     assert "the upcaster <lambda> failed with KeyError: 'counts'; fix it" in caplog.text
 
@@ -128,9 +140,10 @@ def test_G6_history_gone_names_floor_and_snapshots_tried() -> None:
         base(Head(at(0).event_time, at(3).event_time, tried, None))
     assert (error.value.customer_id, error.value.aggregate_id) == ("ann", "counter:1")
     assert str(error.value) == (
-        f"Expected a snapshot of {PLACE} at or above its floor {at(3).event_time} (2026-01-05T09:03:00+00:00), "
-        f"folded by version 1; found {at(5).event_time} of fold 1 (unreadable), {at(4).event_time} of fold 2, "
-        f"{at(1).event_time} of fold 1. Restore the archived events, or run the code that wrote the snapshot."
+        f"Expected a usable snapshot of {PLACE} at or above its floor {at(3).event_time} (2026-01-05T09:03:00+00:00); "
+        f"found {at(5).event_time} of fold 1 (unreadable), {at(4).event_time} of fold 2 (expected fold 1), "
+        f"{at(1).event_time} of fold 1 (below the floor). Restore the archived events, or run the code that wrote the "
+        "snapshot."
     )
 
 
@@ -144,11 +157,51 @@ def test_G6_history_gone_names_the_moment_asked_for() -> None:
     assert base(head(3, floor=2)) == folded(3)
 
 
+SECOND = timedelta(seconds=1)
+OLDEST_NOW = at(3).time + timedelta(hours=26) - 2 * 30 * SECOND  # up_to <= now - W + 2S
+SAFE = at(9).time + 2 * 30 * SECOND  # until + 2S
+
+
+@pytest.mark.parametrize(("now", "expected"), [(OLDEST_NOW, folded(3)), (OLDEST_NOW - SECOND, folded(2))])
+def test_G5_a_base_is_so_old_that_no_decision_is_made_behind_it(now: datetime, expected: Base[Counter]) -> None:
+    """Built by a clock that ran far ahead, it would hide what is decided later."""
+    assert base(head(2, 3), now=now) == expected
+
+
+def test_G5_on_the_floor_the_newest_base_counts() -> None:
+    """No decision is made behind a floor, and there is no other base."""
+    assert base(head(2, 3, floor=3), now=at(3).time) == folded(3)
+
+
+@pytest.mark.parametrize(
+    ("since", "built_at", "expected"),
+    [
+        (3, START, folded(2)),  # it lacks a commit at its very end, perhaps
+        (3.1, START, folded(3)),  # the late commit lies behind it
+        (1, SAFE, Base(Counter())),  # built at the last moment at which a clock may be wrong
+        (1, SAFE + SECOND, folded(3)),  # built after all of them were in every region
+    ],
+)
+def test_G5_a_base_holds_the_commits_that_were_made_safe(
+    since: float, built_at: datetime, expected: Base[Counter]
+) -> None:
+    """Or it lies before all of them: the reader decides, so that no delete has to win a race."""
+    stored = [snapshot(at(each), STATES[each], each, built_at) for each in (3, 2)]
+    late = LateCommits(at(since).event_time, at(9).time)
+    assert base(Head(at(0).event_time, None, stored, late=late)) == expected
+
+
+def test_G5_on_the_floor_late_commits_change_nothing() -> None:
+    """Nobody makes a commit safe at or below a floor."""
+    late = LateCommits(at(1).event_time, at(9).time)
+    assert base(head(3, floor=3)._replace(late=late)) == folded(3)
+
+
 def test_a_snapshot_keeps_state_fold_and_number() -> None:
     """The row of a hydration, up to a moment."""
-    stored = snapshot_of("counter:1", STATES[2], 7, at(2).event_time, NO_CIPHER)
+    stored = snapshot_of("ann", "counter:1", STATES[2], 7, at(2).event_time, START, NO_CIPHER)
     assert (stored.up_to, stored.fold) == (at(2).event_time, 1)
-    assert decode_base("counter:1", Counter, stored, NO_CIPHER) == Base(STATES[2], at(2).event_time, 7)
+    assert base(head(more=[stored])) == Base(STATES[2], at(2).event_time, 7)
 
 
 def test_a_hydration_reads_as_a_sentence() -> None:

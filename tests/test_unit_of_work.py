@@ -26,9 +26,8 @@ from eslab import (
     TooLarge,
     Unreadable,
 )
-from eslab.operations.snapshots import build_snapshot
 from eslab.payload.serializer import command_hash, decode_envelope, raw_events
-from eslab.store import Commit, Consistency, StoredSnapshot
+from eslab.store import Commit, Consistency, LateCommits
 from eslab.unit_of_work import MAX_APPEND_BYTES, UnitOfWork
 from tests.support.sample import (
     DAY,
@@ -48,6 +47,7 @@ from tests.support.sample import (
     row,
     rows,
     snapshot,
+    stopwatch,
 )
 
 WISH = Count("tea", 2)
@@ -66,7 +66,7 @@ def faulty(store: EventStore) -> Faulty:
 @pytest.fixture
 def shop(faulty: Faulty, clock: ManualClock) -> Repository:
     """A repository over that store."""
-    return Repository(faulty, clock)
+    return Repository(faulty, clock, stopwatch=stopwatch(clock))
 
 
 def begin(repository: Repository, request: Request | None = None, command: Command = WISH) -> UnitOfWork:
@@ -420,9 +420,9 @@ def test_G3_an_unreachable_quorum_decides_nothing(shop: Repository, faulty: Faul
 def test_G6_a_commit_below_its_floor_counts_as_found(repository: Repository, store: EventStore) -> None:
     """History that was archived away isn't missing; what is left of the decision answers."""
     decide(repository)
-    store.raise_floor("ann", "card:1", at().event_time)
+    store.mark("ann", "card:1", floor=at().event_time)
     store.delete_events("ann", "card:1", at().event_time)
-    store.save_snapshot("ann", "card:1", snapshot(at(), Card({1})))
+    store.save_snapshot("ann", "card:1", snapshot(at(), Card({1})), START)
     work = decide(repository)
     assert (work.recorded, answer(work)) == (True, {"counter:1": TEA})
 
@@ -431,7 +431,7 @@ def test_G6_a_floor_below_the_request_hides_nothing(repository: Repository, stor
     """A floor that the commit stands above doesn't count for it."""
     store.append("ann", commits(at(), BOTH, HASH)[:1])
     for id in ("counter:1", "card:1"):
-        store.raise_floor("ann", id, at(-1).event_time)
+        store.mark("ann", id, floor=at(-1).event_time)
     with pytest.raises(OutcomeUnknown):
         begin(repository).load((Counter, "1"), (Card, "1"))
 
@@ -480,27 +480,15 @@ def test_G8_a_broken_row_of_the_request_is_named(repository: Repository, store: 
 # G5: what a snapshot may have missed is made safe
 
 
-def stand(store: EventStore, *minutes: float, id: str = "counter:1") -> None:
-    """Put snapshots up to these moments; what is in them doesn't matter here."""
-    for each in minutes:
-        store.save_snapshot("ann", id, StoredSnapshot(at(each).event_time, 99, b"state"))
-
-
-def standing(store: EventStore, id: str = "counter:1") -> list[object]:
-    return [each.up_to for each in store.heads("ann", [id])[id].snapshots]
-
-
 @pytest.mark.parametrize(("seconds", "safe"), [(600, False), (600.001, True), (86_400, True)])
 def test_G5_a_slow_append_is_made_safe(
     shop: Repository, faulty: Faulty, store: EventStore, clock: ManualClock, seconds: float, safe: bool
 ) -> None:
-    """An append that took longer than P is written EVERYWHERE again, then the snapshots past it are deleted."""
-    stand(store, -1, 0, 1)
+    """An append that took longer than P is written EVERYWHERE again, and marked as late between two looks."""
     faulty.after = lambda: clock.advance(timedelta(seconds=seconds)) and setattr(faulty, "after", lambda: None)
     decide(shop)
-    everywhere = [name for name, reach in faulty.calls if reach is Consistency.EVERYWHERE and name != "heads"]
-    assert everywhere == (["append", "delete_snapshots", "delete_snapshots"] if safe else [])
-    assert standing(store) == [at(-1).event_time] if safe else [at(minutes).event_time for minutes in (1, 0, -1)]
+    assert everywhere(faulty) == (MADE_SAFE if safe else [])
+    assert late(store) == (LateCommits(at().event_time, clock.now + timedelta(minutes=10)) if safe else None)
     assert rows(store, "card:1") + rows(store) == commits(at(), BOTH, HASH)
 
 
@@ -508,27 +496,35 @@ def test_G5_a_slow_append_is_made_safe(
 def test_G5_a_late_look_up_is_made_safe(
     shop: Repository, faulty: Faulty, store: EventStore, clock: ManualClock, age: timedelta, safe: bool
 ) -> None:
-    """Who finds commits older than R writes them EVERYWHERE and deletes the snapshots past them, before answering."""
+    """Who finds commits older than R writes them EVERYWHERE and marks them as late, before answering; only once."""
     decide(shop)
-    stand(store, -1, 0, 1)
     clock.advance(age)
     faulty.calls.clear()
-    assert decide(shop).recorded
-    everywhere = [name for name, reach in faulty.calls if reach is Consistency.EVERYWHERE]
-    assert everywhere == (["append", "delete_snapshots", "delete_snapshots"] if safe else [])
-    assert len(standing(store)) == (1 if safe else 3)
+    assert decide(shop).recorded and decide(shop).recorded
+    assert everywhere(faulty) == (MADE_SAFE if safe else [])
+    assert late(store) == (LateCommits(at().event_time, clock.now + timedelta(minutes=10)) if safe else None)
+
+
+MADE_SAFE = ["heads", "append", "mark", "mark", "heads", "note_safe"]
+
+
+def everywhere(faulty: Faulty) -> list[str]:
+    return [name for name, reach in faulty.calls if reach is Consistency.EVERYWHERE]
+
+
+def late(store: EventStore, id: str = "counter:1") -> LateCommits | None:
+    return store.heads("ann", [id])[id].late
 
 
 def test_G5_the_answer_to_a_late_look_up_counts_what_a_snapshot_missed(
     repository: Repository, store: EventStore, clock: ManualClock
 ) -> None:
-    """A snapshot that reached past a commit without it is gone before the answer, so the state holds the commit."""
-    build_snapshot(repository, "ann", Counter, "1")
-    store.save_snapshot("ann", "counter:1", snapshot(at(5), Counter({"milk": 1})))
+    """No reader begins from a snapshot that reached past a commit without it, so the state holds the commit."""
+    store.save_snapshot("ann", "counter:1", snapshot(at(5), Counter({"milk": 1})), START)
     store.append("ann", commits(at(1), {"counter:1": [Counted("milk")]}, HASH))
     store.append("ann", commits(at(), {"counter:1": TEA}, HASH))
-    assert repository.load("ann", Counter, "1") == Counter({"milk": 1})
     clock.advance(30 * HOUR)
+    assert repository.load("ann", Counter, "1") == Counter({"milk": 1})
     assert begin(repository).load((Counter, "1")) == (Counter({"milk": 1, "tea": 2}),)
     assert repository.load("ann", Counter, "1") == Counter({"milk": 1, "tea": 2})
 
@@ -536,43 +532,46 @@ def test_G5_the_answer_to_a_late_look_up_counts_what_a_snapshot_missed(
 def test_G5_what_cannot_be_made_safe_is_not_answered(
     shop: Repository, faulty: Faulty, store: EventStore, clock: ManualClock
 ) -> None:
-    """While a region can't be reached, a late look-up fails and the snapshots stay."""
+    """While a region can't be reached, a late look-up fails, and the next one tries again."""
     decide(shop)
-    stand(store, 1)
     clock.advance(25 * HOUR)
     faulty.refuse[Consistency.EVERYWHERE] = StoreUnavailable("Asia is cut off")
     with pytest.raises(StoreUnavailable):
         decide(shop)
-    assert standing(store) == [at(1).event_time]
+    faulty.refuse.clear()
+    assert decide(shop).recorded and late(store)
 
 
-def test_G6_making_safe_spares_what_stands_on_the_floor(
-    repository: Repository, store: EventStore, clock: ManualClock
+@pytest.mark.parametrize("mark", ["floor", "intended"])
+def test_G6_nothing_is_made_safe_at_or_below_a_floor(
+    repository: Repository, store: EventStore, clock: ManualClock, mark: str
 ) -> None:
-    """A commit at or below its floor is in the archive's base, and that base can't be built again: it stays."""
+    """A commit at or below a floor may be in the base there or not: nobody can tell, so it is not answered."""
     decide(repository)
     base = snapshot(at(), Counter({"tea": 2}))
-    store.save_snapshot("ann", "counter:1", base)
-    store.raise_floor("ann", "counter:1", at().event_time)
-    clock.advance(25 * HOUR)
-    work = decide(repository)
-    assert (work.recorded, standing(store)) == (True, [at().event_time])
+    store.save_snapshot("ann", "counter:1", base, START)
+    store.mark("ann", "counter:1", **{mark: at().event_time})
+    clock.advance(27 * HOUR)
+    with pytest.raises(OutcomeUnknown, match=r"above the floor 2026-01-05T09:00:00\+00:00 of customer 'ann', aggreg"):
+        decide(repository)
     assert repository.load("ann", Counter, "1") == Counter({"tea": 2})
+    assert late(store) is None
 
 
-def test_G6_a_slow_append_spares_what_stands_on_the_floor(
+def test_G6_a_slow_append_below_a_new_floor_is_not_acknowledged(
     shop: Repository, faulty: Faulty, store: EventStore, clock: ManualClock
 ) -> None:
-    """So does an append so slow that the floor moved past it meanwhile."""
+    """So slow that the floor moved past it meanwhile: the base there holds it or not, and stays."""
 
     def archive() -> None:
         clock.advance(3 * DAY)
-        store.save_snapshot("ann", "counter:1", snapshot(at(1), Counter()))
-        store.raise_floor("ann", "counter:1", at(1).event_time)
+        store.save_snapshot("ann", "counter:1", snapshot(at(1), Counter()), START)
+        store.mark("ann", "counter:1", floor=at(1).event_time)
 
     faulty.before = archive
-    decide(shop)
-    assert standing(store) == [at(1).event_time]
+    with pytest.raises(OutcomeUnknown, match="above the floor"):
+        decide(shop)
+    assert [each.up_to for each in store.heads("ann", ["counter:1"])["counter:1"].snapshots] == [at(1).event_time]
 
 
 # What is stored can be read back
@@ -592,7 +591,7 @@ def test_G9_an_event_of_the_wrong_types_is_refused_and_nothing_written(
 
 def test_a_request_below_a_floor_is_not_decided(repository: Repository, store: EventStore) -> None:
     """A commit below the floor would never be folded, so the wish is refused and nothing is written."""
-    store.raise_floor("ann", "counter:1", at(1).event_time)
+    store.mark("ann", "counter:1", floor=at(1).event_time)
     with pytest.raises(OutOfTime, match="above the floor") as error:
         begin(repository).load((Counter, "1"))
     assert error.value.event_time == at().event_time

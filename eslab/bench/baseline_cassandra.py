@@ -19,7 +19,7 @@ from eslab.stores.cassandra import CassandraStore
 from eslab.stores.cassandra.connection import Options, connect
 from eslab.stores.cassandra.paging import PAGE
 from eslab.stores.cassandra.statements import APPEND, FIRST
-from eslab.stores.cassandra.write_times import earliest, time_of_first, write_time
+from eslab.stores.cassandra.write_times import earliest, earliest_wins, write_time
 
 BARE_READ = "SELECT payload FROM events WHERE customer_id = ? AND aggregate_id = ?"
 MODE = "SELECT value FROM system_views.settings WHERE name = 'commitlog_sync'"
@@ -109,7 +109,7 @@ def writes_of(customer: str, commits: Sequence[Commit]) -> Iterator[Write]:
     """The writes of one append: a row for each commit, and the directory row of each aggregate."""
     yield from (_row(customer, commit) for commit in commits)
     for aggregate_id, first in earliest(commits).items():
-        yield FIRST, (time_of_first(first), first, customer, aggregate_id)
+        yield FIRST, (earliest_wins(first), first, customer, aggregate_id)
 
 
 def stamp_of(commit: Commit) -> tuple[int, int]:

@@ -43,7 +43,7 @@ class Table(NamedTuple):
         primary = re.search(PRIMARY, columns)
         if not primary:
             raise NotImplementedError(cql)
-        named = tuple(re.findall(r'"?(\w+)"? (?:text|timeuuid|int|blob)\b', columns[: primary.start()]))
+        named = tuple(re.findall(r'"?(\w+)"? (?:text|timeuuid|bigint|int|blob)\b', columns[: primary.start()]))
         return cls(match[1], named, _names(primary[1]), _names(primary[2]), "DESC" in match[3])
 
     def order(self, key: Key) -> Key:

@@ -17,7 +17,7 @@ from eslab.faults.cql import Cut, Put, Query, Statement, Table
 from eslab.faults.replica import Row
 from eslab.faults.world import Answer, World
 from eslab.layout import Layout
-from eslab.stores.cassandra import CassandraStore, read_tables, schema
+from eslab.stores.cassandra import CassandraStore, read_tables, schema, statements
 from eslab.stores.cassandra.connection import Options
 
 PAGE = 2  # rows in a page, at most: so that a story of a few rows has pages that follow
@@ -146,6 +146,9 @@ class Session:
 
     def _execute_text(self, cql: str) -> Rows:
         """What the store asks about its schema, and what it does once: true at once, and everywhere."""
+        if cql == statements.TIME:
+            self._world.step()
+            return Rows([(self._nodes.server_time(self._region) // 1000,)])
         if "system_schema.tables" in cql:
             return Rows([(f"{schema.MARK}: simulated",)])
         if "system_schema.columns" in cql:

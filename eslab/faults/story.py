@@ -18,19 +18,21 @@ from eslab.faults.history import History, Operation
 from eslab.faults.stepwise import Stepwise
 from eslab.faults.tally import Count, Tallies, Tally
 from eslab.faults.world import World
+from eslab.operations.retention import rotate
 from eslab.operations.snapshots import build_snapshot
 from eslab.payload.encryption import NO_CIPHER
 from eslab.repository import Repository
 from eslab.request import Request, time_of
-from eslab.snapshot import SnapshotPolicy, decode_base, usable
-from eslab.store import Consistency, EventStore
+from eslab.snapshot import Candidates, SnapshotPolicy, Validity
+from eslab.store import EventStore
 from eslab.stores.memory import MemoryStore
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 CUSTOMER = "ann"
 SECOND = timedelta(seconds=1)
-BOUNDS = TimeBounds(late=60 * SECOND, early=5 * SECOND, skew=2 * SECOND, append=10 * SECOND, fold_after=80 * SECOND)
-GRACE = 20.0  # H: seconds between the raised floor and the deletes
+BOUNDS = TimeBounds(
+    late=60 * SECOND, early=5 * SECOND, skew=2 * SECOND, append=10 * SECOND, fold_after=80 * SECOND, grace=20 * SECOND
+)
 FILE: Mapping[str, int] = {"file": 0}  # one store without a network, each call a step
 CLUSTERS: tuple[Mapping[str, int], ...] = (
     {"us": 1},
@@ -86,7 +88,8 @@ class Story:
 
     def _service(self, region: str) -> Service:
         clock = self.world.clock(self.choices.among(SKEWS))
-        return Service(region, Tallies(Repository(self._open(region, clock), clock, BOUNDS)))
+        repository = Repository(self._open(region, clock), clock, BOUNDS, stopwatch=self.world.stopwatch)
+        return Service(region, Tallies(repository))
 
     def _open(self, region: str, clock: Clock) -> EventStore:
         if self.cluster is None:
@@ -189,18 +192,9 @@ class Story:
         if rotated.answer:
             self.world.meet("rotations")
 
-    def _rotate(self, service: Service, key: str) -> str:
+    def _rotate(self, service: Service, key: str) -> int:
         """Delete the events that a usable snapshot holds."""
-        store = service.tallies.repository.store
-        id = f"tally:{key}"
-        head = store.heads(CUSTOMER, [id], consistency=Consistency.EVERYWHERE)[id]
-        base = next(usable(Tally, head), None)
-        if not base:
-            return ""
-        store.raise_floor(CUSTOMER, id, base.up_to)
-        self.world.sleep(GRACE + 0.001)
-        store.delete_events(CUSTOMER, id, base.up_to)
-        return f"up to {base.up_to}"
+        return rotate(service.tallies.repository, CUSTOMER, Tally, key, lambda commits: None, self.world.sleep)
 
     def _chaos(self, cluster: Cluster) -> None:
         choices = self.world.current().choices
@@ -237,13 +231,12 @@ class Story:
 
     def _snapshots(self, service: Service, key: str) -> dict[datetime, Tally]:
         """The states in all usable snapshots of a tally, by the time up to which they go."""
+        repository = service.tallies.repository
         id = f"tally:{key}"
-        head = service.tallies.repository.store.heads(CUSTOMER, [id])[id]
-        states = {}
-        for snapshot in usable(Tally, head):
-            base = decode_base(id, Tally, snapshot, NO_CIPHER)
-            states[time_of(snapshot.up_to)] = base.state
-        return states
+        head = repository.store.heads(CUSTOMER, [id])[id]
+        validity = Validity(BOUNDS, repository.clock)
+        found = Candidates(CUSTOMER, id, Tally, head, validity, NO_CIPHER)
+        return {time_of(usable.snapshot.up_to): usable.base.state for usable in found}
 
     def _now(self) -> datetime:
         return START + timedelta(seconds=self.world.now)

@@ -170,6 +170,11 @@ class World:
 
         return look
 
+    def stopwatch(self) -> float:
+        """Seconds on a clock that nobody sets. A look at it is a call to the world."""
+        self.step()
+        return self.now
+
     def meet(self, what: str) -> None:
         """Count something that happened, for the summary."""
         self.met[what] = self.met.get(what, 0) + 1

@@ -49,12 +49,13 @@ class Fork(MemoryStore):
         log = self._log(self.customer_id, aggregate_id)
         for commit in commits:
             log.put(commit)
-        log.floor = head.floor
+        log.floor, log.intended, log.late = head.floor, head.intended, head.late
         # Without a floor the commits tell the beginning. With one, earlier commits may be deleted, and only the
         # directory knows that there were any.
         if head.floor:
             log.first = head.first
-        log.snapshots = {(sort_key(snapshot.up_to), snapshot.fold): snapshot for snapshot in head.snapshots}
+        for snapshot in head.snapshots:
+            log.save(snapshot, EPOCH)
 
     def empty_read_table(self, layout: Layout) -> None:
         super().empty_read_table(layout)
@@ -173,7 +174,7 @@ def _check_found(
 def _cut(head: Head, until: UUID | None, gone: set[UUID], left_out: set[UUID]) -> Head:
     """The head as the fork has it: only with the snapshots that hold nothing that is left out."""
     if head.first and until and sort_key(head.first) > sort_key(until):
-        return Head(None, None, [], None)  # at that moment the aggregate had not begun
+        return Head()  # at that moment the aggregate had not begun
     # Below the floor nobody knows which aggregates a request touched.
     out = gone | {event_time for event_time in left_out if is_below(event_time, head.floor)}
     return head._replace(snapshots=[it for it in head.snapshots if _holds_nothing_of(it, until, out)])

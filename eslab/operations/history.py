@@ -28,7 +28,7 @@ def history(repository: Repository, customer_id: str, aggregate_type: type[Aggre
 
     id = aggregate_id((aggregate_type, key))
     hydrator = repository.hydrator(customer_id, {id: aggregate_type})
-    first = hydrator.heads()[id].first
+    first = repository.store.heads(customer_id, [id])[id].first
     commits = list(repository.store.rows(customer_id, id))
     if first and (not commits or commits[0].event_time.time > first.time):
         raise HistoryGone(

@@ -18,14 +18,17 @@ import msgspec
 from msgspec import Raw
 
 from eslab.aggregate import Aggregate, check_id, serializer_of, type_name
+from eslab.bounds import TimeBounds
+from eslab.clock import system_clock
 from eslab.errors import EslabError, Unreadable
 from eslab.event import tag_of
 from eslab.payload.encryption import NO_CIPHER, RowCipher, is_encrypted, place_of_commit
 from eslab.payload.serializer import RESIDUE, SKIPPED, Envelope, SnapshotEnvelope, decode_any, raw_events, skip_in
 from eslab.request import Request, time_of
-from eslab.snapshot import decode_base, usable
+from eslab.snapshot import Candidates, Usable, Validity
 from eslab.store import Commit, EventStore, Head, StoredSnapshot
 
+NOW = Validity(TimeBounds(), system_clock)
 ENCRYPTED = "encrypted"
 
 
@@ -69,6 +72,7 @@ class InspectedSnapshot(msgspec.Struct, kw_only=True, omit_defaults=True):
     commits: int | None = None  # the number of commits that it adds up
     encrypted: bool = False
     usable: bool | None = None  # may a hydration begin here? None if the domain's code is not known
+    why_not: str | None = None
     problem: str | None = None
     raw: str | None = None
 
@@ -115,12 +119,14 @@ class Inspector:
         types: Iterable[type[Aggregate]] = (),
         cipher: RowCipher = NO_CIPHER,
         raw: bool = False,
+        validity: Validity = NOW,
     ) -> None:
         self.store = store
         self.customer_id = check_id("customer id", customer_id)
         self._types = {type_name(cls): cls for cls in types}
         self._cipher = cipher
         self._raw = raw
+        self._validity = validity
 
     def aggregate(self, id: str, head: Head) -> InspectedAggregate:
         """One aggregate with all of its rows."""
@@ -190,9 +196,10 @@ class Inspector:
             inspected.encrypted = is_encrypted(envelope)
             known = self._type_of(id)
             if known and not (inspected.encrypted and self._cipher is NO_CIPHER):
-                inspected.usable = snapshot in usable(known, head)
-                if inspected.usable:
-                    decode_base(id, known, snapshot, self._cipher)
+                candidates = Candidates(self.customer_id, id, known, head, self._validity, self._cipher)
+                found = candidates.opened(snapshot)
+                inspected.usable = isinstance(found, Usable)
+                inspected.why_not = found if isinstance(found, str) else None
         except Unreadable as error:
             inspected.problem = str(error)
             inspected.usable = False

@@ -99,7 +99,7 @@ def _commit(commit: InspectedCommit) -> Cells:
 
 def _snapshot(snapshot: InspectedSnapshot) -> Cells:
     usable = "?" if snapshot.usable is None else "yes" if snapshot.usable else "no"
-    notes = ["encrypted"] if snapshot.encrypted else []
+    notes = [*(["encrypted"] if snapshot.encrypted else []), *([snapshot.why_not] if snapshot.why_not else [])]
     return (
         snapshot.time,
         str(snapshot.fold),

@@ -235,7 +235,7 @@ def _hydrator(repository: Repository, customer: str) -> Hydrator:
         cipher = NO_CIPHER
     heads = repository.store.heads_of_type(customer, "", Consistency.EVERYWHERE)
     by_id = {id: types[name] for id in heads if (name := id.partition(":")[0]) in types}
-    return Hydrator(repository.store, customer, by_id, cipher)
+    return Hydrator(repository.environment, customer, by_id, cipher)
 
 
 def _elsewhere(repository: Repository) -> Repository:

@@ -19,6 +19,7 @@ from uuid import UUID
 from msgspec import Raw
 
 from eslab.aggregate import check_id
+from eslab.clock import Clock, system_clock, time_on
 from eslab.errors import InvalidInput, StoreError, Unreadable
 from eslab.event import is_tag, split_tag
 from eslab.layout import Layout
@@ -37,7 +38,7 @@ from eslab.payload.serializer import (
 from eslab.payload.skipped import Skip
 from eslab.read_table import ReadTable
 from eslab.recorded import is_below
-from eslab.store import Commit, Consistency, EventStore, place
+from eslab.store import Commit, Consistency, EventStore, LateCommits, place
 
 HEADER = b"\x96\xc4\x10"  # the three bytes before the digest of every payload
 DIGEST = slice(len(HEADER), len(HEADER) + 16)
@@ -138,11 +139,13 @@ def skip(
     reason: str,
     *,
     cipher: RowCipher = NO_CIPHER,
+    clock: Clock = system_clock,
 ) -> Skip | None:
     """Put a mark in the place of a broken row: its events are missing from now on, and every reader says so.
 
-    The mark keeps the broken bytes, and `restore` still replaces it. Snapshots that hold the row's events are deleted
-    first, so that a snapshot and a full replay stay equal (G5); no snapshot is built over a skipped row. A repeat of
+    The mark keeps the broken bytes, and `restore` still replaces it. The row is marked as a late commit first, so that
+    no reader begins from a snapshot that holds its events, and a snapshot and a full replay stay equal (G5); no
+    snapshot is built over a skipped row. A repeat of
     the row's request is refused, since its answer is lost. Idempotent; returns None if the row is intact.
     """
     if not reason.strip():
@@ -153,7 +156,7 @@ def skip(
     if row.mark:
         return row.mark
     mark = Skip(customer_id, aggregate_id, event_time, reason, row.payload)
-    store.delete_snapshots(customer_id, aggregate_id, event_time, Consistency.EVERYWHERE)
+    store.mark(customer_id, aggregate_id, late=LateCommits(event_time, time_on(clock)))
     marked = Commit(aggregate_id, event_time, *SKIPPED_COLUMNS, encode_envelope(skip_envelope(mark)))
     written = store.replace(customer_id, marked, row.payload)
     now = _find(store, customer_id, aggregate_id, event_time, cipher)

@@ -1,15 +1,18 @@
-"""Builds snapshots off the caller's path."""
+"""Builds snapshots off the caller's path, and deletes those that newer ones replace."""
 
 import logging
+from datetime import datetime, timedelta
+from uuid import UUID
 
 from eslab.aggregate import Aggregate, aggregate_id
 from eslab.clock import time_on
 from eslab.errors import expect
+from eslab.hydration import Environment
 from eslab.payload.encryption import NO_CIPHER
 from eslab.repository import Repository
-from eslab.request import latest_at
+from eslab.request import is_after, latest_at
 from eslab.snapshot import SnapshotPolicy, snapshot_of
-from eslab.store import Consistency, StoredSnapshot, place
+from eslab.store import Consistency, Head, StoredSnapshot, place
 
 log = logging.getLogger(__name__)
 
@@ -24,25 +27,56 @@ def build_snapshot(
     """Save a snapshot if enough commits wait to be folded; only those older than `fold_after` count (G5).
 
     Reads EVERYWHERE, so that it contains the acknowledged commits of every region; while a region can't be reached,
-    this raises `StoreUnavailable` and builds nothing. Nor is one built over a skipped row.
+    this raises `StoreUnavailable` and builds nothing. Nor is one built over a skipped row, nor one that is no newer
+    than its own base. A clock that runs ahead of the store's is not believed.
     """
     policy = SnapshotPolicy() if policy is None else policy
     expect(SnapshotPolicy, "policy", policy)
     id = aggregate_id((aggregate_type, key))
     hydrator = repository.hydrator(customer_id, {id: aggregate_type})
-    up_to = latest_at(time_on(repository.clock) - repository.bounds.fold_after)
-    heads = hydrator.heads(consistency=Consistency.EVERYWHERE)
-    hydration = hydrator.hydrate(heads, up_to, Consistency.EVERYWHERE)[id]
-    if hydration.tail < policy.every:
+    now = _earliest_now(repository.environment)
+    up_to = latest_at(now - repository.bounds.fold_after)
+    hydration = hydrator.hydrate(up_to=up_to, consistency=Consistency.EVERYWHERE)[id]
+    if hydration.tail < policy.every or (hydration.base and not is_after(up_to, hydration.base)):
         return None
     if hydration.state.skipped_rows:  # whoever begins from it would no longer meet the mark
         log.warning("No snapshot of %s: it lacks a skipped row", place(customer_id, id))
         return None
     cipher = hydrator.cipher if aggregate_type.encrypted else NO_CIPHER
-    snapshot = snapshot_of(id, hydration.state, hydration.commits, up_to, cipher)
-    repository.store.save_snapshot(customer_id, id, snapshot)
-    kept = (up_to, heads[id].floor)  # the snapshot on the floor is the base of last resort
-    older = [s for s in heads[id].snapshots if s.fold == snapshot.fold and s.up_to not in kept]
-    for old in older[policy.keep - 1 :]:
-        repository.store.delete_snapshot(customer_id, id, old.up_to, old.fold)
+    snapshot = snapshot_of(customer_id, id, hydration.state, hydration.commits, up_to, now, cipher)
+    repository.store.save_snapshot(customer_id, id, snapshot, time_on(repository.clock))
+    tidy(repository, customer_id, id, snapshot.fold, policy.keep)
     return snapshot
+
+
+def tidy(repository: Repository, customer_id: str, aggregate_id: str, fold: int, keep: int) -> None:
+    """Delete the snapshots of a fold but the newest ones, and those between the floor and the intended one.
+
+    A snapshot there may be the base of last resort. Gives up if it takes longer than an append may.
+    """
+    store = repository.store
+    began = repository.environment.stopwatch()
+    # Before the floors are read: whatever a rotation saves again after it raised a floor is stamped later.
+    stamp = time_on(repository.clock)
+    head = store.heads(customer_id, [aggregate_id], consistency=Consistency.EVERYWHERE)[aggregate_id]
+    of_fold = [snapshot.up_to for snapshot in head.snapshots if snapshot.fold == fold]
+    for up_to in of_fold[keep:]:
+        took = timedelta(seconds=repository.environment.stopwatch() - began)
+        if took > repository.bounds.append:
+            return
+        if not _is_at_floors(up_to, head):
+            store.delete_snapshot(customer_id, aggregate_id, up_to, fold, stamp)
+
+
+def _is_at_floors(up_to: UUID, head: Head) -> bool:
+    """Does it lie between the floor and the intended one, these included?"""
+    if head.highest_floor is None:
+        return False
+    from_floor = head.floor is None or not is_after(head.floor, up_to)
+    return from_floor and not is_after(up_to, head.highest_floor)
+
+
+def _earliest_now(environment: Environment) -> datetime:
+    """The time on the earlier of two clocks, the process's and the store's: a snapshot may only be too old."""
+    now = time_on(environment.clock)
+    return min(now, environment.store.time() or now)

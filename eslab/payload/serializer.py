@@ -273,13 +273,14 @@ class SnapshotEnvelope(msgspec.Struct, frozen=True, array_like=True, gc=False, f
     format: int
     type: str
     commits: int
+    built_at: int
     body: msgspec.Raw
     crc32: bytes = PLACEHOLDER
 
 
-def snapshot_envelope(type: str, commits: int, state: msgspec.Struct) -> SnapshotEnvelope:
+def snapshot_envelope(type: str, commits: int, built_at: int, state: msgspec.Struct) -> SnapshotEnvelope:
     """The plain envelope of a snapshot; equal states give equal bytes, since sets and maps are encoded in order."""
-    return SnapshotEnvelope(FORMAT, type, commits, msgspec.Raw(encode(state)))
+    return SnapshotEnvelope(FORMAT, type, commits, built_at, msgspec.Raw(encode(state)))
 
 
 def decode_state(

@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
@@ -14,6 +15,8 @@ from eslab.store import (
     Consistency,
     EventStore,
     Head,
+    LateCommits,
+    Log,
     ReadRow,
     StoredSnapshot,
     check_append,
@@ -21,6 +24,7 @@ from eslab.store import (
     check_read_rows,
     closed,
     no_read_table,
+    with_late,
 )
 from eslab.stores.locks import alone, new_lock
 
@@ -36,9 +40,12 @@ class _Log:
 
     commits: dict[bytes, Commit] = field(default_factory=dict)
     keys: list[bytes] = field(default_factory=list)
-    snapshots: dict[tuple[bytes, int], StoredSnapshot] = field(default_factory=dict)
+    snapshots: dict[tuple[bytes, int], tuple[datetime, StoredSnapshot]] = field(default_factory=dict)  # when written
+    safe: set[bytes] = field(default_factory=set)
     first: UUID | None = None
     floor: UUID | None = None
+    intended: UUID | None = None
+    late: LateCommits | None = None
 
     def put(self, commit: Commit) -> None:
         key = sort_key(commit.event_time)
@@ -53,26 +60,43 @@ class _Log:
             self.first = commit.event_time
 
     def head(self, event_time: UUID | None) -> Head:
-        newest_first = [self.snapshots[key] for key in sorted(self.snapshots, reverse=True)]
-        recorded = self.commits.get(sort_key(event_time)) if event_time else None
-        return Head(self.first, self.floor, newest_first, recorded)
+        newest_first = [self.snapshots[key][1] for key in sorted(self.snapshots, reverse=True)]
+        key = sort_key(event_time) if event_time else b""
+        recorded = self.commits.get(key)
+        safe = recorded is not None and key in self.safe
+        return Head(self.first, self.floor, newest_first, recorded, safe, self.intended, self.late)
+
+    def page(self, after: UUID | None, up_to: UUID | None, event_time: UUID | None) -> Log:
+        commits = self.between(after, up_to, PAGE + 1)
+        return Log(self.head(event_time), commits[:PAGE], len(commits) > PAGE)
 
     def delete(self, up_to: UUID) -> None:
         stop = bisect_right(self.keys, sort_key(up_to))
         for key in self.keys[:stop]:
             self.commits.pop(key, None)
+            self.safe.discard(key)
         del self.keys[:stop]
 
-    def delete_snapshots(self, since: UUID) -> None:
-        self.snapshots = {key: kept for key, kept in self.snapshots.items() if key[0] < sort_key(since)}
+    def save(self, snapshot: StoredSnapshot, written_at: datetime) -> None:
+        key = sort_key(snapshot.up_to), snapshot.fold
+        stored = self.snapshots.get(key)
+        if stored is None or (written_at, snapshot.payload) > (stored[0], stored[1].payload):
+            self.snapshots[key] = written_at, snapshot
 
-    def raise_floor(self, floor: UUID) -> None:
-        self.floor = max(self.floor or floor, floor, key=sort_key)
+    def delete_snapshot(self, up_to: UUID, fold: int, written_at: datetime) -> None:
+        key = sort_key(up_to), fold
+        if key in self.snapshots and self.snapshots[key][0] <= written_at:
+            self.snapshots.pop(key, None)
 
-    def between(self, after: UUID | None, up_to: UUID | None) -> list[Commit]:
+    def mark(self, floor: UUID | None, intended: UUID | None, late: LateCommits | None) -> None:
+        self.floor = max(filter(None, (self.floor, floor)), key=sort_key, default=None)
+        self.intended = max(filter(None, (self.intended, intended)), key=sort_key, default=None)
+        self.late = with_late(self.late, late)
+
+    def between(self, after: UUID | None, up_to: UUID | None, most: int | None = None) -> list[Commit]:
         start = bisect_right(self.keys, sort_key(after)) if after else 0
         stop = bisect_right(self.keys, sort_key(up_to)) if up_to else len(self.keys)
-        return [self.commits[key] for key in self.keys[start:stop]]
+        return [self.commits[key] for key in self.keys[start:stop][:most]]
 
 
 class MemoryStore(EventStore):
@@ -125,6 +149,20 @@ class MemoryStore(EventStore):
         self._write(write)
         return bool(replaced)
 
+    def read(
+        self,
+        customer_id: str,
+        after: Mapping[str, UUID | None],
+        event_time: UUID | None = None,
+        up_to: UUID | None = None,
+        consistency: Consistency = Consistency.LOCAL,
+    ) -> dict[str, Log]:
+        def read() -> dict[str, Log]:
+            logs = self._logs.get(customer_id, {})
+            return {id: logs.get(id, _Log()).page(start, up_to, event_time) for id, start in after.items()}
+
+        return self._read(read)
+
     def heads(
         self,
         customer_id: str,
@@ -168,21 +206,33 @@ class MemoryStore(EventStore):
             for begin in range(0, len(commits), PAGE):
                 yield id, commits[begin : begin + PAGE]
 
-    def save_snapshot(self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> None:
-        key = sort_key(snapshot.up_to), snapshot.fold
-        self._write(lambda: self._log(customer_id, aggregate_id).snapshots.update({key: snapshot}))
-
-    def delete_snapshot(self, customer_id: str, aggregate_id: str, up_to: UUID, fold: int) -> None:
-        key = sort_key(up_to), fold
-        self._write(lambda: self._log(customer_id, aggregate_id).snapshots.pop(key, None))
-
-    def delete_snapshots(
-        self, customer_id: str, aggregate_id: str, since: UUID, consistency: Consistency = Consistency.LOCAL
+    def save_snapshot(
+        self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot, written_at: datetime
     ) -> None:
-        self._write(lambda: self._log(customer_id, aggregate_id).delete_snapshots(since))
+        self._write(lambda: self._log(customer_id, aggregate_id).save(snapshot, written_at))
 
-    def raise_floor(self, customer_id: str, aggregate_id: str, floor: UUID) -> None:
-        self._write(lambda: self._log(customer_id, aggregate_id).raise_floor(floor))
+    def delete_snapshot(
+        self, customer_id: str, aggregate_id: str, up_to: UUID, fold: int, written_at: datetime
+    ) -> None:
+        self._write(lambda: self._log(customer_id, aggregate_id).delete_snapshot(up_to, fold, written_at))
+
+    def mark(
+        self,
+        customer_id: str,
+        aggregate_id: str,
+        *,
+        floor: UUID | None = None,
+        intended: UUID | None = None,
+        late: LateCommits | None = None,
+    ) -> None:
+        self._write(lambda: self._log(customer_id, aggregate_id).mark(floor, intended, late))
+
+    def note_safe(self, customer_id: str, commits: Sequence[Commit], safe_at: datetime) -> None:
+        def note() -> None:
+            for commit in commits:
+                self._log(customer_id, commit.aggregate_id).safe.add(sort_key(commit.event_time))
+
+        self._write(note)
 
     def delete_events(self, customer_id: str, aggregate_id: str, up_to: UUID) -> None:
         def delete() -> None:
@@ -191,6 +241,9 @@ class MemoryStore(EventStore):
             log.delete(up_to)
 
         self._write(delete)
+
+    def time(self) -> None:
+        return None
 
     def missing_read_tables(self, layouts: Sequence[Layout]) -> list[Layout]:
         return self._read(lambda: [layout for layout in layouts if layout.name not in self._tables])

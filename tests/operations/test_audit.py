@@ -158,6 +158,6 @@ def test_a_row_that_a_losing_decision_left_under_another_key_is_found(store: Eve
     rebuild(repository)
     assert find_lost_rows(repository, BY_DAY, *SHARDS) == []
     assert [found.state for found in repository.read(BY_DAY, *SHARDS)] == [repository.load("ann", Counter, "1")]
-    store.raise_floor("ann", "counter:1", REQUEST.event_time)
+    store.mark("ann", "counter:1", floor=REQUEST.event_time)
     store.delete_events("ann", "counter:1", REQUEST.event_time)
     assert find_lost_rows(repository, BY_DAY, *SHARDS) == []

@@ -140,7 +140,7 @@ def test_a_repaired_row_completes_the_tables(store: EventStore) -> None:
     with pytest.raises(Unreadable):
         rebuild.rebuild(repository)
     (broken,) = rows(store, "counter:1", "customer 001")
-    store.raise_floor("customer 001", "counter:1", broken.event_time)
+    store.mark("customer 001", "counter:1", floor=broken.event_time)
     store.delete_events("customer 001", "counter:1", broken.event_time)
     rebuild.rebuild(repository)
     assert status(store) == {"days": "complete up to 2026-01-05 09:00:00 UTC", "shelf": WHOLE}

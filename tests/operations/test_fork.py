@@ -128,7 +128,7 @@ def test_a_fork_never_writes_to_the_original(store: EventStore) -> None:
     counter(then, then.clock).send("ann", "counter:1", Count("rum"), at(3, "more"))
     assert build_snapshot(repository, "ann", Counter, "1", SnapshotPolicy(every=1))
     rebuild(repository)
-    then.raise_floor("ann", "counter:1", at(2).event_time)
+    then.mark("ann", "counter:1", floor=at(2).event_time)
     then.delete_events("ann", "counter:1", at(2).event_time)
     then.close()
     assert sealed.calls == {"heads_of_type": 1, "rows_many": 1}
@@ -156,8 +156,8 @@ def rotated(store: EventStore) -> list[Request]:
     base = build_snapshot(Repository(then, clock), "ann", Counter, "1", SnapshotPolicy(every=1))
     assert base
     base = base._replace(up_to=at(2, "c").event_time)
-    store.save_snapshot("ann", "counter:1", base)
-    store.raise_floor("ann", "counter:1", base.up_to)
+    store.save_snapshot("ann", "counter:1", base, START)
+    store.mark("ann", "counter:1", floor=base.up_to)
     store.delete_events("ann", "counter:1", base.up_to)
     return requests
 

@@ -70,7 +70,7 @@ def test_the_history_of_nothing_has_its_columns(repository: Repository) -> None:
 def test_G6_a_history_whose_beginning_is_gone_says_so(repository: Repository, store: EventStore) -> None:
     """A table that is silently short would lie about what happened."""
     made = fill(store, 3)
-    store.raise_floor("ann", "counter:1", made[1].event_time)
+    store.mark("ann", "counter:1", floor=made[1].event_time)
     store.delete_events("ann", "counter:1", made[1].event_time)
     with pytest.raises(HistoryGone, match=r"aggregate 'counter:1' from .* found 1 commits that begin later"):
         history(repository, "ann", Counter, "1")

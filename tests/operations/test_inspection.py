@@ -81,7 +81,7 @@ def test_the_directory_is_shown(store: EventStore) -> None:
     """Each aggregate's beginning and floor, in order, and only of ids with the prefix."""
     for minutes in range(3):
         fill(store, minutes, counter=[Counted("tea")], card=[Stamped(minutes)])
-    store.raise_floor("ann", "counter:1", at(1).event_time)
+    store.mark("ann", "counter:1", floor=at(1).event_time)
     aggregates = look(store)
     assert [(it.id, it.first, it.floor) for it in aggregates.values()] == [
         ("card:1", START.isoformat(), None),
@@ -175,15 +175,18 @@ def test_snapshots_are_shown_with_their_use(store: EventStore) -> None:
     """An intact one of this fold, at or above the floor, is usable; without the domain's code it is unknown."""
     fill(store, 0, counter=[Counted("tea")])
     for minutes in (1, 2, 3, 4):
-        store.save_snapshot("ann", "counter:1", snapshot(at(minutes), Counter({"tea": 1})))
-    store.save_snapshot("ann", "counter:1", StoredSnapshot(at(5).event_time, 2, snapshot(at(5), Counter()).payload))
-    store.save_snapshot("ann", "counter:1", StoredSnapshot(at(4).event_time, 1, b"broken"))
+        store.save_snapshot("ann", "counter:1", snapshot(at(minutes), Counter({"tea": 1})), START)
+    store.save_snapshot(
+        "ann", "counter:1", StoredSnapshot(at(5).event_time, 2, snapshot(at(5), Counter()).payload), START
+    )
+    store.save_snapshot("ann", "counter:1", StoredSnapshot(at(4).event_time, 1, b"broken"), START)
     store.save_snapshot(
         "ann",
         "counter:1",
         StoredSnapshot(at(3).event_time, 1, encode_envelope(snapshot_envelope("other", 1, Counter()))),
+        START,
     )
-    store.raise_floor("ann", "counter:1", at(2).event_time)
+    store.mark("ann", "counter:1", floor=at(2).event_time)
     known = look(store, types=[Counter])["counter:1"].snapshots
     assert [(it.time, it.fold, it.usable) for it in known] == [
         (at(5).time.isoformat(), 2, False),
@@ -219,7 +222,7 @@ def test_encrypted_snapshots_are_shown_as_such(store: EventStore) -> None:
     """Whether they are usable is known only with the keys."""
     cipher = CustomerCipher(MemoryKeys(), "ann")
     store.append("ann", [encrypted(cipher, commit) for commit in commits(at(), {"chart:1": [Diagnosed("x")]})])
-    store.save_snapshot("ann", "chart:1", snapshot_of("chart:1", Chart({"x"}), 1, at(1).event_time, cipher))
+    store.save_snapshot("ann", "chart:1", snapshot_of("chart:1", Chart({"x"}), 1, at(1).event_time, cipher), START)
     for known, usable in [(NO_CIPHER, None), (cipher, True)]:
         (inspected,) = look(store, types=[Chart], cipher=known)["chart:1"].snapshots
         assert (inspected.encrypted, inspected.usable, inspected.problem) == (True, usable, None)

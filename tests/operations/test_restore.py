@@ -248,7 +248,7 @@ def test_a_row_that_is_not_there_or_below_the_floor_is_refused(store: EventStore
             restore(store, [ON_SHELF], *wrong)
         with pytest.raises(InvalidInput, match="found none"):
             skip(store, *wrong, "a reason")
-    store.raise_floor("ann", "counter:1", at(-1).event_time)
+    store.mark("ann", "counter:1", floor=at(-1).event_time)
     with pytest.raises(InvalidInput, match="below the floor"):
         restore(store, [ON_SHELF], *MIDDLE)
 

@@ -1,7 +1,7 @@
 """Snapshots are built off the path, and hydration from one and its tail equals a full replay (G5, G6)."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -60,7 +60,8 @@ class Recounted(Aggregate):
 
 def forget(store: EventStore, id: str = "counter:1") -> None:
     """Delete every snapshot."""
-    store.delete_snapshots("ann", id, Request.at(datetime.fromisoformat("1970-01-01T00:00Z"), "x").event_time)
+    for each in store.heads("ann", [id])[id].snapshots:
+        store.delete_snapshot("ann", id, each.up_to, each.fold, LATER + 999 * DAY)
 
 
 @given(LOG, st.integers(0, 300), st.randoms(use_true_random=False))
@@ -88,7 +89,7 @@ def test_G5_a_snapshot_folds_only_what_is_older_than_w(
     assert build_snapshot(repository, "ann", Counter, "1", ONE) is None
     clock.advance(timedelta(milliseconds=1))
     built = build_snapshot(repository, "ann", Counter, "1", ONE)
-    assert built == snapshot(Request(at().id), Counter({"tea": 1}))._replace(up_to=latest_at(START))
+    assert built == snapshot(Request(at().id), Counter({"tea": 1}), 1, clock.now)._replace(up_to=latest_at(START))
     assert list(store.heads("ann", ["counter:1"])["counter:1"].snapshots) == [built]
 
 
@@ -98,7 +99,7 @@ def test_G5_a_snapshot_is_built_from_a_read_of_every_region(store: EventStore, c
     faulty = Faulty(store)
     clock.advance(30 * HOUR)
     assert build_snapshot(Repository(faulty, clock), "ann", Counter, "1", ONE)
-    assert faulty.calls == [("heads", Consistency.EVERYWHERE), ("read_many", Consistency.EVERYWHERE)]
+    assert faulty.calls == [("read", Consistency.EVERYWHERE), ("heads", Consistency.EVERYWHERE)]
 
 
 def test_G5_no_snapshot_is_built_while_a_region_is_cut_off(store: EventStore, clock: ManualClock) -> None:
@@ -145,7 +146,7 @@ def test_G6_the_policy_spares_what_stands_on_the_floor(
     clock.now = LATER
     base = build_snapshot(repository, "ann", Counter, "1", ONE)
     assert base
-    store.raise_floor("ann", "counter:1", base.up_to)
+    store.mark("ann", "counter:1", floor=base.up_to)
     store.delete_events("ann", "counter:1", base.up_to)
     for day in (1, 2):
         append(store, (day * 1440, Counted("tea")))
@@ -167,9 +168,9 @@ def test_G6_without_its_snapshots_only_the_cost_changes(
     assert built
     expected = repository.hydrate("ann", Counter, "1")
     for spoil in (
-        lambda: store.save_snapshot("ann", "counter:1", built._replace(payload=built.payload[:-1])),
+        lambda: store.save_snapshot("ann", "counter:1", built._replace(payload=built.payload[:-1]), START),
         lambda: forget(store),
-        lambda: store.save_snapshot("ann", "counter:1", built._replace(fold=7)),
+        lambda: store.save_snapshot("ann", "counter:1", built._replace(fold=7), START),
     ):
         spoil()
         found = repository.hydrate("ann", Counter, "1")
@@ -197,7 +198,7 @@ def test_G6_below_the_floor_only_a_snapshot_helps(
     clock.now = LATER
     built = build_snapshot(repository, "ann", Counter, "1", ONE)
     assert built
-    store.raise_floor("ann", "counter:1", built.up_to)
+    store.mark("ann", "counter:1", floor=built.up_to)
     store.delete_events("ann", "counter:1", built.up_to)
     assert rows(store) == []
     assert repository.load("ann", Counter, "1").total == 10

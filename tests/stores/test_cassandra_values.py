@@ -59,7 +59,7 @@ def test_G6_a_snapshot_with_a_null_payload_is_skipped(tables: CassandraStore) ->
     """Like any broken snapshot."""
     service = AggregateService(tables, Counter, handle, ManualClock(START))
     service.send("ann", "counter:1", Count("b"), at(0))
-    tables.save_snapshot("ann", "counter:1", snapshot(at(0), Counter({"b": 1}))._replace(payload=b""))
+    tables.save_snapshot("ann", "counter:1", snapshot(at(0), Counter({"b": 1}))._replace(payload=b""), START)
     tables.session.execute(
         f"DELETE payload FROM snapshots WHERE customer_id = 'ann' AND aggregate_id = 'counter:1' "
         f"AND up_to = {at(0).event_time} AND fold = 1"

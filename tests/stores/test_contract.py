@@ -1,7 +1,8 @@
 """What every store promises, in the words of `eslab.store.EventStore`; a new store passes this unchanged."""
 
 from collections.abc import Callable, Sequence
-from itertools import chain, permutations
+from datetime import datetime
+from itertools import chain, count, permutations
 from threading import Barrier, Thread
 from typing import Any
 from uuid import UUID
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 
 from eslab import EventStore, InvalidInput, OutcomeUnknown, StoreClosed
 from eslab.request import latest_at
-from eslab.store import Commit, Head, StoredSnapshot
-from tests.support.sample import START, at, cassandra_order, everything, fill, row, rows, time_at
+from eslab.store import Commit, Head, LateCommits, Log, StoredSnapshot
+from tests.support.sample import DAY, MINUTE, START, at, cassandra_order, everything, fill, row, rows, time_at
 
 OpenNew = Callable[[], EventStore]
 LOW = st.integers(0, (1 << 62) - 1)
@@ -276,14 +277,14 @@ def test_first_of_an_append_of_several_rows_is_the_earliest(store: EventStore) -
 def test_floor_is_the_highest_in_any_order(store: EventStore, arrival: Sequence[int]) -> None:
     """The floor only moves up."""
     for minutes in arrival:
-        store.raise_floor("ann", "counter:1", at(minutes).event_time)
+        store.mark("ann", "counter:1", floor=at(minutes).event_time)
     assert store.heads("ann", ["counter:1"])["counter:1"].floor == at(2).event_time
 
 
 @pytest.mark.parametrize("floor_first", [False, True])
 def test_first_and_floor_stand_beside_each_other(store: EventStore, floor_first: bool) -> None:
     """Neither hides the other, whichever came first."""
-    steps = [lambda: store.append("ann", [row(1)]), lambda: store.raise_floor("ann", "counter:1", at(0).event_time)]
+    steps = [lambda: store.append("ann", [row(1)]), lambda: store.mark("ann", "counter:1", floor=at(0).event_time)]
     for step in reversed(steps) if floor_first else steps:
         step()
     head = store.heads_of_type("ann", "counter:")["counter:1"]
@@ -298,7 +299,7 @@ def test_G6_events_are_deleted_only_below_the_floor(store: EventStore) -> None:
     made = fill(store, 4)
     with pytest.raises(InvalidInput, match=r"floor of customer '.*ann', aggregate 'counter:1' .* found None"):
         store.delete_events("ann", "counter:1", made[1].event_time)
-    store.raise_floor("ann", "counter:1", made[1].event_time)
+    store.mark("ann", "counter:1", floor=made[1].event_time)
     with pytest.raises(InvalidInput, match=f"found {made[1].event_time}"):
         store.delete_events("ann", "counter:1", made[2].event_time)
     assert rows(store) == made
@@ -307,7 +308,7 @@ def test_G6_events_are_deleted_only_below_the_floor(store: EventStore) -> None:
 def test_G6_deleting_ends_with_the_time_given(store: EventStore) -> None:
     """Rows up to and including the time go, later ones and other aggregates stay, `first` still says when it began."""
     made, other = fill(store, 4), fill(store, 4, "counter:2")
-    store.raise_floor("ann", "counter:1", made[2].event_time)
+    store.mark("ann", "counter:1", floor=made[2].event_time)
     store.delete_events("ann", "counter:1", made[1].event_time)
     assert rows(store) == made[2:]
     assert rows(store, "counter:2") == other
@@ -317,10 +318,88 @@ def test_G6_deleting_ends_with_the_time_given(store: EventStore) -> None:
 def test_a_late_row_below_the_floor_changes_nothing_above_it(store: EventStore) -> None:
     """Whether the delete that came before it hides it is the store's affair: nobody reads below the floor."""
     made = fill(store, 3)
-    store.raise_floor("ann", "counter:1", made[1].event_time)
+    store.mark("ann", "counter:1", floor=made[1].event_time)
     store.delete_events("ann", "counter:1", made[1].event_time)
     store.append("ann", [row(0.5)])
     assert list(store.rows("ann", "counter:1", made[1].event_time)) == [made[2]]
+
+
+# One read of heads and commits
+
+
+def whole_log(store: EventStore, log: Log, id: str, after: UUID | None) -> list[Commit]:
+    """The commits of a read, with those that follow them."""
+    last = log.commits[-1].event_time if log.commits else after
+    return [*log.commits, *(store.rows("ann", id, last) if log.more else [])]
+
+
+@pytest.mark.parametrize("number", [0, 1, 3, 250])
+def test_one_read_gives_heads_and_the_first_commits(store: EventStore, number: int) -> None:
+    """Of each aggregate after its own base; where others follow, it says so, and they begin after the last one."""
+    long, short = fill(store, number), fill(store, 3, "counter:2")
+    keep(store, 1, 1, id="counter:2")
+    after = {"counter:1": None, "counter:2": at(1).event_time, "card:9": None}
+    logs = store.read("ann", after)
+    assert list(logs) == list(after)
+    assert {id: log.head for id, log in logs.items()} == store.heads("ann", list(after))
+    assert whole_log(store, logs["counter:1"], "counter:1", None) == long
+    assert whole_log(store, logs["counter:2"], "counter:2", after["counter:2"]) == short[2:]
+    assert logs["card:9"] == Log(Head(), [], False)
+
+
+@pytest.mark.parametrize("base", [None, 0, 1, 2, 5])
+def test_one_read_finds_the_commits_of_a_request(store: EventStore, base: float | None) -> None:
+    """Among the commits, and behind the base that was named."""
+    made, other = fill(store, 4), row(2, id="counter:2")
+    store.append("ann", [other])
+    start = None if base is None else at(base).event_time
+    logs = store.read("ann", {"counter:1": start, "counter:2": None, "counter:3": start}, at(2).event_time)
+    assert [log.head.recorded for log in logs.values()] == [made[2], other, None]
+    logs = store.read("ann", {"counter:1": start}, at(2, "another wish").event_time)
+    assert logs["counter:1"].head.recorded is None
+
+
+def test_one_read_ends_with_the_moment_given(store: EventStore) -> None:
+    """That moment included."""
+    made = fill(store, 4)
+    log = store.read("ann", {"counter:1": made[0].event_time}, up_to=made[2].event_time)["counter:1"]
+    last = log.commits[-1].event_time
+    assert [*log.commits, *(store.rows("ann", "counter:1", last, made[2].event_time) if log.more else [])] == made[1:3]
+
+
+# Marks
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_marks_only_rise(store: EventStore, order: Sequence[int]) -> None:
+    """The highest floors stay, the earliest late commit, and the latest moment; what isn't given stays as it is."""
+    marks: list[dict[str, Any]] = [
+        {"floor": at(1).event_time, "late": LateCommits(at(7).event_time, START + 9 * MINUTE)},
+        {"intended": at(3).event_time, "late": LateCommits(at(5).event_time, START + 8 * MINUTE)},
+        {"floor": at(2).event_time, "intended": at(2).event_time},
+    ]
+    for number in order:
+        store.mark("ann", "counter:1", **marks[number])
+    head = store.heads("ann", ["counter:1"])["counter:1"]
+    assert (head.floor, head.intended) == (at(2).event_time, at(3).event_time)
+    assert head.late == LateCommits(at(5).event_time, START + 9 * MINUTE)
+    assert head.highest_floor == at(3).event_time
+    assert list(store.heads_of_type("ann", "counter:")) == ["counter:1"]
+
+
+def test_commits_are_noted_as_safe(store: EventStore) -> None:
+    """One by one; the rows stay what they were."""
+    made = fill(store, 3)
+    store.note_safe("ann", made[1:2], LATER)
+    found = [store.heads("ann", ["counter:1"], each.event_time)["counter:1"] for each in made]
+    assert [(head.recorded, head.safe) for head in found] == list(zip(made, [False, True, False], strict=True))
+    assert store.read("ann", {"counter:1": None}, made[1].event_time)["counter:1"].head.safe
+    assert rows(store) == made
+
+
+def test_the_clock_of_the_store_is_a_moment_or_none(store: EventStore) -> None:
+    """A store on this machine has none of its own."""
+    assert store.time() is None or isinstance(store.time(), datetime)
 
 
 # Snapshots
@@ -330,8 +409,13 @@ def snapshots(store: EventStore, id: str = "counter:1") -> list[tuple[UUID, int,
     return [tuple(each) for each in store.heads("ann", [id])[id].snapshots]
 
 
+LATER = START + DAY
+_moments = count()
+
+
 def keep(store: EventStore, minutes: float, fold: int, payload: bytes = b"state", id: str = "counter:1") -> None:
-    store.save_snapshot("ann", id, StoredSnapshot(at(minutes).event_time, fold, payload))
+    written_at = START + next(_moments) * MINUTE
+    store.save_snapshot("ann", id, StoredSnapshot(at(minutes).event_time, fold, payload), written_at)
 
 
 def test_snapshots_stand_newest_first_then_by_fold(store: EventStore) -> None:
@@ -354,20 +438,22 @@ def test_one_snapshot_is_deleted(store: EventStore) -> None:
     """That of one moment and fold; deleting what isn't there is fine."""
     for minutes, fold in [(1, 1), (1, 2), (2, 1)]:
         keep(store, minutes, fold)
-    store.delete_snapshot("ann", "counter:1", at(1).event_time, 1)
-    store.delete_snapshot("ann", "counter:1", at(9).event_time, 1)
-    store.delete_snapshot("bob", "counter:1", at(2).event_time, 1)
+    store.delete_snapshot("ann", "counter:1", at(1).event_time, 1, LATER)
+    store.delete_snapshot("ann", "counter:1", at(9).event_time, 1, LATER)
+    store.delete_snapshot("bob", "counter:1", at(2).event_time, 1, LATER)
     assert [(up_to, fold) for up_to, fold, _ in snapshots(store)] == [(at(2).event_time, 1), (at(1).event_time, 2)]
 
 
-def test_snapshots_since_a_moment_are_deleted(store: EventStore) -> None:
-    """Those that reach to it or beyond, of every fold; older ones and other aggregates' stay."""
-    for minutes, fold in [(1, 1), (2, 1), (2, 2), (3, 1)]:
-        keep(store, minutes, fold)
-    keep(store, 3, 1, id="counter:2")
-    store.delete_snapshots("ann", "counter:1", at(2).event_time)
-    assert [(up_to, fold) for up_to, fold, _ in snapshots(store)] == [(at(1).event_time, 1)]
-    assert len(snapshots(store, "counter:2")) == 1
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_of_several_writes_of_a_snapshot_the_latest_stays(store: EventStore, order: Sequence[int]) -> None:
+    """By the moment that stamps it, in whatever order they arrive; a delete that is older changes nothing."""
+    for number in order:
+        state = StoredSnapshot(at(1).event_time, 1, b"zyx"[number : number + 1])
+        store.save_snapshot("ann", "counter:1", state, START + number * MINUTE)
+    store.delete_snapshot("ann", "counter:1", at(1).event_time, 1, START + MINUTE)
+    assert snapshots(store) == [(at(1).event_time, 1, b"x")]
+    store.delete_snapshot("ann", "counter:1", at(1).event_time, 1, START + 2 * MINUTE)
+    assert snapshots(store) == []
 
 
 def test_a_snapshot_alone_is_no_aggregate(store: EventStore) -> None:
@@ -410,7 +496,7 @@ def test_one_id_under_two_customers_is_two_aggregates(store: EventStore) -> None
     """Nothing of one customer shows under another: rows, directory, snapshots, deletes."""
     fill(store, 2, customer="ann")
     bobs = fill(store, 3, customer="bob")
-    store.raise_floor("ann", "counter:1", bobs[1].event_time)
+    store.mark("ann", "counter:1", floor=bobs[1].event_time)
     store.delete_events("ann", "counter:1", bobs[1].event_time)
     assert everything(store, "bob") == {"counter:1": (Head(bobs[0].event_time, None, [], None), bobs)}
     assert rows(store, customer="ann") == []
@@ -433,9 +519,10 @@ CALLS: dict[str, Callable[[EventStore], Any]] = {
     "rows_many": lambda store: list(store.rows_many("ann", {"counter:1": None})),
     "rows": lambda store: rows(store),
     "save_snapshot": lambda store: keep(store, 1, 1),
-    "delete_snapshot": lambda store: store.delete_snapshot("ann", "counter:1", at().event_time, 1),
-    "delete_snapshots": lambda store: store.delete_snapshots("ann", "counter:1", at().event_time),
-    "raise_floor": lambda store: store.raise_floor("ann", "counter:1", at().event_time),
+    "delete_snapshot": lambda store: store.delete_snapshot("ann", "counter:1", at().event_time, 1, START),
+    "read": lambda store: store.read("ann", {"counter:1": None}),
+    "note_safe": lambda store: store.note_safe("ann", [row()], START),
+    "mark": lambda store: store.mark("ann", "counter:1", floor=at().event_time),
     "delete_events": lambda store: store.delete_events("ann", "counter:1", at().event_time),
 }
 
@@ -536,6 +623,6 @@ def test_a_replaced_row_is_deleted_below_the_floor(store: EventStore) -> None:
     store.append("ann", [row(0), row(1)])
     for _ in range(3):
         assert store.replace("ann", row(0), b"payload")
-    store.raise_floor("ann", "counter:1", row(0).event_time)
+    store.mark("ann", "counter:1", floor=row(0).event_time)
     store.delete_events("ann", "counter:1", row(0).event_time)
     assert rows(store) == [row(1)]

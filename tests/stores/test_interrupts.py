@@ -124,9 +124,11 @@ def test_an_interrupted_append_is_whole_or_not_there(store: EventStore, step: in
 
 CALLS: dict[str, Callable[[EventStore, int], object]] = {
     "put_read_rows": lambda store, n: store.put_read_rows([ReadRow(DAYS, ("monday", "0", "bob"), row(n))]),
-    "save_snapshot": lambda store, n: store.save_snapshot("bob", "counter:1", snapshot(at(n), Counter())),
-    "delete_snapshots": lambda store, n: store.delete_snapshots("bob", "counter:1", at(n).event_time),
-    "raise_floor": lambda store, n: store.raise_floor("bob", "counter:1", at(n).event_time),
+    "save_snapshot": lambda store, n: store.save_snapshot("bob", "counter:1", snapshot(at(n), Counter()), START),
+    "delete_snapshot": lambda store, n: store.delete_snapshot("bob", "counter:1", at(n).event_time, 1, START),
+    "note_safe": lambda store, n: store.note_safe("bob", together(0), START),
+    "read": lambda store, n: store.read("bob", {"counter:1": None}, at(0).event_time),
+    "mark": lambda store, n: store.mark("bob", "counter:1", floor=at(n).event_time),
     "delete_events": lambda store, n: store.delete_events("bob", "card:1", at(0).event_time),
     "set_checkpoint": lambda store, n: store.set_checkpoint("rebuild", str(n)),
     "empty_read_table": lambda store, n: store.empty_read_table(DAYS),
@@ -144,7 +146,7 @@ CALLS: dict[str, Callable[[EventStore, int], object]] = {
 @pytest.mark.parametrize("name", CALLS)
 def test_an_interrupted_call_leaves_the_store_usable(store: EventStore, name: str, step: int) -> None:
     """No lock is kept and no transaction is open, whatever was interrupted."""
-    store.raise_floor("bob", "card:1", at(0).event_time)
+    store.mark("bob", "card:1", floor=at(0).event_time)
     append(store, 0, "bob")
     for number in each_instruction(lambda number: CALLS[name](store, number), step):
         in_another_thread(lambda number=number: append(store, number) or True)
@@ -157,7 +159,7 @@ def test_an_interrupted_delete_leaves_a_log_that_can_be_read(store: EventStore) 
     """All rows up to the time are there, or none."""
     for number in range(1, 400, 9):
         fill(store, 40, f"counter:{number}")
-        store.raise_floor("ann", f"counter:{number}", at(29).event_time)
+        store.mark("ann", f"counter:{number}", floor=at(29).event_time)
 
         def delete(id: str = f"counter:{number}") -> None:
             store.delete_events("ann", id, at(29).event_time)

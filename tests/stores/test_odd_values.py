@@ -138,7 +138,7 @@ def test_G8_a_directory_entry_of_another_type_is_named(damaged: Damaged, column:
 @pytest.mark.parametrize(("column", "value"), [*(("up_to", key) for key in KEYS), ("fold", "'x'"), ("fold", "x'01'")])
 def test_G8_a_snapshot_with_another_key_is_named(damaged: Damaged, column: str, value: str) -> None:
     """Its table too."""
-    damaged.store.save_snapshot("ann", "counter:1", snapshot(at(0), Counter({"b": 1})))
+    damaged.store.save_snapshot("ann", "counter:1", snapshot(at(0), Counter({"b": 1})), START)
     damaged.change(f"UPDATE snapshots SET {column} = {value}")
     with pytest.raises(Unreadable, match="row in snapshots: customer 'ann', aggregate 'counter:1'"):
         damaged.repository.load("ann", Counter, "1")
@@ -147,7 +147,7 @@ def test_G8_a_snapshot_with_another_key_is_named(damaged: Damaged, column: str, 
 @pytest.mark.parametrize("value", VALUES)
 def test_G6_a_snapshot_of_another_type_is_skipped(damaged: Damaged, value: str) -> None:
     """Like any broken snapshot: it is a cache while its events exist."""
-    damaged.store.save_snapshot("ann", "counter:1", snapshot(at(0), Counter({"b": 1})))
+    damaged.store.save_snapshot("ann", "counter:1", snapshot(at(0), Counter({"b": 1})), START)
     damaged.change(f"UPDATE snapshots SET payload = {value}")
     assert damaged.repository.load("ann", Counter, "1") == Counter({"b": 3})
 

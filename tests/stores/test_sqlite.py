@@ -214,8 +214,8 @@ def test_a_locked_file_is_unavailable_and_nothing_half_written(path: Path) -> No
         before = everything(store)
         for write in (
             lambda: store.append("ann", [row(1), row(2, id="counter:2")]),
-            lambda: store.save_snapshot("ann", "counter:1", snapshot(at(), Counter())),
-            lambda: store.raise_floor("ann", "counter:1", at().event_time),
+            lambda: store.save_snapshot("ann", "counter:1", snapshot(at(), Counter()), START),
+            lambda: store.mark("ann", "counter:1", floor=at().event_time),
         ):
             with pytest.raises(StoreUnavailable, match=rf"{path}: database is locked\. Another .* Send the same"):
                 write()

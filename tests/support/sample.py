@@ -5,7 +5,7 @@ commits made by hand (`row`, `commits`, `fill`), all that a store holds (`rows`,
 or refuses what it is told to (`Faulty`). Whatever belongs to one topic has a module of its own beside this one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -13,13 +13,13 @@ from struct import unpack
 from typing import Any
 from uuid import UUID
 
-from eslab import Aggregate, Command, Event, EventStore, Rejected, Request, StoreError
+from eslab import Aggregate, Clock, Command, Event, EventStore, Rejected, Request, StoreError
 from eslab.event import split_tag, tag_of
 from eslab.layout import Layout
 from eslab.payload.encryption import NO_CIPHER
 from eslab.payload.serializer import encode_append
 from eslab.snapshot import snapshot_of
-from eslab.store import Commit, Consistency, Head, ReadRow, StoredSnapshot
+from eslab.store import Commit, Consistency, Head, Log, ReadRow, StoredSnapshot
 
 ROOT = Path(__file__).parents[2]
 _numbers = count()
@@ -123,9 +123,9 @@ def fill(store: EventStore, number: int, id: str = "counter:1", customer: str = 
     return made
 
 
-def snapshot(up_to: Request, state: Aggregate, commits: int = 1) -> StoredSnapshot:
+def snapshot(up_to: Request, state: Aggregate, commits: int = 1, built_at: datetime = START) -> StoredSnapshot:
     """The row of a snapshot of a state that a test makes up."""
-    return snapshot_of("counter:1", state, commits, up_to.event_time, NO_CIPHER)
+    return snapshot_of("ann", "counter:1", state, commits, up_to.event_time, built_at, NO_CIPHER)
 
 
 def cassandra_order(event_time: UUID) -> tuple[int, tuple[int, ...]]:
@@ -147,6 +147,11 @@ def everything(store: EventStore, customer: str = "ann") -> dict[str, tuple[Head
 def new_url(kind: str, folder: Path) -> str:
     """The URL of a new empty store of a kind."""
     return "memory:" if kind == "memory" else f"sqlite:///{folder}/store{next(_numbers)}.db"
+
+
+def stopwatch(clock: Clock) -> Callable[[], float]:
+    """The seconds that pass on a test's clock."""
+    return lambda: (clock() - START).total_seconds()
 
 
 class Faulty:
@@ -175,6 +180,18 @@ class Faulty:
         self.store.append(customer_id, commits, consistency, read_rows)
         self.after()
 
+    def read(
+        self,
+        customer_id: str,
+        after: Mapping[str, UUID | None],
+        event_time: UUID | None = None,
+        up_to: UUID | None = None,
+        consistency: Consistency = Consistency.LOCAL,
+    ) -> dict[str, Log]:
+        self._call("read", consistency)
+        logs = self.store.read(customer_id, after, event_time, up_to, consistency)
+        return {id: self._seen(id, log, event_time, consistency) for id, log in logs.items()}
+
     def heads(
         self,
         customer_id: str,
@@ -183,8 +200,14 @@ class Faulty:
         consistency: Consistency = Consistency.LOCAL,
     ) -> dict[str, Head]:
         self._call("heads", consistency)
-        heads, hidden = self.store.heads(customer_id, ids, event_time, consistency), self.hide.get(consistency, set())
-        return {id: head._replace(recorded=None) if id in hidden else head for id, head in heads.items()}
+        heads = self.store.heads(customer_id, ids, event_time, consistency)
+        return {id: self._seen(id, Log(head, (), False), event_time, consistency).head for id, head in heads.items()}
+
+    def _seen(self, id: str, log: Log, event_time: UUID | None, consistency: Consistency) -> Log:
+        if id not in self.hide.get(consistency, set()):
+            return log
+        commits = [commit for commit in log.commits if commit.event_time != event_time]
+        return Log(log.head._replace(recorded=None), commits, log.more)
 
     def read_many(
         self,
@@ -206,11 +229,13 @@ class Faulty:
         self._call("rows_many", consistency)
         return self.store.rows_many(customer_id, after, up_to, consistency)
 
-    def delete_snapshots(
-        self, customer_id: str, id: str, since: UUID, consistency: Consistency = Consistency.LOCAL
-    ) -> None:
-        self._call("delete_snapshots", consistency)
-        self.store.delete_snapshots(customer_id, id, since, consistency)
+    def mark(self, customer_id: str, id: str, **marks: Any) -> None:
+        self._call("mark", Consistency.EVERYWHERE)
+        self.store.mark(customer_id, id, **marks)
+
+    def note_safe(self, customer_id: str, commits: Sequence[Commit], safe_at: datetime) -> None:
+        self._call("note_safe", Consistency.EVERYWHERE)
+        self.store.note_safe(customer_id, commits, safe_at)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.store, name)

@@ -19,7 +19,9 @@ speculate on them.
 import os
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
+from itertools import chain
 from uuid import UUID
 
 from cassandra import ConsistencyLevel
@@ -27,14 +29,17 @@ from cassandra.cluster import Cluster, ResponseFuture, Session
 from cassandra.query import BatchStatement, BatchType
 
 from eslab.aggregate import MAX_ID_BYTES
-from eslab.clock import Clock, system_clock
+from eslab.clock import Clock, from_ms, system_clock, to_ms
 from eslab.errors import StoreUnavailable
 from eslab.layout import Layout, check_prefix
+from eslab.request import is_after
 from eslab.store import (
     Commit,
     Consistency,
     EventStore,
     Head,
+    LateCommits,
+    Log,
     ReadRow,
     StoredSnapshot,
     check_append,
@@ -46,20 +51,21 @@ from eslab.store import (
 from eslab.stores.cassandra import read_tables, statements
 from eslab.stores.cassandra.connection import Options, connect
 from eslab.stores.cassandra.errors import translate_errors
-from eslab.stores.cassandra.paging import FIRST_PAGE, Row, pages, send_ahead
+from eslab.stores.cassandra.paging import FIRST_PAGE, first_page, pages, send_ahead
+from eslab.stores.cassandra.rows import NO_BYTES, Row, commit_in, heads_in, logs_in, read_row
 from eslab.stores.cassandra.schema import check_lifetime, ensure_schema, until_valid
 from eslab.stores.cassandra.statements import EARLIEST, LATEST, Statements
 from eslab.stores.cassandra.write_times import (
     earliest,
+    earliest_wins,
+    latest_wins,
+    micros,
     time_of_delete,
-    time_of_first,
-    time_of_floor,
     time_to_live,
     write_time,
 )
 
 GREATEST_END = "\U0010ffff" * (MAX_ID_BYTES // 4 + 1)  # a prefix and this are above every id with the prefix
-NO_BYTES = b""  # stands for a null payload: it fails its checksum like any other damage, and the row is named (G8)
 LEVELS = {
     Consistency.LOCAL: ConsistencyLevel.LOCAL_QUORUM,
     Consistency.QUORUM: ConsistencyLevel.QUORUM,
@@ -111,21 +117,47 @@ class CassandraStore(EventStore):
         for commit in commits:
             batch.add(append, (customer_id, *commit, *self._stamp(commit)))
         for id, event_time in earliest(commits).items():
-            batch.add(first, (time_of_first(event_time), event_time, customer_id, id))
+            batch.add(first, (earliest_wins(event_time), event_time, customer_id, id))
         with self._translate_errors(writing=True):
             self._add(batch, read_rows)
             self._session().execute(batch)
 
     def replace(self, customer_id: str, commit: Commit, damaged: bytes) -> bool:
         key = (customer_id, commit.aggregate_id, commit.event_time)
-        (rows,) = self._ask([(statements.WRITTEN, key)], Consistency.EVERYWHERE)
-        if not rows or rows[0][0] not in (damaged, None):
+        (found,) = self._ask([(statements.WRITTEN, key)], Consistency.EVERYWHERE)
+        if not found or found[0][0] not in (damaged, None):
             return False
         stamp, lifetime = self._stamp(commit)
         # Of two equal write times the greater bytes would win, and those may be the damaged ones.
-        later = (rows[0][1] or stamp) + 1
+        later = (found[0][1] or stamp) + 1
         self._do(statements.APPEND, (customer_id, *commit, later, lifetime), Consistency.EVERYWHERE)
         return True
+
+    def read(
+        self,
+        customer_id: str,
+        after: Mapping[str, UUID | None],
+        event_time: UUID | None = None,
+        up_to: UUID | None = None,
+        consistency: Consistency = Consistency.LOCAL,
+    ) -> dict[str, Log]:
+        ids = list(after)
+        together: dict[UUID, list[str]] = {}  # one statement reads all aggregates that begin at the same place
+        for id, start in after.items():
+            together.setdefault(start or EARLIEST, []).append(id)
+        with self._translate_errors():
+            sent = [
+                (some, self._send(statements.FIRST_ROWS, (customer_id, some, start, up_to or LATEST), consistency))
+                for start, some in together.items()
+            ]
+            # What lies at or below its base is not among the commits.
+            below = [id for id, start in after.items() if event_time and start and not is_after(event_time, start)]
+            queries = self._head_queries(customer_id, ids, below, event_time)
+            entries, snapshots, *recorded = self._ask(queries, consistency)
+            firsts = [(some, *first_page(future)) for some, future in sent]
+        own = [row for _, found, _ in firsts for row in found if row[2] == event_time]
+        heads = heads_in(ids, entries, snapshots, chain(own, *recorded))
+        return logs_in(heads, firsts)
 
     def heads(
         self,
@@ -135,13 +167,7 @@ class CassandraStore(EventStore):
         consistency: Consistency = Consistency.LOCAL,
     ) -> dict[str, Head]:
         ids = list(aggregate_ids)
-        queries: list[tuple[str, Row]] = [
-            (statements.ENTRIES, (customer_id, ids)),
-            (statements.SNAPSHOTS, (customer_id, ids)),
-        ]
-        if event_time:
-            queries.append((statements.RECORDED, (customer_id, ids, event_time)))
-        return _heads(ids, *self._ask(queries, consistency))
+        return heads_in(ids, *self._ask(self._head_queries(customer_id, ids, ids, event_time), consistency))
 
     def heads_of_type(
         self, customer_id: str, prefix: str, consistency: Consistency = Consistency.LOCAL
@@ -149,7 +175,7 @@ class CassandraStore(EventStore):
         between = (customer_id, prefix, prefix + GREATEST_END)
         queries = [(statements.ENTRIES_BETWEEN, between), (statements.SNAPSHOTS_BETWEEN, between)]
         entries, snapshots = self._ask(queries, consistency)
-        return _heads([id for id, _, _ in entries], entries, snapshots)
+        return heads_in([id for id, *_ in entries], entries, snapshots)
 
     def read_many(
         self,
@@ -158,8 +184,8 @@ class CassandraStore(EventStore):
         up_to: UUID | None = None,
         consistency: Consistency = Consistency.LOCAL,
     ) -> Generator[tuple[str, Sequence[bytes]], None, None]:
-        for id, rows in self._read(statements.PAYLOADS, customer_id, after, up_to, consistency):
-            yield id, [payload or NO_BYTES for (payload,) in rows]
+        for id, page in self._read(statements.PAYLOADS, customer_id, after, up_to, consistency):
+            yield id, [payload or NO_BYTES for (payload,) in page]
 
     def rows_many(
         self,
@@ -168,27 +194,59 @@ class CassandraStore(EventStore):
         up_to: UUID | None = None,
         consistency: Consistency = Consistency.LOCAL,
     ) -> Generator[tuple[str, Sequence[Commit]], None, None]:
-        for id, rows in self._read(statements.ROWS, customer_id, after, up_to, consistency):
-            yield id, [_commit(*row) for row in rows]
+        for id, page in self._read(statements.ROWS, customer_id, after, up_to, consistency):
+            yield id, [commit_in(*row) for row in page]
 
-    def save_snapshot(self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> None:
-        self._do(statements.SAVE_SNAPSHOT, (customer_id, aggregate_id, *snapshot))
-
-    def delete_snapshot(self, customer_id: str, aggregate_id: str, up_to: UUID, fold: int) -> None:
-        self._do(statements.DELETE_SNAPSHOT, (customer_id, aggregate_id, up_to, fold))
-
-    def delete_snapshots(
-        self, customer_id: str, aggregate_id: str, since: UUID, consistency: Consistency = Consistency.LOCAL
+    def save_snapshot(
+        self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot, written_at: datetime
     ) -> None:
-        self._do(statements.DELETE_SNAPSHOTS, (customer_id, aggregate_id, since), consistency)
+        values = (customer_id, aggregate_id, *snapshot, micros(written_at))
+        self._do(statements.SAVE_SNAPSHOT, values, Consistency.EVERYWHERE)
 
-    def raise_floor(self, customer_id: str, aggregate_id: str, floor: UUID) -> None:
-        self._do(statements.FLOOR, (time_of_floor(floor), floor, customer_id, aggregate_id))
+    def delete_snapshot(
+        self, customer_id: str, aggregate_id: str, up_to: UUID, fold: int, written_at: datetime
+    ) -> None:
+        values = (micros(written_at), customer_id, aggregate_id, up_to, fold)
+        self._do(statements.DELETE_SNAPSHOT, values, Consistency.EVERYWHERE)
+
+    def mark(
+        self,
+        customer_id: str,
+        aggregate_id: str,
+        *,
+        floor: UUID | None = None,
+        intended: UUID | None = None,
+        late: LateCommits | None = None,
+    ) -> None:
+        key = (customer_id, aggregate_id)
+        marks: list[tuple[str, Row]] = []
+        if floor:
+            marks.append((statements.FLOOR, (latest_wins(floor), floor, *key)))
+        if intended:
+            marks.append((statements.INTENDED, (latest_wins(intended), intended, *key)))
+        if late:
+            until = to_ms(late.until)
+            marks.append((statements.LATE_SINCE, (earliest_wins(late.since), late.since, *key)))
+            marks.append((statements.LATE_UNTIL, (until, until, *key)))
+        self._do_together(marks)
+
+    def note_safe(self, customer_id: str, commits: Sequence[Commit], safe_at: datetime) -> None:
+        # Stamped like the commits, so that whatever deletes these deletes the notes too.
+        self._do_together(
+            (statements.SAFE, (*self._stamp(it), to_ms(safe_at), customer_id, it.aggregate_id, it.event_time))
+            for it in commits
+        )
 
     def delete_events(self, customer_id: str, aggregate_id: str, up_to: UUID) -> None:
-        head = self.heads(customer_id, [aggregate_id])[aggregate_id]
+        head = self.heads(customer_id, [aggregate_id], consistency=Consistency.EVERYWHERE)[aggregate_id]
         check_floor(head.floor, up_to, customer_id, aggregate_id)
-        self._do(statements.DELETE_EVENTS, (time_of_delete(up_to), customer_id, aggregate_id, up_to))
+        values = (time_of_delete(up_to), customer_id, aggregate_id, up_to)
+        self._do(statements.DELETE_EVENTS, values, Consistency.EVERYWHERE)
+
+    def time(self) -> datetime:
+        with self._translate_errors():
+            (ms,) = self._session().execute(statements.TIME).one() or (0,)
+        return from_ms(ms)
 
     def missing_read_tables(self, layouts: Sequence[Layout]) -> list[Layout]:
         with self._translate_errors():
@@ -218,7 +276,8 @@ class CassandraStore(EventStore):
 
         with self._translate_errors():
             for future in send_ahead(keys, send):
-                yield from ([_read_row(layout, row) for row in rows] for rows in pages(future, self._session) if rows)
+                found = pages(future, self._session)
+                yield from ([read_row(layout, row) for row in page] for page in found if page)
 
     def empty_read_table(self, layout: Layout) -> None:
         with self._translate_errors(writing=True):
@@ -229,12 +288,12 @@ class CassandraStore(EventStore):
         # In the order of their tokens: Cassandra can list partitions in no other.
         query = (statements.CUSTOMERS_AFTER, (after,)) if after else (statements.CUSTOMERS, ())
         with self._translate_errors():
-            for rows in pages(self._send(*query, consistency), self._session):
-                yield from (customer for (customer,) in rows)
+            for page in pages(self._send(*query, consistency), self._session):
+                yield from (customer for (customer,) in page)
 
     def checkpoint(self, name: str) -> str:
-        (rows,) = self._ask([(statements.CHECKPOINT, (name,))], Consistency.QUORUM)
-        return rows[0][0] if rows else ""
+        (found,) = self._ask([(statements.CHECKPOINT, (name,))], Consistency.QUORUM)
+        return found[0][0] if found else ""
 
     def set_checkpoint(self, name: str, text: str) -> None:
         self._do(statements.SET_CHECKPOINT, (name, text), Consistency.QUORUM)
@@ -255,10 +314,10 @@ class CassandraStore(EventStore):
             insert = self._statements.prepare(read_tables.insert(row.layout))
             batch.add(insert, (*row.key, *row.commit, *self._stamp(row.commit)))
 
-    def _send_rows(self, rows: Iterable[ReadRow], consistency: Consistency) -> ResponseFuture:
+    def _send_rows(self, read_rows: Iterable[ReadRow], consistency: Consistency) -> ResponseFuture:
         """Send the rows of one partition of one table, as one mutation."""
         batch = _batch(consistency)
-        self._add(batch, rows)
+        self._add(batch, read_rows)
         return self._session().execute_async(batch)
 
     def _read(
@@ -276,17 +335,38 @@ class CassandraStore(EventStore):
 
         with self._translate_errors():
             for id, future in send_ahead(after, send):
-                yield from ((id, rows) for rows in pages(future, self._session) if rows)
+                yield from ((id, page) for page in pages(future, self._session) if page)
+
+    def _head_queries(
+        self, customer_id: str, ids: Sequence[str], own: Sequence[str], event_time: UUID | None
+    ) -> list[tuple[str, Row]]:
+        """What is asked for the heads of these aggregates; by key, only the request's commits in the `own` ones."""
+        queries: list[tuple[str, Row]] = [
+            (statements.ENTRIES, (customer_id, ids)),
+            (statements.SNAPSHOTS, (customer_id, ids)),
+        ]
+        if own and event_time:
+            queries.append((statements.RECORDED, (customer_id, own, event_time)))
+        return queries
 
     def _ask(self, queries: Iterable[tuple[str, Row]], consistency: Consistency) -> list[list[Row]]:
         """All rows of several queries, sent together: one wait."""
         with self._translate_errors():
             futures = [self._send(cql, values, consistency) for cql, values in queries]
-            return [[row for rows in pages(future, self._session) for row in rows] for future in futures]
+            return [[row for page in pages(future, self._session) for row in page] for future in futures]
 
     def _do(self, cql: str, values: Row, consistency: Consistency = Consistency.LOCAL) -> None:
         with self._translate_errors(writing=True):
             self._send(cql, values, consistency).result()
+
+    def _do_together(self, changes: Iterable[tuple[str, Row]]) -> None:
+        """Several statements in one partition, EVERYWHERE, as one mutation."""
+        batch = _batch(Consistency.EVERYWHERE)
+        self._session()  # raises if the store is closed, before a statement is prepared
+        with self._translate_errors(writing=True):
+            for cql, values in changes:
+                batch.add(self._statements.prepare(cql), values)
+            self._session().execute(batch)
 
     def _send(self, cql: str, values: Row, consistency: Consistency) -> ResponseFuture:
         session = self._session()  # raises if the store is closed, before a statement is prepared
@@ -312,31 +392,7 @@ class CassandraStore(EventStore):
             raise
 
 
-def _commit(aggregate_id: str, event_time: UUID, event_type: str, version: int, payload: bytes | None) -> Commit:
-    return Commit(aggregate_id, event_time, event_type, version, payload or NO_BYTES)
-
-
-def _read_row(layout: Layout, values: Row) -> ReadRow:
-    *others, payload = values
-    return ReadRow.of(layout, (*others, payload or NO_BYTES))
-
-
 def _batch(consistency: Consistency) -> BatchStatement:
     batch = BatchStatement(BatchType.UNLOGGED, consistency_level=LEVELS[consistency])
     batch.is_idempotent = True  # before it speculates, the driver asks the batch itself, not its statements
     return batch
-
-
-def _heads(
-    ids: Sequence[str],
-    entries: Iterable[Row],
-    snapshots: Iterable[Row],
-    recorded: Iterable[Row] = (),
-) -> dict[str, Head]:
-    known = {id: (first, floor) for id, first, floor in entries}
-    saved: dict[str, list[StoredSnapshot]] = {}
-    for id, *snapshot in snapshots:
-        up_to, fold, payload = snapshot
-        saved.setdefault(id, []).append(StoredSnapshot(up_to, fold, payload or NO_BYTES))
-    commits = {row[0]: _commit(*row) for row in recorded}
-    return {id: Head(*known.get(id, (None, None)), saved.get(id, []), commits.get(id)) for id in ids}

@@ -7,11 +7,12 @@ from typing import Any, TypeVar
 
 from cassandra.cluster import ResponseFuture
 
+from eslab.stores.cassandra.rows import Row
+
 FIRST_PAGE = 500  # rows; how large they are is known only when they have come
 PAGE = 20_000  # rows in a further page, at most
 PAGE_BYTES = 4_000_000  # of payload in a further page, about; see docs/benchmarks.md
 IN_FLIGHT = 32  # queries or batches that are sent ahead
-Row = tuple[Any, ...]
 Item = TypeVar("Item")
 Sent = TypeVar("Sent")
 
@@ -33,6 +34,12 @@ def pages(future: ResponseFuture, check: Callable[[], object]) -> Generator[list
             message.fetch_size = _rows_in_a_page(rows)
             future.start_fetching_next_page()
         yield rows
+
+
+def first_page(future: ResponseFuture) -> tuple[list[Row], bool]:
+    """The first page of an answer, and whether others follow. One wait."""
+    rows: Any = future.result().current_rows
+    return rows, future.has_more_pages
 
 
 def send_ahead(items: Iterable[Item], send: Callable[[Item], Sent]) -> Generator[Sent, None, None]:

@@ -16,16 +16,16 @@ from eslab.stores.cassandra.connection import Options
 from eslab.stores.cassandra.write_times import LAST_EXPIRY, SECONDS_A_DAY, expires_late
 
 T = TypeVar("T")
-VERSION = 1
+VERSION = 2
 COMPATIBILITY = "SELECT value FROM system_views.settings WHERE name = 'storage_compatibility_mode'"
 UNSETTLED = ("unknown cf", "unknown table", "unknown keyspace", "unconfigured table", "mismatch", "schema")
 MARK = f"eslab schema {VERSION}"
 TABLES = {
     "events": (
         """customer_id text, aggregate_id text, event_time timeuuid, event_type text, version int, payload blob,
-    PRIMARY KEY ((customer_id), aggregate_id, event_time)""",
+    safe_at bigint, PRIMARY KEY ((customer_id), aggregate_id, event_time)""",
         "",
-        "one row per commit; event_type and version are for people, the payload counts",
+        "one row per commit; event_type and version are for people, the payload counts; safe_at: see docs, G5",
     ),
     "snapshots": (
         """customer_id text, aggregate_id text, up_to timeuuid, fold int, payload blob,
@@ -34,10 +34,10 @@ TABLES = {
         "the state up to an event time, with the version of the code that folded it",
     ),
     "aggregates": (
-        """customer_id text, aggregate_id text, first timeuuid, floor timeuuid,
-    PRIMARY KEY ((customer_id), aggregate_id)""",
+        """customer_id text, aggregate_id text, first timeuuid, floor timeuuid, intended timeuuid,
+    late_since timeuuid, late_until bigint, PRIMARY KEY ((customer_id), aggregate_id)""",
         "",
-        "the directory: when an aggregate began, and its floor",
+        "the directory: when an aggregate began, its floors, and the mark of its late commits",
     ),
 }
 

@@ -1,7 +1,6 @@
 """The CQL that reads and writes a store's own tables, and the statements prepared from it.
 
-`AND TTL 0` means for ever. A write that names no TIMESTAMP is stamped by the coordinator: snapshots, where the latest
-write must win, and checkpoints.
+`AND TTL 0` means for ever. Only a checkpoint, of which the last must win, is stamped by the coordinator.
 """
 
 from collections.abc import Iterable
@@ -20,14 +19,30 @@ APPEND = (
 WRITTEN = "SELECT payload, WRITETIME(payload) FROM events WHERE customer_id = ? AND aggregate_id = ? AND event_time = ?"
 FIRST = "UPDATE aggregates USING TIMESTAMP ? SET first = ? WHERE customer_id = ? AND aggregate_id = ?"
 FLOOR = "UPDATE aggregates USING TIMESTAMP ? SET floor = ? WHERE customer_id = ? AND aggregate_id = ?"
-ENTRIES = "SELECT aggregate_id, first, floor FROM aggregates WHERE customer_id = ? AND aggregate_id IN ?"
+INTENDED = "UPDATE aggregates USING TIMESTAMP ? SET intended = ? WHERE customer_id = ? AND aggregate_id = ?"
+LATE_SINCE = "UPDATE aggregates USING TIMESTAMP ? SET late_since = ? WHERE customer_id = ? AND aggregate_id = ?"
+LATE_UNTIL = "UPDATE aggregates USING TIMESTAMP ? SET late_until = ? WHERE customer_id = ? AND aggregate_id = ?"
+SAFE = (
+    "UPDATE events USING TIMESTAMP ? AND TTL ? SET safe_at = ? "
+    "WHERE customer_id = ? AND aggregate_id = ? AND event_time = ?"
+)
+ENTRIES = (
+    "SELECT aggregate_id, first, floor, intended, late_since, late_until FROM aggregates "
+    "WHERE customer_id = ? AND aggregate_id IN ?"
+)
 SNAPSHOTS = "SELECT aggregate_id, up_to, fold, payload FROM snapshots WHERE customer_id = ? AND aggregate_id IN ?"
+# The payload comes last, since the size of a page follows from it.
+FIRST_ROWS = (
+    "SELECT safe_at, aggregate_id, event_time, event_type, version, payload FROM events "
+    "WHERE customer_id = ? AND aggregate_id IN ? AND event_time > ? AND event_time <= ?"
+)
 RECORDED = (
-    "SELECT aggregate_id, event_time, event_type, version, payload FROM events "
+    "SELECT safe_at, aggregate_id, event_time, event_type, version, payload FROM events "
     "WHERE customer_id = ? AND aggregate_id IN ? AND event_time = ?"
 )
 ENTRIES_BETWEEN = (
-    "SELECT aggregate_id, first, floor FROM aggregates WHERE customer_id = ? AND aggregate_id >= ? AND aggregate_id < ?"
+    "SELECT aggregate_id, first, floor, intended, late_since, late_until FROM aggregates "
+    "WHERE customer_id = ? AND aggregate_id >= ? AND aggregate_id < ?"
 )
 SNAPSHOTS_BETWEEN = (
     "SELECT aggregate_id, up_to, fold, payload FROM snapshots "
@@ -40,19 +55,23 @@ ROWS = (
     "SELECT aggregate_id, event_time, event_type, version, payload FROM events "
     "WHERE customer_id = ? AND aggregate_id = ? AND event_time > ? AND event_time <= ?"
 )
-SAVE_SNAPSHOT = "INSERT INTO snapshots (customer_id, aggregate_id, up_to, fold, payload) VALUES (?, ?, ?, ?, ?)"
-DELETE_SNAPSHOT = "DELETE FROM snapshots WHERE customer_id = ? AND aggregate_id = ? AND up_to = ? AND fold = ?"
-DELETE_SNAPSHOTS = "DELETE FROM snapshots WHERE customer_id = ? AND aggregate_id = ? AND up_to >= ?"
+SAVE_SNAPSHOT = (
+    "INSERT INTO snapshots (customer_id, aggregate_id, up_to, fold, payload) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?"
+)
+DELETE_SNAPSHOT = (
+    "DELETE FROM snapshots USING TIMESTAMP ? WHERE customer_id = ? AND aggregate_id = ? AND up_to = ? AND fold = ?"
+)
 DELETE_EVENTS = "DELETE FROM events USING TIMESTAMP ? WHERE customer_id = ? AND aggregate_id = ? AND event_time <= ?"
 CUSTOMERS = "SELECT DISTINCT customer_id FROM aggregates"
 CUSTOMERS_AFTER = "SELECT DISTINCT customer_id FROM aggregates WHERE token(customer_id) > token(?)"
 # The table of checkpoints is made with the first read table, so these two may have to wait for it.
 CHECKPOINT = "SELECT text FROM checkpoints WHERE name = ?"
 SET_CHECKPOINT = "INSERT INTO checkpoints (name, text) VALUES (?, ?)"
+TIME = "SELECT toUnixTimestamp(now()) FROM system.local"
 
 AT_OPENING = (
-    APPEND, FIRST, FLOOR, ENTRIES, SNAPSHOTS, RECORDED, ENTRIES_BETWEEN, SNAPSHOTS_BETWEEN, PAYLOADS, ROWS,
-    SAVE_SNAPSHOT, DELETE_SNAPSHOT, DELETE_SNAPSHOTS, DELETE_EVENTS,
+    APPEND, FIRST, ENTRIES, SNAPSHOTS, FIRST_ROWS, RECORDED, ENTRIES_BETWEEN, SNAPSHOTS_BETWEEN, PAYLOADS, ROWS,
+    FLOOR, INTENDED, LATE_SINCE, LATE_UNTIL, SAFE, SAVE_SNAPSHOT, DELETE_SNAPSHOT, DELETE_EVENTS,
 )  # fmt: skip
 
 EARLIEST = UUID("00000000-0000-1000-8080-808080808080")  # below every timeuuid in Cassandra's order

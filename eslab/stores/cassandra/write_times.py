@@ -7,13 +7,15 @@ times say which.
 """
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from eslab.clock import Clock, to_ms
+from eslab.clock import EPOCH, Clock, to_ms
 from eslab.request import TICKS_AT_1970, time_of
 from eslab.store import Commit
 
 SECONDS_A_DAY = 86_400
+MICROSECOND = timedelta(microseconds=1)
 MAX_TTL = 20 * 365 * SECONDS_A_DAY  # Cassandra refuses a longer one
 MAX_LIFETIME = 20 * 365 - 1  # days; a request may be ahead of the clock, and its row then lives longer by that much
 LAST_EXPIRY = 2**31 - 2  # 2038-01-19: the last second at which a row of Cassandra 4 can expire
@@ -49,14 +51,22 @@ def expires_late(lifetime: int, clock: Clock) -> bool:
     return bool(lifetime) and to_ms(clock()) // 1000 + (lifetime + 1) * SECONDS_A_DAY > LAST_EXPIRY
 
 
-def time_of_floor(event_time: UUID) -> int:
-    """The write time of a floor in the directory: it rises with the floor, so that the highest wins."""
+def latest_wins(event_time: UUID) -> int:
+    """The write time of an event time in the directory of which the latest wins, such as a floor: it rises with it."""
     return _ticks(event_time)
 
 
-def time_of_first(event_time: UUID) -> int:
-    """The write time of an aggregate's first commit in the directory: it falls with time, so that the earliest wins."""
+def earliest_wins(event_time: UUID) -> int:
+    """The write time of an event time of which the earliest wins, such as that of the first commit: it falls with time.
+
+    Cassandra takes negative write times.
+    """
     return -_ticks(event_time)
+
+
+def micros(time: datetime) -> int:
+    """The write time of a row that is stamped with a moment: microseconds since 1970."""
+    return (time - EPOCH) // MICROSECOND
 
 
 def earliest(commits: Iterable[Commit]) -> dict[str, UUID]:

@@ -16,6 +16,7 @@ With `?mode=ro` a file is also read in a folder that can't be written, while nob
 import os
 import sqlite3
 from collections.abc import Callable, Generator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -24,6 +25,7 @@ from urllib.parse import unquote, urlsplit
 from uuid import UUID
 from weakref import finalize
 
+from eslab.clock import to_ms
 from eslab.errors import InvalidInput
 from eslab.layout import Layout, check_prefix
 from eslab.request import sort_key
@@ -32,6 +34,8 @@ from eslab.store import (
     Consistency,
     EventStore,
     Head,
+    LateCommits,
+    Log,
     ReadRow,
     StoredSnapshot,
     check_append,
@@ -46,6 +50,7 @@ from eslab.stores.sqlite.rows import check_key, check_text, head
 from eslab.stores.sqlite.rows import commits as commits_in
 
 PAGE = 1000  # rows in a page
+FIRST_PAGE = 100  # rows that are read with their keys, beside the head
 
 
 class SqliteStore(EventStore):
@@ -101,6 +106,22 @@ class SqliteStore(EventStore):
         values = (*rest, customer_id, id, sort_key(event_time), damaged)
         return self._file.write(lambda connection: connection.execute(statements.REPLACE, values).rowcount == 1)
 
+    def read(
+        self,
+        customer_id: str,
+        after: Mapping[str, UUID | None],
+        event_time: UUID | None = None,
+        up_to: UUID | None = None,
+        consistency: Consistency = Consistency.LOCAL,
+    ) -> dict[str, Log]:
+        def log(connection: sqlite3.Connection, id: str) -> Log:
+            key = (customer_id, id, *_between(after[id], up_to), FIRST_PAGE + 1)
+            rows = connection.execute(statements.ROWS, key).fetchall()
+            page = commits_in(customer_id, id, rows[:FIRST_PAGE])
+            return Log(head(connection, customer_id, id, event_time), page, len(rows) > FIRST_PAGE)
+
+        return self._file.read_at_once(lambda connection: {id: log(connection, id) for id in after})
+
     def heads(
         self,
         customer_id: str,
@@ -108,7 +129,7 @@ class SqliteStore(EventStore):
         event_time: UUID | None = None,
         consistency: Consistency = Consistency.LOCAL,
     ) -> dict[str, Head]:
-        return self._file.read(
+        return self._file.read_at_once(
             lambda connection: {id: head(connection, customer_id, id, event_time) for id in aggregate_ids}
         )
 
@@ -141,20 +162,34 @@ class SqliteStore(EventStore):
         for id, page in self._pages(statements.ROWS, customer_id, after, up_to):
             yield id, commits_in(customer_id, id, page)
 
-    def save_snapshot(self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> None:
-        key = (customer_id, aggregate_id, sort_key(snapshot.up_to), snapshot.fold)
-        self._do(statements.SAVE_SNAPSHOT, *key, snapshot.payload)
-
-    def delete_snapshot(self, customer_id: str, aggregate_id: str, up_to: UUID, fold: int) -> None:
-        self._do(statements.DELETE_SNAPSHOT, customer_id, aggregate_id, sort_key(up_to), fold)
-
-    def delete_snapshots(
-        self, customer_id: str, aggregate_id: str, since: UUID, consistency: Consistency = Consistency.LOCAL
+    def save_snapshot(
+        self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot, written_at: datetime
     ) -> None:
-        self._do(statements.DELETE_SNAPSHOTS, customer_id, aggregate_id, sort_key(since))
+        key = (customer_id, aggregate_id, sort_key(snapshot.up_to), snapshot.fold)
+        self._do(statements.SAVE_SNAPSHOT, *key, snapshot.payload, to_ms(written_at))
 
-    def raise_floor(self, customer_id: str, aggregate_id: str, floor: UUID) -> None:
-        self._do(statements.FLOOR, customer_id, aggregate_id, sort_key(floor))
+    def delete_snapshot(
+        self, customer_id: str, aggregate_id: str, up_to: UUID, fold: int, written_at: datetime
+    ) -> None:
+        key = (customer_id, aggregate_id, sort_key(up_to), fold)
+        self._do(statements.DELETE_SNAPSHOT, *key, to_ms(written_at))
+
+    def mark(
+        self,
+        customer_id: str,
+        aggregate_id: str,
+        *,
+        floor: UUID | None = None,
+        intended: UUID | None = None,
+        late: LateCommits | None = None,
+    ) -> None:
+        times = (floor, intended, late and late.since)
+        keys = (it and sort_key(it) for it in times)
+        self._do(statements.MARK, customer_id, aggregate_id, *keys, late and to_ms(late.until))
+
+    def note_safe(self, customer_id: str, commits: Sequence[Commit], safe_at: datetime) -> None:
+        rows = [(to_ms(safe_at), customer_id, it.aggregate_id, sort_key(it.event_time)) for it in commits]
+        self._file.write(lambda connection: connection.executemany(statements.SAFE, rows))
 
     def delete_events(self, customer_id: str, aggregate_id: str, up_to: UUID) -> None:
         def delete(connection: sqlite3.Connection) -> None:
@@ -163,6 +198,9 @@ class SqliteStore(EventStore):
             connection.execute(statements.DELETE_EVENTS, (customer_id, aggregate_id, sort_key(up_to)))
 
         self._file.write(delete)
+
+    def time(self) -> None:
+        return None
 
     def missing_read_tables(self, layouts: Sequence[Layout]) -> list[Layout]:
         return self._file.read(lambda connection: read_tables.missing(connection, layouts, self.path))

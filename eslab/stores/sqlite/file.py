@@ -21,16 +21,16 @@ T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
 OPENERS = 100  # attempts to open a new file while others open it too
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
     customer_id TEXT, aggregate_id TEXT, event_time BLOB, event_type TEXT, version INTEGER, payload BLOB NOT NULL,
-    PRIMARY KEY (customer_id, aggregate_id, event_time)) WITHOUT ROWID;
+    safe_at INTEGER, PRIMARY KEY (customer_id, aggregate_id, event_time)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS snapshots (
-    customer_id TEXT, aggregate_id TEXT, up_to BLOB, fold INTEGER, payload BLOB NOT NULL,
+    customer_id TEXT, aggregate_id TEXT, up_to BLOB, fold INTEGER, payload BLOB NOT NULL, written_at INTEGER,
     PRIMARY KEY (customer_id, aggregate_id, up_to DESC, fold DESC)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS aggregates (
-    customer_id TEXT, aggregate_id TEXT, first BLOB, floor BLOB,
+    customer_id TEXT, aggregate_id TEXT, first BLOB, floor BLOB, intended BLOB, late_since BLOB, late_until INTEGER,
     PRIMARY KEY (customer_id, aggregate_id)) WITHOUT ROWID;
 """
 
@@ -79,6 +79,10 @@ class SqliteFile:
         if self._frozen:
             self._frozen.check()
         return found
+
+    def read_at_once(self, work: Work[T]) -> T:
+        """Like `read`, but all statements of `work` see the file as it is at one moment."""
+        return self.read(lambda connection: transact(connection, work, "BEGIN"))
 
     def write(self, work: Work[T]) -> T:
         """Run `work` in one transaction, all or nothing; it holds SQLite's write lock before anything is read.
@@ -184,11 +188,11 @@ def uri_of(path: PurePath) -> str:
     return uri if uri.startswith("file:///") else uri.replace("file://", "file:////", 1)
 
 
-def transact(connection: sqlite3.Connection, work: Work[T]) -> T:
+def transact(connection: sqlite3.Connection, work: Work[T], begin: str = "BEGIN IMMEDIATE") -> T:
     """Run `work` in one transaction, which is committed, or rolled back whatever ends it."""
     try:
         with connection:  # commits or rolls back, in one step that no interrupt can split
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(begin)
             return work(connection)
     finally:
         connection.rollback()  # does nothing if no transaction is open

@@ -2,12 +2,14 @@
 
 import sqlite3
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from eslab.clock import from_ms
 from eslab.errors import Unreadable
-from eslab.request import from_sort_key, sort_key
-from eslab.store import Commit, Head, StoredSnapshot, place
+from eslab.request import LATEST_MS, from_sort_key, sort_key
+from eslab.store import Commit, Head, LateCommits, StoredSnapshot, place
 from eslab.stores.sqlite import statements
 
 KEY_BYTES = 16
@@ -49,13 +51,26 @@ def commits(customer_id: str, aggregate_id: str, page: Sequence[tuple[Any, ...]]
 def head(connection: sqlite3.Connection, customer_id: str, aggregate_id: str, at: UUID | None = None) -> Head:
     """The head of one aggregate, with its commit at an event time."""
     key = (customer_id, aggregate_id)
-    entry = connection.execute(statements.ENTRY, key).fetchone() or (None, None)
-    first, floor = (it if it is None else event_time(it, "aggregates", *key) for it in entry)
+    *times, until = connection.execute(statements.ENTRY, key).fetchone() or (None,) * 5
+    first, floor, intended, since = (it if it is None else event_time(it, "aggregates", *key) for it in times)
+    late = LateCommits(since, _moment(until, *key)) if since else None
     snapshots = [_snapshot(row, *key) for row in connection.execute(statements.SNAPSHOTS, key).fetchall()]
-    recorded = None
+    recorded, safe_at = None, None
     if at and (row := connection.execute(statements.RECORDED, (*key, sort_key(at))).fetchone()):
-        recorded = Commit(aggregate_id, at, *row)
-    return Head(first, floor, snapshots, recorded)
+        *columns, safe_at = row
+        recorded = Commit(aggregate_id, at, *columns)
+    return Head(first, floor, snapshots, recorded, safe_at is not None, intended, late)
+
+
+def _moment(ms: Any, customer_id: str, aggregate_id: str) -> datetime:
+    if not isinstance(ms, int) or not 0 <= ms <= LATEST_MS:
+        raise Unreadable(
+            f"Unreadable row in aggregates: {place(customer_id, aggregate_id)}: expected milliseconds since 1970 as "
+            f"late_until, found {ms!r}. Restore the row from a backup.",
+            customer_id=customer_id,
+            aggregate_id=aggregate_id,
+        )
+    return from_ms(ms)
 
 
 def _snapshot(row: tuple[Any, ...], customer_id: str, aggregate_id: str) -> StoredSnapshot:

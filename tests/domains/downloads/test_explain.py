@@ -106,6 +106,6 @@ def test_a_command_that_names_a_licence_is_explained(lived: DownloadService) -> 
 
 def test_below_the_floor_there_is_no_explanation(lived: DownloadService) -> None:
     """A guess would be worse."""
-    lived.repository.store.raise_floor("ann", "downloaded:glow", at(2).event_time)
+    lived.repository.store.mark("ann", "downloaded:glow", floor=at(2).event_time)
     with pytest.raises(HistoryGone):
         lived.explain("ann", GLOW, at(3), START + timedelta(days=1))

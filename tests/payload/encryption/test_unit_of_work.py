@@ -169,7 +169,7 @@ def test_G6_a_moved_snapshot_is_passed_over(
     diagnose(ward, "measles")
     night(clock, ward)
     (stored,) = store.heads("ann", ["chart:1"])["chart:1"].snapshots
-    store.save_snapshot("ann", "chart:2", stored)
+    store.save_snapshot("ann", "chart:2", stored, START)
     assert ward.load("ann", Chart, "2") == Chart()
     assert "Skipped the snapshot" in caplog.text and "was moved or changed" in caplog.text
 
