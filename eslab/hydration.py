@@ -15,7 +15,7 @@ from uuid import UUID
 
 from eslab.aggregate import Aggregate, serializer_of
 from eslab.bounds import TimeBounds
-from eslab.clock import Clock
+from eslab.clock import Clock, time_on
 from eslab.errors import HistoryGone, StoreUnavailable, Unreadable
 from eslab.event import Event
 from eslab.payload.encryption import NO_CIPHER, KeyProvider, RowCipher, cipher_for, place_of_commit
@@ -101,6 +101,14 @@ class Environment:
     stopwatch: Callable[[], float]  # seconds on a clock that nobody sets
     bases: Bases = field(default_factory=Bases)
 
+    def timer(self) -> Callable[[], timedelta]:
+        """Begin to measure a duration: on the clock and on the stopwatch, of which the longer one counts.
+
+        The clock may be set back meanwhile, and a stopwatch may stand still while the machine sleeps.
+        """
+        began, at = self.stopwatch(), time_on(self.clock)
+        return lambda: max(timedelta(seconds=self.stopwatch() - began), time_on(self.clock) - at)
+
 
 class Hydrator:
     """Hydrates aggregates of one customer together, for one unit of work or one query."""
@@ -136,7 +144,7 @@ class Hydrator:
         """
         found_before = False
         for attempt in range(ATTEMPTS):
-            began = self.environment.stopwatch()
+            took = self.environment.timer()
             try:
                 logs, hydrations = self._begin(event_time, up_to, consistency)
             except HistoryGone:
@@ -146,9 +154,8 @@ class Hydrator:
                 continue
             self._fold(logs, hydrations, up_to, consistency)
             found = self._look_again(logs, hydrations, event_time, consistency)
-            took = timedelta(seconds=self.environment.stopwatch() - began)
             # A state that was folded before its request was found may hold a part of what that request did.
-            if took <= self.environment.bounds.grace and (found_before or not found):
+            if took() <= self.environment.bounds.grace and (found_before or not found):
                 return hydrations
             found_before = found
         raise StoreUnavailable(

@@ -6,7 +6,6 @@ readers begin from no snapshot that may lack them.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 from eslab.clock import time_on
 from eslab.errors import OutcomeUnknown
@@ -35,12 +34,12 @@ def _mark(environment: Environment, customer_id: str, commits: Sequence[Commit])
     """Raise the marks, again if that took so long that a snapshot may have been built in between without them."""
     longest = environment.bounds.append
     while True:
-        began = environment.stopwatch()
+        took = environment.timer()
         until = time_on(environment.clock) + longest
         for commit in commits:
             late = LateCommits(commit.event_time, until)
             environment.store.mark(customer_id, commit.aggregate_id, late=late)
-        if timedelta(seconds=environment.stopwatch() - began) <= longest:
+        if took() <= longest:
             return
 
 

@@ -14,7 +14,6 @@ however old the request is; it is never decided a second time, nor on a state th
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any, NamedTuple
 
 from msgspec import Raw
@@ -89,7 +88,7 @@ class UnitOfWork:
         self._hydrator = self._hydrator_of(addresses)
         found = self._look_up()
         now = time_on(self._environment.clock)  # read after the hydration, however long that took (G5)
-        self._checked_at = self._environment.stopwatch()
+        self._since_check = self._environment.timer()
         if not found.decision:
             floors = [hydration.head.highest_floor for hydration in found.hydrations.values()]
             self._environment.bounds.check(self.request, now, floors)
@@ -208,8 +207,7 @@ class UnitOfWork:
 
     def _is_late(self) -> bool:
         """Has more time passed since the check than an append may take?"""
-        passed = timedelta(seconds=self._environment.stopwatch() - self._checked_at)
-        return passed > self._environment.bounds.append
+        return self._since_check() > self._environment.bounds.append
 
     def _note_late(self, elsewhere: Sequence[ReadRow]) -> bool:
         """Note a late append that has rows elsewhere, so that a catch-up finds them if this process dies."""

@@ -80,7 +80,7 @@ def test_all_of_a_type_are_loaded_in_two_waits(store: EventStore, clock: ManualC
     for number in range(5):
         append(store, (1, Counted("tea")), id=f"counter:{number}")
     assert len(Repository(faulty, clock).load_all("ann", Counter)) == 5
-    assert faulty.calls == [("read_many", Consistency.LOCAL)]  # heads_of_type is the other one
+    assert faulty.calls == [("read", Consistency.LOCAL)]  # heads_of_type is the other one
 
 
 @given(LOG, st.randoms(use_true_random=False))

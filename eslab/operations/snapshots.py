@@ -1,7 +1,7 @@
 """Builds snapshots off the caller's path, and deletes those that newer ones replace."""
 
 import logging
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from eslab.aggregate import Aggregate, aggregate_id
@@ -55,14 +55,13 @@ def tidy(repository: Repository, customer_id: str, aggregate_id: str, fold: int,
     A snapshot there may be the base of last resort. Gives up if it takes longer than an append may.
     """
     store = repository.store
-    began = repository.environment.stopwatch()
+    took = repository.environment.timer()
     # Before the floors are read: whatever a rotation saves again after it raised a floor is stamped later.
     stamp = time_on(repository.clock)
     head = store.heads(customer_id, [aggregate_id], consistency=Consistency.EVERYWHERE)[aggregate_id]
     of_fold = [snapshot.up_to for snapshot in head.snapshots if snapshot.fold == fold]
     for up_to in of_fold[keep:]:
-        took = timedelta(seconds=repository.environment.stopwatch() - began)
-        if took > repository.bounds.append:
+        if took() > repository.bounds.append:
             return
         if not _is_at_floors(up_to, head):
             store.delete_snapshot(customer_id, aggregate_id, up_to, fold, stamp)

@@ -183,7 +183,7 @@ def test_snapshots_are_shown_with_their_use(store: EventStore) -> None:
     store.save_snapshot(
         "ann",
         "counter:1",
-        StoredSnapshot(at(3).event_time, 1, encode_envelope(snapshot_envelope("other", 1, Counter()))),
+        StoredSnapshot(at(3).event_time, 1, encode_envelope(snapshot_envelope("other", 1, 0, Counter()))),
         START,
     )
     store.mark("ann", "counter:1", floor=at(2).event_time)
@@ -222,7 +222,9 @@ def test_encrypted_snapshots_are_shown_as_such(store: EventStore) -> None:
     """Whether they are usable is known only with the keys."""
     cipher = CustomerCipher(MemoryKeys(), "ann")
     store.append("ann", [encrypted(cipher, commit) for commit in commits(at(), {"chart:1": [Diagnosed("x")]})])
-    store.save_snapshot("ann", "chart:1", snapshot_of("chart:1", Chart({"x"}), 1, at(1).event_time, cipher), START)
+    store.save_snapshot(
+        "ann", "chart:1", snapshot_of("ann", "chart:1", Chart({"x"}), 1, at(1).event_time, START, cipher), START
+    )
     for known, usable in [(NO_CIPHER, None), (cipher, True)]:
         (inspected,) = look(store, types=[Chart], cipher=known)["chart:1"].snapshots
         assert (inspected.encrypted, inspected.usable, inspected.problem) == (True, usable, None)

@@ -168,7 +168,7 @@ def test_G6_without_its_snapshots_only_the_cost_changes(
     assert built
     expected = repository.hydrate("ann", Counter, "1")
     for spoil in (
-        lambda: store.save_snapshot("ann", "counter:1", built._replace(payload=built.payload[:-1]), START),
+        lambda: store.save_snapshot("ann", "counter:1", built._replace(payload=built.payload[:-1]), LATER + DAY),
         lambda: forget(store),
         lambda: store.save_snapshot("ann", "counter:1", built._replace(fold=7), START),
     ):

@@ -344,7 +344,7 @@ def test_one_read_gives_heads_and_the_first_commits(store: EventStore, number: i
     assert {id: log.head for id, log in logs.items()} == store.heads("ann", list(after))
     assert whole_log(store, logs["counter:1"], "counter:1", None) == long
     assert whole_log(store, logs["counter:2"], "counter:2", after["counter:2"]) == short[2:]
-    assert logs["card:9"] == Log(Head(), [], False)
+    assert logs["card:9"] == Log(Head(snapshots=[]), [], False)
 
 
 @pytest.mark.parametrize("base", [None, 0, 1, 2, 5])

@@ -25,7 +25,7 @@ from eslab import EventStore, open_store
 from eslab.store import ReadRow
 from eslab.stores.keys import FileKeys, MemoryKeys, make_master
 from eslab.stores.sqlite.file import transact
-from tests.support.sample import DAYS, LAYOUTS, ROOT, SHELF, Counter, at, fill, new_url, row, rows, snapshot
+from tests.support.sample import DAYS, LAYOUTS, ROOT, SHELF, START, Counter, at, fill, new_url, row, rows, snapshot
 
 STEP = 29  # in the quick suite, every 29th instruction is enough
 STEPS = [STEP, pytest.param(1, marks=pytest.mark.full)]

@@ -5,7 +5,7 @@ commits made by hand (`row`, `commits`, `fill`), all that a store holds (`rows`,
 or refuses what it is told to (`Faulty`). Whatever belongs to one topic has a module of its own beside this one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -13,7 +13,7 @@ from struct import unpack
 from typing import Any
 from uuid import UUID
 
-from eslab import Aggregate, Clock, Command, Event, EventStore, Rejected, Request, StoreError
+from eslab import Aggregate, Command, Event, EventStore, Rejected, Request, StoreError
 from eslab.event import split_tag, tag_of
 from eslab.layout import Layout
 from eslab.payload.encryption import NO_CIPHER
@@ -147,11 +147,6 @@ def everything(store: EventStore, customer: str = "ann") -> dict[str, tuple[Head
 def new_url(kind: str, folder: Path) -> str:
     """The URL of a new empty store of a kind."""
     return "memory:" if kind == "memory" else f"sqlite:///{folder}/store{next(_numbers)}.db"
-
-
-def stopwatch(clock: Clock) -> Callable[[], float]:
-    """The seconds that pass on a test's clock."""
-    return lambda: (clock() - START).total_seconds()
 
 
 class Faulty:

@@ -11,6 +11,7 @@ from eslab.store import Commit, Head, LateCommits, Log, ReadRow, StoredSnapshot
 Row = tuple[Any, ...]
 NO_BYTES = b""  # stands for a null payload: it fails its checksum like any other damage, and the row is named (G8)
 NO_ENTRY = (None,) * 5
+NO_LOG = Log(Head(), (), more=False)
 
 
 def commit_in(aggregate_id: str, event_time: UUID, event_type: str, version: int, payload: bytes | None) -> Commit:
@@ -41,7 +42,7 @@ def logs_in(heads: Mapping[str, Head], pages: Iterable[tuple[Sequence[str], Sequ
 
     A page comes with the ids that were asked for together, and says whether others follow it.
     """
-    found: dict[str, Log] = {}
+    found: dict[str, Log] = dict.fromkeys(heads, NO_LOG)  # in the order of the heads
     for ids, rows, follows in pages:
         commits: dict[str, list[Commit]] = {id: [] for id in ids}
         for _, *columns in rows:

@@ -98,7 +98,10 @@ def test_G2_kill_9_in_the_middle_of_forgetting_brings_nobody_back(tmp_path: Path
         diagnose(ward, "measles", customer=f"c{number}")
         cipher = CustomerCipher(FileKeys(*paths[1:]), f"c{number}")
         store.save_snapshot(
-            f"c{number}", "chart:1", snapshot_of("chart:1", Chart({"measles"}), 1, at().event_time, cipher), START
+            f"c{number}",
+            "chart:1",
+            snapshot_of(f"c{number}", "chart:1", Chart({"measles"}), 1, at().event_time, START, cipher),
+            START,
         )
     child = subprocess.Popen([sys.executable, "-c", FORGETTING, *paths], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert child.stdout

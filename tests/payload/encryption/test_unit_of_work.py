@@ -137,15 +137,13 @@ def test_a_log_of_several_pages_is_folded_whole(ward: Repository, store: EventSt
     assert ward.load("ann", Chart, "1") == Chart(set(map(str, range(2500))))
 
 
-def test_all_aggregates_of_a_wish_are_read_in_two_waits(
-    store: EventStore, clock: ManualClock, keys: MemoryKeys
-) -> None:
+def test_all_aggregates_of_a_wish_are_read_in_one_wait(store: EventStore, clock: ManualClock, keys: MemoryKeys) -> None:
     """Encrypted and plain ones together; a wish of plain ones alone is read as ever."""
     faulty = Faulty(store)
     ward = Repository(faulty, clock, keys=keys)
     ward.begin("ann", at(), Diagnose("it")).load((Chart, "1"), (Card, "1"))
     ward.begin("ann", at(), Diagnose("it")).load((Card, "1"))
-    assert [name for name, _ in faulty.calls] == ["heads", "rows_many", "heads", "read_many"]
+    assert [name for name, _ in faulty.calls] == ["read", "read"]
 
 
 def test_G5_an_encrypted_snapshot_plus_tail_equals_full_replay(
@@ -155,7 +153,7 @@ def test_G5_an_encrypted_snapshot_plus_tail_equals_full_replay(
     diagnose(ward, "measles")
     faulty = Faulty(store)
     night(clock, Repository(faulty, clock, keys=ward.keys))
-    assert faulty.calls == [("heads", Consistency.EVERYWHERE), ("rows_many", Consistency.EVERYWHERE)]
+    assert faulty.calls == [("read", Consistency.EVERYWHERE), ("heads", Consistency.EVERYWHERE)]
     diagnose(ward, "mumps", at((clock() - START).total_seconds() / 60))
     hydration = ward.hydrate("ann", Chart, "1")
     assert (hydration.state, hydration.commits, hydration.tail) == (Chart({"measles", "mumps"}), 2, 1)
