@@ -59,10 +59,14 @@ def twice(operations: Sequence[Operation]) -> Iterator[Violation]:
 
 
 def changed(operations: Sequence[Operation]) -> Iterator[Violation]:
-    """Answers that were given in one region, one after the other, tell the same places."""
+    """Answers that were given in one region, one after the other, tell the same places.
+
+    Unless the request was decided twice, by deliveries that could not hear of each other: then one decision wins (G1).
+    """
     for first in _accepted(operations):
         for later in _accepted(operations):
-            if _follows(first, later) and later.accepted.places != first.accepted.places:  # type: ignore[union-attr]
+            told = later.accepted.places  # type: ignore[union-attr] - it was accepted
+            if _follows(first, later) and told != first.accepted.places and not _rival(operations, first, told):  # type: ignore[union-attr]
                 yield Violation("changed", "a repeat was told other places", (first, later))
 
 
@@ -165,6 +169,17 @@ def _follows(first: Operation, later: Operation) -> bool:
         and later.request == first.request
         and later.region == first.region
         and first.before(later)
+    )
+
+
+def _rival(operations: Sequence[Operation], first: Operation, told: dict[str, int]) -> bool:
+    """Did another delivery, which overlapped the first one or was made in another region, decide as was told?"""
+    return any(
+        other.request == first.request
+        and other is not first
+        and (other.region != first.region or not (first.before(other) or other.before(first)))
+        and (other.accepted is None or (not other.accepted.repeated and other.accepted.places == told))
+        for other in operations
     )
 
 

@@ -7,7 +7,7 @@ answers.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,7 +44,6 @@ class Cluster:
         self.network = network
         self.replicas = [Replica(f"{region}{i}", region) for region, size in regions.items() for i in range(size)]
         self.regions = dict(regions)
-        self.written: dict[tuple[Key, Key], set[bytes]] = {}  # every commit that reached some replica, by its key
         self._skews = skews
         self._choices = world.choices.stream("network")
         self._hints: list[tuple[str, Replica, Mutation]] = []
@@ -140,7 +139,6 @@ class Cluster:
     def _deliver(self, region: str, replica: Replica, mutation: Mutation, acknowledge: Callable[[], None]) -> None:
         def arrive() -> None:
             replica.apply(mutation)
-            self._note(mutation)
             self._send(replica.region, region, acknowledge)
 
         sent = self._send(region, replica.region, arrive, replica)
@@ -198,8 +196,3 @@ class Cluster:
         if level == ConsistencyLevel.EACH_QUORUM:
             return all(acks.get(name, 0) > size // 2 for name, size in self.regions.items())
         return sum(acks.values()) > len(self.replicas) // 2
-
-    def _note(self, mutation: Iterable[Put | Cut]) -> None:
-        for change in mutation:
-            if isinstance(change, Put) and change.table.name == "events":
-                self.written.setdefault((change.partition, change.key), set()).add(change.cells["payload"].value)

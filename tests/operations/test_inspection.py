@@ -179,12 +179,12 @@ def test_snapshots_are_shown_with_their_use(store: EventStore) -> None:
     store.save_snapshot(
         "ann", "counter:1", StoredSnapshot(at(5).event_time, 2, snapshot(at(5), Counter()).payload), START
     )
-    store.save_snapshot("ann", "counter:1", StoredSnapshot(at(4).event_time, 1, b"broken"), START)
+    store.save_snapshot("ann", "counter:1", StoredSnapshot(at(4).event_time, 1, b"broken"), at(9).time)
     store.save_snapshot(
         "ann",
         "counter:1",
         StoredSnapshot(at(3).event_time, 1, encode_envelope(snapshot_envelope("other", 1, 0, Counter()))),
-        START,
+        at(9).time,
     )
     store.mark("ann", "counter:1", floor=at(2).event_time)
     known = look(store, types=[Counter])["counter:1"].snapshots
