@@ -87,8 +87,8 @@ class UnitOfWork:
             raise InvalidInput("This unit of work has loaded its aggregates; load all of them in one call.")
         self._hydrator = self._hydrator_of(addresses)
         found = self._look_up()
-        now = time_on(self._environment.clock)  # read after the hydration, however long that took (G5)
         self._since_check = self._environment.timer()
+        now = time_on(self._environment.clock)  # read after the hydration, however long that took (G5)
         if not found.decision:
             floors = [hydration.head.highest_floor for hydration in found.hydrations.values()]
             self._environment.bounds.check(self.request, now, floors)

@@ -1,8 +1,8 @@
 """One request's wish: looked up first, decided once, appended as one; the promises G1, G3, G5, G6 and G7."""
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
-from itertools import permutations
+from datetime import datetime, timedelta
+from itertools import count, permutations
 from typing import Any
 
 import msgspec
@@ -32,6 +32,7 @@ from eslab.unit_of_work import MAX_APPEND_BYTES, UnitOfWork
 from tests.support.sample import (
     DAY,
     HOUR,
+    MINUTE,
     MINUTE,
     START,
     Card,
@@ -500,6 +501,28 @@ def test_G5_a_late_look_up_is_made_safe(
     assert decide(shop).recorded and decide(shop).recorded
     assert everywhere(faulty) == (MADE_SAFE if safe else [])
     assert late(store) == (LateCommits(at().event_time, clock.now + timedelta(minutes=10)) if safe else None)
+
+
+@pytest.mark.parametrize("look", range(12))
+def test_G5_whenever_a_process_sleeps_its_late_append_is_made_safe(
+    faulty: Faulty, store: EventStore, look: int
+) -> None:
+    """Between any two looks at a clock: then the wish is refused as too old, or made safe; a moment later than that."""
+    looks = count()
+    clock = ManualClock(START)
+
+    def sleepy() -> datetime:
+        now = clock.now
+        if next(looks) == look:
+            clock.advance(11 * MINUTE)
+        return now
+
+    try:
+        decide(Repository(faulty, sleepy), at(-24 * 60))
+    except OutOfTime:
+        assert rows(store) == []
+    else:
+        assert clock.now == START or next(looks) <= look + 1 or late(store)
 
 
 MADE_SAFE = ["heads", "append", "mark", "mark", "heads", "note_safe"]

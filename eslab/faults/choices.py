@@ -13,7 +13,7 @@ from eslab.errors import InvalidInput
 
 Choice = TypeVar("Choice")
 Place = tuple[str, int]  # the stream that chose, and how many choices it had made before
-WRITTEN = re.compile(r"([\w -]+)/(\d+)=(\d+)")
+WRITTEN = re.compile(r"([^/=,]+)/(\d+)=(\d+)")
 
 
 class Choices:
