@@ -8,11 +8,13 @@ warning. The fold is part of a snapshot's key, so old and new code never overwri
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from eslab.aggregate import Aggregate, type_name
 from eslab.errors import HistoryGone, InvalidInput, Unreadable, expect
+from eslab.payload.checksum import Checksum
 from eslab.payload.encryption import RowCipher, place_of_snapshot
 from eslab.payload.serializer import (
     SnapshotEnvelope,
@@ -51,11 +53,21 @@ class Base(NamedTuple, Generic[State]):
     commits: int = 0  # the number of commits that it adds up
 
 
-def snapshot_of(aggregate_id: str, state: Aggregate, commits: int, up_to: UUID, cipher: RowCipher) -> StoredSnapshot:
+def snapshot_of(
+    customer_id: str,
+    aggregate_id: str,
+    state: Aggregate,
+    commits: int,
+    up_to: UUID,
+    built_at: datetime,
+    cipher: RowCipher,
+) -> StoredSnapshot:
     """The row that keeps a state up to and including `up_to`."""
-    envelope = snapshot_envelope(type_name(type(state)), commits, state)
-    encrypted = cipher.encrypt(place_of_snapshot(aggregate_id, up_to, state.fold_version), envelope)
-    return StoredSnapshot(up_to, state.fold_version, encode_envelope(encrypted))
+    fold = state.fold_version
+    envelope = snapshot_envelope(type_name(type(state)), commits, built_at, state)
+    encrypted = cipher.encrypt(place_of_snapshot(aggregate_id, up_to, fold), envelope)
+    checksum = Checksum.of_snapshot(customer_id, aggregate_id, up_to, fold)
+    return StoredSnapshot(up_to, fold, encode_envelope(encrypted, checksum))
 
 
 def newest_base(
@@ -73,7 +85,7 @@ def newest_base(
     broken: list[UUID] = []
     for snapshot in usable(aggregate_type, head, up_to):
         try:
-            return decode_base(aggregate_id, aggregate_type, snapshot, cipher)
+            return decode_base(customer_id, aggregate_id, aggregate_type, snapshot, cipher)
         except Unreadable as error:
             broken.append(snapshot.up_to)
             log.warning("Skipped the snapshot %s of %s: %s", snapshot.up_to, place(customer_id, aggregate_id), error)
@@ -83,14 +95,20 @@ def newest_base(
 
 
 def decode_base(
-    aggregate_id: str, aggregate_type: type[State], snapshot: StoredSnapshot, cipher: RowCipher
+    customer_id: str, aggregate_id: str, aggregate_type: type[State], snapshot: StoredSnapshot, cipher: RowCipher
 ) -> Base[State]:
     """The state in a snapshot, decrypted, and upcast if an older fold saved it; raises `Unreadable`."""
-    stored = decode_any(snapshot.payload, SnapshotEnvelope)
+    stored = parse_snapshot(customer_id, aggregate_id, snapshot)
     envelope = cipher.decrypt(place_of_snapshot(aggregate_id, snapshot.up_to, snapshot.fold), stored)
     steps = _steps(aggregate_type, snapshot.fold) or ()
     state = decode_state(envelope, type_name(aggregate_type), aggregate_type, steps)
     return Base(state, snapshot.up_to, envelope.commits)
+
+
+def parse_snapshot(customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> SnapshotEnvelope:
+    """The envelope of a snapshot, which may be encrypted; raises `Unreadable` if it can't be trusted here."""
+    checksum = Checksum.of_snapshot(customer_id, aggregate_id, snapshot.up_to, snapshot.fold)
+    return decode_any(snapshot.payload, SnapshotEnvelope, checksum)
 
 
 def usable(aggregate_type: type[Aggregate], head: Head, up_to: UUID | None = None) -> Iterator[StoredSnapshot]:

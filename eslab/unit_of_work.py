@@ -25,6 +25,7 @@ from eslab.clock import Clock, time_on
 from eslab.errors import InvalidInput, OutcomeUnknown, StoreError, TooLarge
 from eslab.event import Command, Event, split_tag, tag_of
 from eslab.hydration import Hydrator, cipher_of_types
+from eslab.payload.checksum import Checksum
 from eslab.payload.encryption import HIDDEN, NO_CIPHER, KeyProvider, RowCipher, cipher_for, place_of_commit
 from eslab.payload.serializer import (
     Envelope,
@@ -36,7 +37,7 @@ from eslab.payload.serializer import (
     encoded_size,
 )
 from eslab.read_table import ReadTable, note_late, rows_in
-from eslab.recorded import RecordedCommit, conflict, decision_in, is_below, is_complete, outcome_unknown
+from eslab.recorded import RecordedCommit, conflict, decision_in, is_below, missing_in, outcome_unknown, prove
 from eslab.request import Request
 from eslab.store import Commit, Consistency, EventStore, Head, ReadRow, check_read_rows
 
@@ -159,13 +160,14 @@ class UnitOfWork:
         """Find what the request left behind; a decision that shows only in part here is read again at QUORUM."""
         heads = self._heads(Consistency.LOCAL)
         decision = self._decision_in(heads)
-        if not decision or is_complete(decision, heads):
+        if not decision or not missing_in(decision, heads):
             return _LookUp(heads, Consistency.LOCAL, decision)
         seen_here = decision
         heads = self._heads(Consistency.QUORUM)
         decision = self._decision_in(heads)
-        if not is_complete(decision, heads):
-            raise outcome_unknown(self.customer_id, self.request, decision or seen_here)
+        missing = missing_in(decision or seen_here, heads)
+        if missing or not decision:
+            raise outcome_unknown(self.customer_id, self.request, decision or seen_here, missing)
         return _LookUp(heads, Consistency.QUORUM, decision)
 
     def _heads(self, consistency: Consistency) -> dict[str, Head]:
@@ -194,6 +196,7 @@ class UnitOfWork:
         commits = [commit for commit, _ in decision]
         for commit, envelope in decision:
             self._events[commit.aggregate_id] = list(self._hydrator.events_of(commit, envelope))
+        prove(self.customer_id, decision, self._hydrator.cipher)
         # A first delivery that died between its append and these rows left them out.
         self._recall_rows(commits)
         if self.request.time >= self._checked_at - self._environment.bounds.late:
@@ -249,7 +252,7 @@ class UnitOfWork:
         encrypts = any(types[id].encrypted for id in self._events)
         key = self._hydrator.cipher.hash_key(make=True) if encrypts else b""
         hashed = command_hash(self._command, key) if encrypts else self._command_hash
-        envelopes = append_envelopes(self._events, hashed, key)
+        envelopes = append_envelopes(self.customer_id, self.request.event_time, self._events, hashed, key)
         size = sum(map(encoded_size, envelopes.values()))
         if size > MAX_APPEND_BYTES:
             raise TooLarge(
@@ -268,7 +271,8 @@ class UnitOfWork:
         if 0 < aggregate_type.compress_over < encoded_size(envelope):
             envelope = compress(envelope)
         encrypted = cipher.encrypt(place_of_commit(id, self.request.event_time), envelope)
-        return Commit(id, self.request.event_time, *type_and_version, encode_envelope(encrypted))
+        payload = encode_envelope(encrypted, Checksum.of_commits(self.customer_id, id))
+        return Commit(id, self.request.event_time, *type_and_version, payload)
 
     def _id_of(self, state: Aggregate) -> str:
         for id, loaded in self._states.items():

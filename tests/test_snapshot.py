@@ -8,10 +8,10 @@ import pytest
 
 from eslab import Aggregate, HistoryGone, Hydration, InvalidInput, SnapshotPolicy
 from eslab.payload.encryption import NO_CIPHER
-from eslab.payload.serializer import encode_envelope, snapshot_envelope
+from eslab.payload.serializer import snapshot_envelope
 from eslab.snapshot import Base, decode_base, newest_base, snapshot_of
 from eslab.store import Head, StoredSnapshot
-from tests.support.sample import Counted, Counter, at, snapshot
+from tests.support.sample import START, Counted, Counter, at, sealed_snapshot, snapshot
 
 PLACE = "customer 'ann', aggregate 'counter:1'"
 STATES = {minutes: Counter({"tea": minutes}) for minutes in range(1, 6)}
@@ -98,7 +98,7 @@ def test_G6_a_fold_from_which_no_steps_lead_is_passed_over(caplog: pytest.LogCap
     """One of the future, one before the first step, one whose step fails; where history is gone, that is said."""
     future = snapshot(at(2), STATES[2], 2)._replace(fold=4)
     ancient = snapshot(at(2), STATES[2], 2)._replace(fold=0)
-    failing = StoredSnapshot(at(2).event_time, 1, encode_envelope(snapshot_envelope("counter", 2, Tally({"tea": 2}))))
+    failing = sealed_snapshot(at(2), 1, snapshot_envelope("counter", 2, START, Tally({"tea": 2})))
     for unusable in future, ancient, failing:
         assert tally(unusable) == Base(Tally())
         with pytest.raises(HistoryGone, match="folded by version 3; found"):
@@ -146,9 +146,9 @@ def test_G6_history_gone_names_the_moment_asked_for() -> None:
 
 def test_a_snapshot_keeps_state_fold_and_number() -> None:
     """The row of a hydration, up to a moment."""
-    stored = snapshot_of("counter:1", STATES[2], 7, at(2).event_time, NO_CIPHER)
+    stored = snapshot_of("ann", "counter:1", STATES[2], 7, at(2).event_time, START, NO_CIPHER)
     assert (stored.up_to, stored.fold) == (at(2).event_time, 1)
-    assert decode_base("counter:1", Counter, stored, NO_CIPHER) == Base(STATES[2], at(2).event_time, 7)
+    assert decode_base("ann", "counter:1", Counter, stored, NO_CIPHER) == Base(STATES[2], at(2).event_time, 7)
 
 
 def test_a_hydration_reads_as_a_sentence() -> None:

@@ -241,7 +241,7 @@ class Story:
         head = service.tallies.repository.store.heads(CUSTOMER, [id])[id]
         states = {}
         for snapshot in usable(Tally, head):
-            base = decode_base(id, Tally, snapshot, NO_CIPHER)
+            base = decode_base(CUSTOMER, id, Tally, snapshot, NO_CIPHER)
             states[time_of(snapshot.up_to)] = base.state
         return states
 

@@ -30,7 +30,8 @@ def build_snapshot(
     expect(SnapshotPolicy, "policy", policy)
     id = aggregate_id((aggregate_type, key))
     hydrator = repository.hydrator(customer_id, {id: aggregate_type})
-    up_to = latest_at(time_on(repository.clock) - repository.bounds.fold_after)
+    now = time_on(repository.clock)
+    up_to = latest_at(now - repository.bounds.fold_after)
     heads = hydrator.heads(consistency=Consistency.EVERYWHERE)
     hydration = hydrator.hydrate(heads, up_to, Consistency.EVERYWHERE)[id]
     if hydration.tail < policy.every:
@@ -39,7 +40,7 @@ def build_snapshot(
         log.warning("No snapshot of %s: it lacks a skipped row", place(customer_id, id))
         return None
     cipher = hydrator.cipher if aggregate_type.encrypted else NO_CIPHER
-    snapshot = snapshot_of(id, hydration.state, hydration.commits, up_to, cipher)
+    snapshot = snapshot_of(customer_id, id, hydration.state, hydration.commits, up_to, now, cipher)
     repository.store.save_snapshot(customer_id, id, snapshot)
     kept = (up_to, heads[id].floor)  # the snapshot on the floor is the base of last resort
     older = [s for s in heads[id].snapshots if s.fold == snapshot.fold and s.up_to not in kept]
