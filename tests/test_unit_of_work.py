@@ -390,7 +390,7 @@ def test_G3_a_row_hidden_from_the_region_is_found_at_quorum(
 
 
 def test_G3_half_a_truth_is_an_unknown_outcome(shop: Repository, faulty: Faulty, store: EventStore) -> None:
-    """If QUORUM can't see the announced number either, nothing is decided: send the same request again."""
+    """If QUORUM can't see all touched aggregates either, nothing is decided: send the same request again."""
     decide(shop)
     before = everything(store)
     faulty.hide = {Consistency.LOCAL: {"card:1"}, Consistency.QUORUM: {"card:1"}}
