@@ -18,6 +18,7 @@ from eslab.bounds import TimeBounds
 from eslab.clock import Clock, time_on
 from eslab.errors import HistoryGone, StoreUnavailable, Unreadable
 from eslab.event import Event
+from eslab.payload.checksum import Checksum
 from eslab.payload.encryption import NO_CIPHER, KeyProvider, RowCipher, cipher_for, place_of_commit
 from eslab.payload.serializer import Envelope, decode_envelope
 from eslab.payload.skipped import Skipped
@@ -168,7 +169,7 @@ class Hydrator:
         """The events of rows that were read with their keys; raises `Unreadable` with the row."""
         if not self.types[aggregate_id].encrypted:
             try:
-                return serializer_of(self.types[aggregate_id]).page([commit.payload for commit in commits])
+                return self._decode(aggregate_id, [commit.payload for commit in commits])
             except Unreadable:
                 pass  # the rows one by one tell which of them it is
         return [self.events_of(commit) for commit in commits]
@@ -177,7 +178,8 @@ class Hydrator:
         """The events of one row, parsed already if `envelope` is given; raises `Unreadable` with the row."""
         aggregate_type = self.types[commit.aggregate_id]
         try:
-            envelope = envelope or decode_envelope(commit.payload)
+            checksum = Checksum.of_commits(self.customer_id, commit.aggregate_id)
+            envelope = envelope or decode_envelope(commit.payload, checksum)
             if aggregate_type.encrypted:
                 envelope = self.cipher.decrypt(place_of_commit(commit.aggregate_id, commit.event_time), envelope)
             return serializer_of(aggregate_type).events_of(envelope)
@@ -201,6 +203,11 @@ class Hydrator:
             for id, hydration in hydrations.items():
                 bases.note(self.customer_id, id, hydration.base)
         return logs, hydrations
+
+    def _decode(self, aggregate_id: str, payloads: Sequence[bytes]) -> Page:
+        return serializer_of(self.types[aggregate_id]).page(
+            payloads, Checksum.of_commits(self.customer_id, aggregate_id)
+        )
 
     def _base(self, aggregate_id: str, head: Head, up_to: UUID | None) -> Hydration[Any]:
         aggregate_type = self.types[aggregate_id]
@@ -260,7 +267,7 @@ class Hydrator:
         with closing(self.store.read_many(self.customer_id, after, up_to, consistency)) as payload_pages:
             for id, payloads in payload_pages:
                 try:
-                    yield id, serializer_of(self.types[id]).page(payloads)
+                    yield id, self._decode(id, payloads)
                 except Unreadable as error:
                     raise self._broken_row(id, after[id], up_to) or error from error
 

@@ -1,18 +1,34 @@
 """The decision that a request left behind, and whether all of it can be seen.
 
 A request may have been decided twice, in two regions that were parted. Of its commits, those with the greatest
-digest are the decision that counts; the others belong to the losing one. A decision is complete when as many commits
-carry its digest as it announces. Nothing is decided a second time on half a truth: what is missing may still arrive.
+digest are the decision that counts; the others belong to the losing one. A decision is complete when each aggregate
+that it touched has a commit with its digest, or lies at or below its own floor. Nothing is decided a second time on
+half a truth: what is missing may still arrive.
+
+The digest covers customer and event time too. So where a whole decision is at hand, it proves that its rows were
+written for this request, and not copied from another time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
 from msgspec import Raw
 
 from eslab.errors import OutcomeUnknown, RequestConflict, Unreadable
-from eslab.payload.serializer import SKIPPED, Envelope, decode_envelope, skip_in
+from eslab.payload.checksum import Checksum
+from eslab.payload.encryption import NO_CIPHER, RowCipher, is_encrypted, place_of_commit
+from eslab.payload.serializer import (
+    SKIPPED,
+    TOUCHED_BYTES,
+    Envelope,
+    decode_envelope,
+    digest_of,
+    plain_body,
+    skip_in,
+    touched_hash,
+    touched_in,
+)
 from eslab.request import Request, sort_key
 from eslab.store import Commit, Head, unreadable
 
@@ -37,12 +53,48 @@ def decision_in(customer_id: str, heads: Mapping[str, Head]) -> list[RecordedCom
     return [one for one in recorded if one.envelope.digest == greatest]
 
 
-def missing(decision: Sequence[RecordedCommit], heads: Mapping[str, Head]) -> int:
-    """TODO envelope"""
-    event_time = decision[0].commit.event_time
+def missing_in(decision: Sequence[RecordedCommit], heads: Mapping[str, Head]) -> set[bytes]:
+    """The hashes of the touched aggregates whose commit can't be seen; empty when the decision is complete.
+
+    The commit of an aggregate at or below its own floor is not missing: it may be gone. Floors of aggregates that the
+    request never touched don't count.
+    """
+    commit, envelope = decision[0]
     seen = {one.commit.aggregate_id for one in decision}
-    below = [id for id, head in heads.items() if id not in seen and is_below(event_time, head.floor)]
-    return max(0, decision[0].envelope.commits - len(decision) - len(below))
+    below = {id for id, head in heads.items() if is_below(commit.event_time, head.floor)}
+    return touched_in(envelope) - {*map(touched_hash, seen | below)}
+
+
+def prove(customer_id: str, decision: Sequence[RecordedCommit], cipher: RowCipher = NO_CIPHER) -> None:
+    """Refuse a decision of which all commits are at hand, and whose digest is not over customer, time and commits.
+
+    Nothing is proved where a commit is missing, was skipped, or is encrypted and there is no cipher. Raises
+    `Unreadable` with the first of its rows.
+    """
+    try:
+        check_digest(customer_id, decision, cipher)
+    except Unreadable as error:
+        raise unreadable(customer_id, decision[0].commit, error) from error
+
+
+def check_digest(customer_id: str, decision: Sequence[RecordedCommit], cipher: RowCipher = NO_CIPHER) -> None:
+    """Like `prove`; raises `Unreadable` without the row."""
+    encrypted = any(is_encrypted(envelope) for _, envelope in decision)
+    skipped = any(envelope.format == SKIPPED for _, envelope in decision)
+    if skipped or (encrypted and cipher is NO_CIPHER) or missing_in(decision, {}):
+        return
+    (_, event_time, *_), envelope = decision[0]
+    bodies = {one.commit.aggregate_id: plain_body(_decrypted(one, cipher)) for one in decision}
+    if digest_of(customer_id, event_time, bodies, cipher.hash_key() if encrypted else b"") != envelope.digest:
+        raise Unreadable(
+            f"the digest does not fit the request's {len(bodies)} commits: the row was copied from another time or "
+            "customer, or is damaged"
+        )
+
+
+def _decrypted(recorded: RecordedCommit, cipher: RowCipher) -> Envelope[Raw]:
+    commit, envelope = recorded
+    return cipher.decrypt(place_of_commit(commit.aggregate_id, commit.event_time), envelope)
 
 
 def is_below(event_time: UUID, floor: UUID | None) -> bool:
@@ -62,12 +114,13 @@ def conflict(customer_id: str, request: Request, commit: Commit) -> RequestConfl
 
 
 def outcome_unknown(
-    customer_id: str, request: Request, decision: Sequence[RecordedCommit], heads: Mapping[str, Head]
+    customer_id: str, request: Request, decision: Sequence[RecordedCommit], missing: Collection[bytes]
 ) -> OutcomeUnknown:
     """The error raised when only a part of a decision can be seen."""
+    touched = len(decision[0].envelope.touched) // TOUCHED_BYTES
     return OutcomeUnknown(
-        f"Expected {decision[0].envelope.commits} commits of {request} of customer {customer_id!r}, found "
-        f"{len(decision)} that agree. It may have happened: send the same request again, it can't count twice.",
+        f"Expected {touched} commits of {request} of customer {customer_id!r}, found {len(missing)} of them "
+        "missing. It may have happened: send the same request again, it can't count twice.",
         customer_id=customer_id,
         event_time=request.event_time,
     )
@@ -76,6 +129,7 @@ def outcome_unknown(
 def parse(customer_id: str, commit: Commit) -> RecordedCommit:
     """A commit with its envelope; raises `Unreadable` with the row if it can't be trusted."""
     try:
-        return RecordedCommit(commit, decode_envelope(commit.payload))
+        checksum = Checksum.of_commits(customer_id, commit.aggregate_id)
+        return RecordedCommit(commit, decode_envelope(commit.payload, checksum))
     except Unreadable as error:
         raise unreadable(customer_id, commit, error) from error

@@ -15,9 +15,9 @@ from eslab.event import Command
 from eslab.hydration import Environment, Hydration, Hydrator, cipher_of_types
 from eslab.layout import Layout
 from eslab.payload.encryption import KeyProvider, is_encrypted, require_keys
-from eslab.payload.serializer import SnapshotEnvelope, decode_any
 from eslab.read_table import Found, ReadTable, note_complete, query
 from eslab.request import Request, latest_at
+from eslab.snapshot import parse_snapshot
 from eslab.store import EventStore, StoredSnapshot
 from eslab.unit_of_work import UnitOfWork
 
@@ -116,8 +116,9 @@ class Repository:
         require_keys(self.keys).destroy(customer_id)
         now = time_on(self.clock) + 2 * self.bounds.skew  # later than a builder's clock could have stamped them
         for id, head in self.store.heads_of_type(customer_id, "").items():
-            for snapshot in filter(_is_encrypted, head.snapshots):
-                self.store.delete_snapshot(customer_id, id, snapshot.up_to, snapshot.fold, now)
+            for snapshot in head.snapshots:
+                if _is_encrypted(customer_id, id, snapshot):
+                    self.store.delete_snapshot(customer_id, id, snapshot.up_to, snapshot.fold, now)
         for clear in also:
             clear(customer_id)
 
@@ -148,8 +149,8 @@ def _up_to(as_of: datetime | None) -> UUID | None:
     return None if as_of is None else latest_at(as_of, "as_of")
 
 
-def _is_encrypted(snapshot: StoredSnapshot) -> bool:
+def _is_encrypted(customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> bool:
     try:
-        return is_encrypted(decode_any(snapshot.payload, SnapshotEnvelope))
+        return is_encrypted(parse_snapshot(customer_id, aggregate_id, snapshot))
     except Unreadable:
         return False

@@ -21,8 +21,9 @@ from uuid import UUID
 
 from eslab.aggregate import Aggregate, type_name
 from eslab.bounds import TimeBounds
-from eslab.clock import Clock, from_ms, time_on, to_ms
+from eslab.clock import Clock, from_ms, time_on
 from eslab.errors import HistoryGone, InvalidInput, Unreadable, expect
+from eslab.payload.checksum import Checksum
 from eslab.payload.encryption import RowCipher, place_of_snapshot
 from eslab.payload.serializer import (
     SnapshotEnvelope,
@@ -92,9 +93,17 @@ def snapshot_of(
     cipher: RowCipher,
 ) -> StoredSnapshot:  # fmt: skip
     """The row that keeps a state up to and including `up_to`, as it was read after `built_at`."""
-    envelope = snapshot_envelope(type_name(type(state)), commits, to_ms(built_at), state)
-    encrypted = cipher.encrypt(place_of_snapshot(aggregate_id, up_to, state.fold_version), envelope)
-    return StoredSnapshot(up_to, state.fold_version, encode_envelope(encrypted))
+    fold = state.fold_version
+    envelope = snapshot_envelope(type_name(type(state)), commits, built_at, state)
+    encrypted = cipher.encrypt(place_of_snapshot(aggregate_id, up_to, fold), envelope)
+    checksum = Checksum.of_snapshot(customer_id, aggregate_id, up_to, fold)
+    return StoredSnapshot(up_to, fold, encode_envelope(encrypted, checksum))
+
+
+def parse_snapshot(customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> SnapshotEnvelope:
+    """The envelope of a snapshot, which may be encrypted; raises `Unreadable` if it can't be trusted here."""
+    checksum = Checksum.of_snapshot(customer_id, aggregate_id, snapshot.up_to, snapshot.fold)
+    return decode_any(snapshot.payload, SnapshotEnvelope, checksum)
 
 
 class Usable(NamedTuple, Generic[State]):
@@ -143,13 +152,13 @@ class Candidates(Generic[State]):
 
     def opened(self, snapshot: StoredSnapshot) -> Usable[State] | str:
         """The state in a snapshot, or the reason why a hydration may not begin from it; raises `Unreadable`."""
-        up_to, fold, payload = snapshot
+        up_to, fold, _ = snapshot
         steps = _steps(self.aggregate_type, fold)
         if steps is None:
             return f"expected fold {self.aggregate_type.fold_version}"
         if reason := self.validity.why_not(self.head, up_to):
             return reason
-        envelope = decode_any(payload, SnapshotEnvelope)
+        envelope = parse_snapshot(self.customer_id, self.aggregate_id, snapshot)
         if not self.validity.holds_late(self.head, up_to, from_ms(envelope.built_at)):
             return "built before all late commits were in every region"
         plain = self.cipher.decrypt(place_of_snapshot(self.aggregate_id, up_to, fold), envelope)

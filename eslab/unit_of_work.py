@@ -24,6 +24,7 @@ from eslab.errors import InvalidInput, OutcomeUnknown, StoreError, TooLarge
 from eslab.event import Command, Event, split_tag, tag_of
 from eslab.hydration import Environment, Hydration, Hydrator, cipher_of_types
 from eslab.late_commits import make_safe
+from eslab.payload.checksum import Checksum
 from eslab.payload.encryption import HIDDEN, NO_CIPHER, RowCipher, cipher_for, place_of_commit
 from eslab.payload.serializer import (
     Envelope,
@@ -35,7 +36,7 @@ from eslab.payload.serializer import (
     encoded_size,
 )
 from eslab.read_table import ReadTable, note_late, rows_in
-from eslab.recorded import RecordedCommit, conflict, decision_in, missing, outcome_unknown
+from eslab.recorded import RecordedCommit, conflict, decision_in, missing_in, outcome_unknown, prove
 from eslab.request import Request
 from eslab.store import Commit, Consistency, Head, ReadRow, check_read_rows
 
@@ -92,10 +93,11 @@ class UnitOfWork:
         if not found.decision:
             floors = [hydration.head.highest_floor for hydration in found.hydrations.values()]
             self._environment.bounds.check(self.request, now, floors)
-        elif self.request.time < now - self._environment.bounds.late and not found.safe:
-            make_safe(self._environment, self.customer_id, self.request, [commit for commit, _ in found.decision])
-            found = self._look_up()  # the states anew, since a snapshot may have missed these commits
-        self._recall(found.decision)
+        else:
+            if self.request.time < now - self._environment.bounds.late and not found.safe:
+                make_safe(self._environment, self.customer_id, self.request, [commit for commit, _ in found.decision])
+                found = self._look_up()  # the states anew, since a snapshot may have missed these commits
+            self._recall(found.decision)
         self._states = {id: found.hydrations[id].state for id in self._hydrator.types}
         return tuple(self._states.values())
 
@@ -158,13 +160,17 @@ class UnitOfWork:
     def _look_up(self) -> _LookUp:
         """Hydrate, and find what the request left behind; what shows only in part here is read again at QUORUM."""
         found = self._hydrate(Consistency.LOCAL)
-        if not found.decision or not missing(found.decision, _heads(found)):
+        if not found.decision or not missing_in(found.decision, _heads(found)):
             return found
         again = self._hydrate(Consistency.QUORUM)
-        heads = {**self._heads_elsewhere(again.decision or found.decision, _heads(again)), **_heads(again)}
+        heads = _heads(again)
+        seen = again.decision or found.decision
+        if missing_in(seen, heads):
+            heads = {**self._heads_elsewhere(), **heads}
         decision = self._decision_in(heads)
-        if not decision or missing(decision, heads):
-            raise outcome_unknown(self.customer_id, self.request, decision or found.decision, heads)
+        missing = missing_in(decision or seen, heads)
+        if missing or not decision:
+            raise outcome_unknown(self.customer_id, self.request, decision or seen, missing)
         return again._replace(decision=decision, safe=_is_safe(decision, heads))
 
     def _hydrate(self, consistency: Consistency) -> _LookUp:
@@ -173,10 +179,8 @@ class UnitOfWork:
         decision = self._decision_in(_heads(found))
         return found._replace(decision=decision, safe=_is_safe(decision, _heads(found)))
 
-    def _heads_elsewhere(self, decision: Sequence[RecordedCommit], heads: Mapping[str, Head]) -> dict[str, Head]:
-        """The heads of the customer's other aggregates: the code that decided may have touched some of them."""
-        if not missing(decision, heads):
-            return {}
+    def _heads_elsewhere(self) -> dict[str, Head]:
+        """The heads of all aggregates of the customer: the code that decided may have touched others than this does."""
         store = self._environment.store
         ids = [*store.heads_of_type(self.customer_id, "", Consistency.QUORUM)]
         return store.heads(self.customer_id, ids, self.request.event_time, Consistency.QUORUM)
@@ -197,11 +201,12 @@ class UnitOfWork:
         return recorded_hash == command_hash(self._command, cipher.hash_key())
 
     def _recall(self, decision: Sequence[RecordedCommit]) -> None:
-        """Take the recorded decision, if there is one, as the answer."""
-        self.recorded = bool(decision)
+        """Take the recorded decision as the answer."""
+        self.recorded = True
         known = [one for one in decision if one.commit.aggregate_id in self._hydrator.types]
         for commit, envelope in known:
             self._events[commit.aggregate_id] = list(self._hydrator.events_of(commit, envelope))
+        prove(self.customer_id, decision, self._hydrator.cipher)
         # A first delivery that died between its append and these rows left them out.
         self._recall_rows([commit for commit, _ in known])
 
@@ -242,7 +247,7 @@ class UnitOfWork:
         encrypts = any(types[id].encrypted for id in self._events)
         key = self._hydrator.cipher.hash_key(make=True) if encrypts else b""
         hashed = command_hash(self._command, key) if encrypts else self._command_hash
-        envelopes = append_envelopes(self._events, hashed, key)
+        envelopes = append_envelopes(self.customer_id, self.request.event_time, self._events, hashed, key)
         size = sum(map(encoded_size, envelopes.values()))
         if size > MAX_APPEND_BYTES:
             raise TooLarge(
@@ -261,7 +266,8 @@ class UnitOfWork:
         if 0 < aggregate_type.compress_over < encoded_size(envelope):
             envelope = compress(envelope)
         encrypted = cipher.encrypt(place_of_commit(id, self.request.event_time), envelope)
-        return Commit(id, self.request.event_time, *type_and_version, encode_envelope(encrypted))
+        payload = encode_envelope(encrypted, Checksum.of_commits(self.customer_id, id))
+        return Commit(id, self.request.event_time, *type_and_version, payload)
 
     def _id_of(self, state: Aggregate) -> str:
         for id, loaded in self._states.items():

@@ -129,7 +129,7 @@ def test_G8_a_broken_row_is_named(repository: Repository, store: EventStore, num
     assert str(error.value) == (
         f"Unreadable commit: customer 'ann', aggregate 'counter:1', event time {broken.event_time} "
         f"({at(number).time.isoformat()}), type Counted, version 1: the checksum of {len(broken.payload)} bytes "
-        "does not match: a bit flipped or bytes were cut."
+        "does not match: a bit flipped, bytes were cut, or the row was copied from another customer or aggregate."
     )
 
 

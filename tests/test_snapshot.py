@@ -10,10 +10,10 @@ import pytest
 
 from eslab import Aggregate, HistoryGone, Hydration, InvalidInput, SnapshotPolicy, TimeBounds
 from eslab.payload.encryption import NO_CIPHER
-from eslab.payload.serializer import encode_envelope, snapshot_envelope
+from eslab.payload.serializer import snapshot_envelope
 from eslab.snapshot import Base, Candidates, Validity, snapshot_of
 from eslab.store import Head, LateCommits, StoredSnapshot
-from tests.support.sample import START, Counted, Counter, at, snapshot
+from tests.support.sample import START, Counted, Counter, at, sealed_snapshot, snapshot
 
 PLACE = "customer 'ann', aggregate 'counter:1'"
 DAYS_LATER = START + timedelta(days=3)
@@ -108,9 +108,7 @@ def test_G6_a_fold_from_which_no_steps_lead_is_passed_over(caplog: pytest.LogCap
     """One of the future, one before the first step, one whose step fails; where history is gone, that is said."""
     future = snapshot(at(2), STATES[2], 2)._replace(fold=4)
     ancient = snapshot(at(2), STATES[2], 2)._replace(fold=0)
-    failing = StoredSnapshot(
-        at(2).event_time, 1, encode_envelope(snapshot_envelope("counter", 2, 0, Tally({"tea": 2})))
-    )
+    failing = sealed_snapshot(at(2), 1, snapshot_envelope("counter", 2, START, Tally({"tea": 2})))
     for unusable in future, ancient, failing:
         assert tally(unusable) == Base(Tally())
         with pytest.raises(HistoryGone, match=r"(expected fold 3|unreadable)"):
@@ -186,7 +184,7 @@ def test_G5_a_base_holds_the_commits_that_were_made_safe(
     since: float, built_at: datetime, expected: Base[Counter]
 ) -> None:
     """Or it lies before all of them: the reader decides, so that no delete has to win a race."""
-    stored = [snapshot(at(each), STATES[each], each, built_at) for each in (3, 2)]
+    stored = [snapshot(at(each), STATES[each], each, built_at=built_at) for each in (3, 2)]
     late = LateCommits(at(since).event_time, at(9).time)
     assert base(Head(at(0).event_time, None, stored, late=late)) == expected
 

@@ -21,10 +21,8 @@ from eslab.lab import progress
 from eslab.operations.inspection import inspect
 from eslab.operations.inspection_text import show
 from eslab.operations.rebuild import rebuild
-from eslab.payload.serializer import encode_append
-from eslab.store import Commit
 from eslab.terminal import in_a_cell, printable
-from tests.support.sample import ROOT, START, Counted, at, row
+from tests.support.sample import ROOT, START, Counted, at, commits, row
 
 # Escape, the C1 form of "escape [", carriage return, a title, a link, bell, backspace, delete, an override of
 # direction, an isolate, a mark that can't be seen, a separator of lines, a lone surrogate's neighbour, markup.
@@ -68,8 +66,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
         DownloadService(store, ManualClock(START)).request_download(
             NAME, NAME.replace("/", ""), "glow", at(), plan="basic"
         )
-        payload = encode_append({"counter:" + NAME: [Counted(NAME)]}, bytes(8))["counter:" + NAME]
-        store.append(NAME, [Commit("counter:" + NAME, at().event_time, NAME, 1, payload)])
+        (commit,) = commits(at(), {"counter:" + NAME: [Counted(NAME)]}, customer=NAME)
+        store.append(NAME, [commit._replace(event_type=NAME)])
         store.append(NAME, [row(1, id="licence:" + NAME)._replace(event_type=NAME)])
         rebuild(Repository(store, ManualClock(START), read_tables=READ_TABLES))
     return url

@@ -26,13 +26,12 @@ from eslab import (
     TooLarge,
     Unreadable,
 )
-from eslab.payload.serializer import command_hash, decode_envelope, raw_events
+from eslab.payload.serializer import command_hash, raw_events
 from eslab.store import Commit, Consistency, LateCommits
 from eslab.unit_of_work import MAX_APPEND_BYTES, UnitOfWork
 from tests.support.sample import (
     DAY,
     HOUR,
-    MINUTE,
     MINUTE,
     START,
     Card,
@@ -44,6 +43,7 @@ from tests.support.sample import (
     Voided,
     at,
     commits,
+    envelope_of,
     everything,
     row,
     rows,
@@ -90,9 +90,9 @@ def answer(work: UnitOfWork) -> dict[str, Sequence[Event]]:
     return dict(work._events)
 
 
-def raw(payload: bytes) -> list[dict[str, Any]]:
-    """The events of a payload as plain maps."""
-    return raw_events(decode_envelope(payload))
+def raw(commit: Commit) -> list[dict[str, Any]]:
+    """The events of a row as plain maps."""
+    return raw_events(envelope_of(commit))
 
 
 # One append
@@ -385,12 +385,12 @@ def test_G3_a_row_hidden_from_the_region_is_found_at_quorum(
 
 
 def test_G3_half_a_truth_is_an_unknown_outcome(shop: Repository, faulty: Faulty, store: EventStore) -> None:
-    """If QUORUM can't see the announced number either, nothing is decided: send the same request again."""
+    """If QUORUM can't see all touched aggregates either, nothing is decided: send the same request again."""
     decide(shop)
     before = everything(store)
     faulty.hide = {Consistency.LOCAL: {"card:1"}, Consistency.QUORUM: {"card:1"}}
     with pytest.raises(
-        OutcomeUnknown, match=r"Expected 2 commits of Request .* found 1 that agree.*send the same"
+        OutcomeUnknown, match=r"Expected 2 commits of Request .* found 1 of them missing.*send the same"
     ) as error:
         decide(shop)
     assert (error.value.customer_id, error.value.event_time) == ("ann", at().event_time)
@@ -401,7 +401,7 @@ def test_G3_what_quorum_no_longer_shows_is_unknown_too(shop: Repository, faulty:
     """Seen in part at LOCAL and not at all at QUORUM: still never decided a second time."""
     decide(shop)
     faulty.hide = {Consistency.LOCAL: {"card:1"}, Consistency.QUORUM: {"card:1", "counter:1"}}
-    with pytest.raises(OutcomeUnknown, match=r"Expected 2 commits .* found 1"):
+    with pytest.raises(OutcomeUnknown, match=r"Expected 2 commits .* found 1 of them missing"):
         decide(shop)
 
 
@@ -450,7 +450,7 @@ def test_G1_a_losing_decision_is_not_the_answer(repository: Repository, store: E
         store.append("ann", both[number])
     work = begin(repository)
     states = work.load((Counter, "1"), (Card, "1"), (Card, "2"))
-    assert answer(work) == {each.aggregate_id: [msgspec.convert(event, ANY) for event in raw(each.payload)]
+    assert answer(work) == {each.aggregate_id: [msgspec.convert(event, ANY) for event in raw(each)]
                             for each in both[1]}  # fmt: skip
     assert work.recorded and len([state for state in states[1:] if work.events(state)]) == 1
 

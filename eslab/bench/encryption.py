@@ -17,6 +17,7 @@ from eslab import Repository, system_clock
 from eslab.bench.measure import RUNS, Measure, Report, row, time_in_turn, versions_of
 from eslab.bench.sample import BATCH, CUSTOMER, Frosting, commit, fill, request, state_after
 from eslab.bench.targets import target
+from eslab.payload.checksum import Checksum
 from eslab.payload.encryption import CustomerCipher, place_of_commit
 from eslab.payload.serializer import Envelope, decode_envelope, encode_envelope
 from eslab.store import Commit
@@ -83,10 +84,12 @@ def _keys(folder: Path) -> FileKeys:
 def _encrypted(cipher: CustomerCipher, commit: Commit) -> Commit:
     """The commit as a unit of work encrypts it."""
     place = place_of_commit(commit.aggregate_id, commit.event_time)
-    envelope = cipher.encrypt(place, decode_envelope(commit.payload))
-    return commit._replace(payload=encode_envelope(envelope))
+    checksum = Checksum.of_commits(CUSTOMER, commit.aggregate_id)
+    envelope = cipher.encrypt(place, decode_envelope(commit.payload, checksum))
+    return commit._replace(payload=encode_envelope(envelope, checksum))
 
 
 def _decrypted(cipher: CustomerCipher, commit: Commit) -> Envelope[Any]:
     """The envelope of the commit as a hydration decrypts it."""
-    return cipher.decrypt(place_of_commit(commit.aggregate_id, commit.event_time), decode_envelope(commit.payload))
+    envelope = decode_envelope(commit.payload, Checksum.of_commits(CUSTOMER, commit.aggregate_id))
+    return cipher.decrypt(place_of_commit(commit.aggregate_id, commit.event_time), envelope)

@@ -17,6 +17,7 @@ from eslab.bench.measure import RUNS, Measure, Report, Row, row, time_in_turn, v
 from eslab.bench.peers import Peer, open_peer
 from eslab.bench.sample import CUSTOMER, Frosting, fill, state_after
 from eslab.bench.targets import Target, target
+from eslab.payload.checksum import Checksum
 
 LENGTHS = (1_000, 10_000, 100_000)
 EVENTS_IN_A_RUN = 10_000  # at least: the garbage collector leaves cold caches, which would dominate a shorter run
@@ -52,7 +53,7 @@ def _own_measures(stack: ExitStack, place: Target, store: EventStore, events: in
     repository = Repository(store, system_clock)
     id = aggregate_id((Frosting, str(events)))
     pages = list(_pages(store, id))
-    decode = serializer_of(Frosting).page
+    decode = partial(serializer_of(Frosting).page, checksum=Checksum.of_commits(CUSTOMER, id))
     counting: dict[str, Callable[[], object]] = {
         "read": lambda: sum(map(len, _pages(store, id))),
         "decode": lambda: sum(len(decode(page)) for page in pages),

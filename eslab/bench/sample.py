@@ -65,7 +65,7 @@ def commit(key: str, number: int, request: Request) -> Commit:
     """The commit of the `number`th event, with its payload encoded."""
     id = aggregate_id((Frosting, key))
     event = ColorAdded(color(number))
-    payload = encode_append({id: [event]}, command_hash(AddColor(event.color)))[id]
+    payload = encode_append(CUSTOMER, request.event_time, {id: [event]}, command_hash(AddColor(event.color)))[id]
     return Commit(id, request.event_time, *split_tag(tag_of(ColorAdded)), payload)
 
 

@@ -9,20 +9,25 @@ one in 1000  a page of current events in which one in a thousand takes one step
 """
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import msgspec
 
-from eslab import Event
+from eslab import Event, Request
 from eslab.bench.measure import RUNS, Measure, Report, Row, row, time_in_turn, versions_of
 from eslab.event import version
+from eslab.payload.checksum import Checksum
 from eslab.payload.serializer import Envelope, VersionedSerializer, encode_append
 
 EVENTS = 10_000
 PAGE = 1000
 STEPS = 5
 COMMAND_HASH = bytes(8)
+CUSTOMER, TILL = "bench", "till:1"
+EVENT_TIME = Request.at(datetime(2026, 1, 5, tzinfo=UTC), "bench").event_time
+CHECKSUM = Checksum.of_commits(CUSTOMER, TILL)
 NOTE = (
     "Payloads in memory, one event of four fields a commit; this can't show large events, or slow upcasters of yours."
 )
@@ -53,12 +58,12 @@ def measure_serializer(runs: int = RUNS) -> Report:
     plain, one, five = (VersionedSerializer([Priced], _steps(count)) for count in (0, 1, STEPS))
     measures = [
         _measure("baseline", _bare, current),
-        _measure("page", plain.page, current),
+        _measure("page", partial(plain.page, checksum=CHECKSUM), current),
         _measure("commit", partial(_one_by_one, plain), current),
-        _measure("default", plain.page, older),
-        _measure("step", one.page, older),
-        _measure("steps", five.page, older),
-        _measure("one in 1000", one.page, mixed),
+        _measure("default", partial(plain.page, checksum=CHECKSUM), older),
+        _measure("step", partial(one.page, checksum=CHECKSUM), older),
+        _measure("steps", partial(five.page, checksum=CHECKSUM), older),
+        _measure("one in 1000", partial(one.page, checksum=CHECKSUM), mixed),
     ]
     timed = time_in_turn(measures, runs)
     rows: list[Row] = [row(name, "memory", EVENTS, seconds) for name, seconds in timed.items()]
@@ -66,7 +71,7 @@ def measure_serializer(runs: int = RUNS) -> Report:
 
 
 def _payload(event: Event) -> bytes:
-    return encode_append({"x:1": [event]}, COMMAND_HASH)["x:1"]
+    return encode_append(CUSTOMER, EVENT_TIME, {TILL: [event]}, COMMAND_HASH)[TILL]
 
 
 def _steps(count: int) -> dict[Any, Any]:
@@ -87,7 +92,7 @@ def _bare(payloads: Sequence[bytes]) -> Sequence[Any]:
 
 
 def _one_by_one(serializer: VersionedSerializer, payloads: Sequence[bytes]) -> Sequence[Any]:
-    return [serializer.events(payload) for payload in payloads]
+    return [serializer.events(payload, CHECKSUM) for payload in payloads]
 
 
 def _measure(name: str, read: Callable[[Sequence[bytes]], Sequence[Any]], payloads: Sequence[bytes]) -> Measure:

@@ -22,7 +22,7 @@ from uuid import UUID
 from eslab.aggregate import Address, Aggregate, address, aggregate_id, check_id, type_name
 from eslab.event import Event
 from eslab.read_table import ReadTable
-from eslab.recorded import RecordedCommit, is_below, parse
+from eslab.recorded import RecordedCommit, is_below, missing_in, parse, prove
 from eslab.repository import Repository
 from eslab.request import Request
 from eslab.store import EventStore, ReadRow
@@ -58,6 +58,8 @@ def find_strays(repository: Repository, customer_id: str, aggregate_types: Itera
     for name in types:
         for recorded in _recorded(repository.store, customer_id, name):
             decided[recorded.commit.event_time, recorded.envelope.command].append(recorded)
+    for of_command in decided.values():
+        _prove_all(customer_id, of_command)
     lost = [recorded for of_command in decided.values() for recorded in _lost(of_command)]
     strays = [_stray(repository, customer_id, types, recorded) for recorded in lost]
     return sorted(strays, key=lambda stray: (stray.request.id, stray.aggregate_id))
@@ -89,14 +91,23 @@ def _recorded(store: EventStore, customer_id: str, name: str) -> Generator[Recor
                 yield parse(customer_id, commit)
 
 
+def _prove_all(customer_id: str, recorded: Iterable[RecordedCommit]) -> None:
+    """Prove by their digests the decisions whose commits are all seen; encrypted ones are bound to their row anyway."""
+    decisions: defaultdict[bytes, list[RecordedCommit]] = defaultdict(list)
+    for one in recorded:
+        decisions[one.envelope.digest].append(one)
+    for decision in decisions.values():
+        prove(customer_id, decision)
+
+
 def _lost(recorded: Sequence[RecordedCommit]) -> Sequence[RecordedCommit]:
     """The commits of a command's losing decisions; none while the winner's are not all seen.
 
     A commit of the winner that is still on its way may replace a losing row, which then is no stray.
     """
-    winner = max(recorded, key=lambda one: one.envelope.digest).envelope
-    lost = [one for one in recorded if one.envelope.digest != winner.digest]
-    return lost if len(recorded) - len(lost) == winner.commits else []
+    winner = max(one.envelope.digest for one in recorded)
+    won = [one for one in recorded if one.envelope.digest == winner]
+    return [] if missing_in(won, {}) else [one for one in recorded if one.envelope.digest != winner]
 
 
 def _stray(

@@ -12,7 +12,6 @@ be read, which snapshots a hydration may begin from.
 from collections.abc import Iterable, Iterator
 from typing import Any
 from uuid import UUID
-from zlib import crc32
 
 import msgspec
 from msgspec import Raw
@@ -22,10 +21,12 @@ from eslab.bounds import TimeBounds
 from eslab.clock import system_clock
 from eslab.errors import EslabError, Unreadable
 from eslab.event import tag_of
+from eslab.payload.checksum import Checksum
 from eslab.payload.encryption import NO_CIPHER, RowCipher, is_encrypted, place_of_commit
-from eslab.payload.serializer import RESIDUE, SKIPPED, Envelope, SnapshotEnvelope, decode_any, raw_events, skip_in
+from eslab.payload.serializer import SKIPPED, Envelope, decode_any, raw_events, skip_in, touched_in
+from eslab.recorded import RecordedCommit, check_digest
 from eslab.request import Request, time_of
-from eslab.snapshot import Candidates, Usable, Validity
+from eslab.snapshot import Candidates, Usable, Validity, parse_snapshot
 from eslab.store import Commit, EventStore, Head, StoredSnapshot
 
 NOW = Validity(TimeBounds(), system_clock)
@@ -40,10 +41,10 @@ class InspectedCommit(msgspec.Struct, kw_only=True, omit_defaults=True):
     request: str | None = None
     columns: str  # type and version, from the columns for people
     bytes: int
-    crc: bool  # is the checksum right?
+    crc: bool  # is the checksum right, for this customer and aggregate?
     digest: str | None = None
     format: int | None = None
-    commits: int | None = None  # the number of commits in the append
+    commits: int | None = None  # the number of commits in the append: one for each aggregate that it touched
     command: str | None = None
     encrypted: bool = False
     events: list[dict[str, Any]] = []  # as they are stored
@@ -140,32 +141,33 @@ class Inspector:
 
     def commits(self, aggregate_id: str) -> Iterator[InspectedCommit]:
         """The rows of one aggregate in order; a broken one says what is wrong with it."""
+        checksum = Checksum.of_commits(self.customer_id, aggregate_id)
         for commit in self.store.rows(self.customer_id, aggregate_id):
             inspected = InspectedCommit(
                 event_time=str(commit.event_time),
                 columns=f"{commit.event_type}:{commit.version}",
                 bytes=len(commit.payload),
-                crc=crc32(commit.payload) == RESIDUE,
+                crc=checksum.proves(commit.payload),
                 raw=commit.payload.hex() if self._raw else None,
             )
             try:
-                self._decode(commit, inspected)
+                self._decode(commit, checksum, inspected)
             except EslabError as error:
                 inspected.problem = str(error)
             except RecursionError:
                 inspected.problem = "its events are nested too deeply to be shown"
             yield inspected
 
-    def _decode(self, commit: Commit, inspected: InspectedCommit) -> None:
+    def _decode(self, commit: Commit, checksum: Checksum, inspected: InspectedCommit) -> None:
         """Fill in the fields one after the other, until the row can't be read further: that is raised."""
         request = Request.from_event_time(commit.event_time)
         inspected.request = str(request.id)
         inspected.time = request.time.isoformat()
-        envelope = decode_any(commit.payload, Envelope[Raw])
+        stored = envelope = decode_any(commit.payload, Envelope[Raw], checksum)
         inspected.digest = envelope.digest.hex()
         inspected.command = envelope.command.hex()
         inspected.format = envelope.format
-        inspected.commits = envelope.commits
+        inspected.commits = len(touched_in(envelope))
         inspected.encrypted = is_encrypted(envelope)
         if envelope.format == SKIPPED:
             inspected.skipped = skip_in(envelope).reason
@@ -174,6 +176,7 @@ class Inspector:
             return
         envelope = self._cipher.decrypt(place_of_commit(commit.aggregate_id, commit.event_time), envelope)
         inspected.events = [_plain(event) for event in raw_events(envelope)]
+        check_digest(self.customer_id, [RecordedCommit(commit, stored)], self._cipher)
         if known := self._type_of(commit.aggregate_id):
             stored = [event.get("type") for event in inspected.events]
             read = [tag_of(type(event)) for event in serializer_of(known).events_of(envelope)]
@@ -185,11 +188,11 @@ class Inspector:
             time=time_of(snapshot.up_to).isoformat(),
             fold=snapshot.fold,
             bytes=len(snapshot.payload),
-            crc=crc32(snapshot.payload) == RESIDUE,
+            crc=Checksum.of_snapshot(self.customer_id, id, snapshot.up_to, snapshot.fold).proves(snapshot.payload),
             raw=snapshot.payload.hex() if self._raw else None,
         )
         try:
-            envelope = decode_any(snapshot.payload, SnapshotEnvelope)
+            envelope = parse_snapshot(self.customer_id, id, snapshot)
             inspected.format = envelope.format
             inspected.type = envelope.type
             inspected.commits = envelope.commits

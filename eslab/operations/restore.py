@@ -3,10 +3,10 @@
     restore(store, READ_TABLES, "ann", "license:phone/glow", event_time)
     skip(store, "ann", "devices:all", event_time, "no copy; ticket 17")
 
-A copy is trusted only if it proves itself: its checksum is right; its decision is the one that counts, by the request's
-commits in other aggregates or by what is left of the broken row; and its digest covers the whole append, so that the
-commit of another aggregate doesn't fit. An encrypted copy is decrypted at its place. One thing a plain payload can't
-prove is its customer, so a copy that stands alone is compared with the broken bytes as far as these go.
+A copy is trusted only if it proves itself: its checksum is right for this customer and aggregate; its decision is the
+one that counts, by the request's commits in other aggregates or by what is left of the broken row; and its digest
+covers event time and the whole append, so that the commit of another request doesn't fit. An encrypted copy is
+decrypted at its place.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,21 +23,22 @@ from eslab.clock import Clock, system_clock, time_on
 from eslab.errors import InvalidInput, StoreError, Unreadable
 from eslab.event import is_tag, split_tag
 from eslab.layout import Layout
+from eslab.payload.checksum import Checksum
 from eslab.payload.encryption import NO_CIPHER, RowCipher, is_encrypted, place_of_commit
 from eslab.payload.serializer import (
     SKIPPED,
     Envelope,
     decode_envelope,
-    digest_of,
     encode_envelope,
-    plain_body,
     raw_events,
     skip_envelope,
     skip_in,
+    touched_hash,
+    touched_in,
 )
 from eslab.payload.skipped import Skip
 from eslab.read_table import ReadTable
-from eslab.recorded import is_below
+from eslab.recorded import RecordedCommit, check_digest, is_below, missing_in
 from eslab.store import Commit, Consistency, EventStore, LateCommits, place
 
 HEADER = b"\x96\xc4\x10"  # the three bytes before the digest of every payload
@@ -59,11 +60,11 @@ class Restored:
 
 
 class _Whole(NamedTuple):
-    """An intact commit and its envelope, decrypted if it was encrypted."""
+    """An intact commit, its envelope as it is stored, and the same decrypted."""
 
     commit: Commit
+    stored: Envelope[Raw]
     envelope: Envelope[Raw]
-    encrypted: bool
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class _Broken:
     customer_id: str
     commit: Commit
     others: Sequence[_Whole]
-    lost: int  # how many commits of the request can't be seen: broken ones, and those below a floor
+    lost: frozenset[bytes]  # hashes of other aggregates whose commits can't be seen: broken ones, those below a floor
     cipher: RowCipher
 
     @property
@@ -82,10 +83,15 @@ class _Broken:
         return self.commit.payload if isinstance(self.commit.payload, bytes) else b""
 
     @property
+    def checksum(self) -> Checksum:
+        """The checksum of the row's place."""
+        return Checksum.of_commits(self.customer_id, self.commit.aggregate_id)
+
+    @property
     def mark(self) -> Skip | None:
         """The mark, if the row is skipped already."""
         try:
-            envelope = decode_envelope(self.payload)
+            envelope = decode_envelope(self.payload, self.checksum)
             return skip_in(envelope) if envelope.format == SKIPPED else None
         except Unreadable:
             return None
@@ -157,7 +163,7 @@ def skip(
         return row.mark
     mark = Skip(customer_id, aggregate_id, event_time, reason, row.payload)
     store.mark(customer_id, aggregate_id, late=LateCommits(event_time, time_on(clock)))
-    marked = Commit(aggregate_id, event_time, *SKIPPED_COLUMNS, encode_envelope(skip_envelope(mark)))
+    marked = Commit(aggregate_id, event_time, *SKIPPED_COLUMNS, encode_envelope(skip_envelope(mark), row.checksum))
     written = store.replace(customer_id, marked, row.payload)
     now = _find(store, customer_id, aggregate_id, event_time, cipher)
     if now and now.mark is None:
@@ -187,11 +193,12 @@ def _find(
             aggregate_id=aggregate_id,
             event_time=event_time,
         )
-    if _whole(commit, cipher):
+    if _whole(customer_id, commit, cipher):
         return None
-    others = [_whole(other, cipher) for id, other in recorded.items() if id != aggregate_id]
-    below = sum(is_below(event_time, head.floor) for id, head in heads.items() if id not in recorded)
-    return _Broken(customer_id, commit, [it for it in others if it], below + others.count(None), cipher)
+    others = {id: _whole(customer_id, other, cipher) for id, other in recorded.items() if id != aggregate_id}
+    below = [id for id, head in heads.items() if id not in recorded and is_below(event_time, head.floor)]
+    lost = frozenset(map(touched_hash, [*below, *(id for id, whole in others.items() if whole is None)]))
+    return _Broken(customer_id, commit, [it for it in others.values() if it], lost, cipher)
 
 
 def _recorded(store: EventStore, customer_id: str, ids: Sequence[str], event_time: UUID) -> dict[str, Commit]:
@@ -207,23 +214,22 @@ def _recorded(store: EventStore, customer_id: str, ids: Sequence[str], event_tim
         return {id: it for part in parts for id, it in _recorded(store, customer_id, part, event_time).items()}
 
 
-def _whole(commit: Commit, cipher: RowCipher) -> _Whole | None:
+def _whole(customer_id: str, commit: Commit, cipher: RowCipher) -> _Whole | None:
     try:
-        return _checked(commit, cipher)
+        return _checked(customer_id, commit, cipher)
     except Unreadable:
         return None
 
 
-def _checked(commit: Commit, cipher: RowCipher) -> _Whole:
+def _checked(customer_id: str, commit: Commit, cipher: RowCipher) -> _Whole:
     """The commit with its envelope; raises `Unreadable` if it was skipped or can't be trusted."""
     if not isinstance(commit.payload, bytes):
         raise Unreadable(f"found {type(commit.payload).__name__} in the column of the payload, expected bytes")
-    envelope = decode_envelope(commit.payload)
-    encrypted = is_encrypted(envelope)
-    envelope = cipher.decrypt(place_of_commit(commit.aggregate_id, commit.event_time), envelope)
+    stored = decode_envelope(commit.payload, Checksum.of_commits(customer_id, commit.aggregate_id))
+    envelope = cipher.decrypt(place_of_commit(commit.aggregate_id, commit.event_time), stored)
     if not is_encrypted(envelope):  # encrypted and without a cipher, only the checksum is known
         raw_events(envelope)
-    return _Whole(commit, envelope, encrypted)
+    return _Whole(commit, stored, envelope)
 
 
 def _copies(
@@ -265,21 +271,24 @@ def _only_copy(row: _Broken, copies: Iterable[tuple[str, Commit]]) -> tuple[str,
 
 def _proved(row: _Broken, copy: Commit) -> _Whole:
     """The copy, if it is the row that was there; raises `Unreadable` with what speaks against it."""
-    whole = _checked(copy, row.cipher)
+    whole = _checked(row.customer_id, copy, row.cipher)
     if is_encrypted(whole.envelope):
         raise Unreadable("it is encrypted; name the keys that it was written with, to see whether it belongs here")
     envelope = whole.envelope
     same = [other for other in row.others if other.envelope.digest == envelope.digest]
     if any(other.envelope.digest > envelope.digest for other in row.others):
         raise Unreadable("it belongs to a decision of the request that lost against another one")
-    if len(same) + 1 + row.lost < envelope.commits:
-        raise Unreadable(f"only {len(same) + 1} of the {envelope.commits} commits of its decision are to be seen")
+    decision = [RecordedCommit(one.commit, one.stored) for one in (whole, *same)]
+    missing = missing_in(decision, {})
+    if missing - row.lost:
+        raise Unreadable(f"only {len(decision)} of the {len(touched_in(envelope))} commits of its decision can be seen")
     if not same:
         _compare(row.mark.payload if row.mark else row.payload, envelope)
-    if len(same) + 1 == envelope.commits:
-        _prove_digest([*same, whole], row.cipher)
-    elif any(other.commit.payload == copy.payload for other in same) or not _fits_columns(row.commit, whole):
-        raise Unreadable("it is the commit of another aggregate")
+    if any(is_encrypted(other.envelope) for other in same):
+        raise Unreadable("a commit of its decision is encrypted; name the keys, to see whether it belongs here")
+    if missing and not _fits_columns(row.commit, whole):
+        raise Unreadable("it is the commit of another request")
+    check_digest(row.customer_id, decision, row.cipher)
     return whole
 
 
@@ -292,19 +301,9 @@ def _compare(damaged: bytes, envelope: Envelope[Raw]) -> None:
             raise Unreadable(f"its digest is {envelope.digest.hex()}, and the broken row's is {digest.hex()}")
 
 
-def _prove_digest(decision: Sequence[_Whole], cipher: RowCipher) -> None:
-    """Refuse a whole append whose digest is not over its commits: one of them is not what was written there."""
-    if any(is_encrypted(whole.envelope) for whole in decision):
-        raise Unreadable("a commit of its decision is encrypted; name the keys, to see whether it belongs here")
-    key = cipher.hash_key() if any(whole.encrypted for whole in decision) else b""
-    bodies = {whole.commit.aggregate_id: plain_body(whole.envelope) for whole in decision}
-    if digest_of({id: bodies[id] for id in sorted(bodies)}, key) != decision[0].envelope.digest:
-        raise Unreadable("its digest does not fit it, or the request's other commits: it was written elsewhere")
-
-
 def _fits_columns(damaged: Commit, copy: _Whole) -> bool:
     """Do the row's columns for people name the type of the copy's first event?"""
     stored = (damaged.event_type, damaged.version)
     tags = [str(event.get("type")) for event in raw_events(copy.envelope)]
     named = [split_tag(tag) for tag in tags if is_tag(tag)]
-    return copy.encrypted or stored in (*named, SKIPPED_COLUMNS, UNKNOWN_COLUMNS)
+    return is_encrypted(copy.stored) or stored in (*named, SKIPPED_COLUMNS, UNKNOWN_COLUMNS)

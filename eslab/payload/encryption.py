@@ -11,7 +11,7 @@ it was parsed. Only events and states become ciphertext. The digest stays first,
 everywhere (G1), and the ciphertext follows from place, header and body alone, so a retry writes the same bytes. Place
 and header are bound to it: a payload that was moved to another row, or got another header, is `Unreadable` (G8).
 
-Ids, times, sizes and the number of commits stay in clear.
+Ids, times, sizes, the hashes of the touched aggregates and the number of commits in a snapshot stay in clear.
 """
 
 from typing import Any, Protocol, TypeVar
@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from eslab.errors import Forgotten, InvalidInput, Unreadable
 from eslab.payload.cipher import Cipher, derived, nonce_of
 from eslab.payload.encoding import encode
-from eslab.payload.serializer import ENCRYPTED, Envelope, SnapshotEnvelope, encode_envelope
+from eslab.payload.serializer import ENCRYPTED, Envelope, SnapshotEnvelope
 
 DECRYPTED = {encrypted: plain for plain, encrypted in ENCRYPTED.items()}
 HIDDEN = ("(encrypted)", 0)  # type and version in the columns for people, since a type reveals content
@@ -186,7 +186,7 @@ class _Secrets:
 
 def _header(envelope: Envelope[Raw] | SnapshotEnvelope) -> bytes:
     """The bytes in clear before the body."""
-    return encode_envelope(replace(envelope, body=NIL))[:-AFTER_HEADER]
+    return msgpack.encode(replace(envelope, body=NIL))[:-AFTER_HEADER]
 
 
 def _ciphertext(body: Raw) -> bytes:

@@ -2,17 +2,17 @@
 
 The payload of a commit is one msgpack array; one cell of the store carries everything (docs/architecture.md):
 
-    [digest, format, commits, command, events, crc32]
+    [digest, format, touched, command, events, crc32]
 
-    digest   16 bytes, first: a hash over the plain commits of the whole append, in order of aggregate id.
-             Two decisions of one request differ here first, so the bytewise greater payload is the same
-             decision's in every aggregate that both touched (G1).
+    digest   16 bytes, first: a hash over customer, event time and the plain commits of the whole append with their
+             ids, in order of aggregate id. Two decisions of one request differ here first, so the bytewise greater
+             payload is the same decision's in every aggregate that both touched (G1).
     format   1: events in plain msgpack; 2: the same compressed (compression.py);
              3 and 4: 1 and 2 encrypted (encryption.py); 5: the mark of a skipped row (skipped.py)
-    commits  the number of commits in the append
+    touched  4 bytes of a hash of each aggregate id in the append, sorted and joined
     command  8 bytes: a hash over the command's type and fields
     events   the events in order, each a map with its type and version: {"type": "ColorAdded:1", "color": "red"}
-    crc32    4 bytes, last: over all bytes before, little-endian
+    crc32    4 bytes, last: over all bytes before, little-endian, begun from a hash of the place (checksum.py)
 
 A payload is built once: `append_envelopes` makes the envelopes, compression and encryption replace the body of an
 envelope, and `encode_envelope` turns it into bytes. Reading goes the same way back.
@@ -24,16 +24,19 @@ trusted or understood are `Unreadable`, never a state (G8).
 import hashlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import cache, reduce
-from operator import or_
+from operator import itemgetter, or_
 from typing import Any, Generic, Literal, TypeVar
-from zlib import crc32
+from uuid import UUID
 
 import msgspec
 
+from eslab.clock import to_ms
 from eslab.declared import check_options
 from eslab.errors import InvalidInput, Unreadable
 from eslab.event import Command, Event, oldest_reader, split_tag, tag_of
+from eslab.payload.checksum import Checksum
 from eslab.payload.compression import compressed, decompressed
 from eslab.payload.decoding import building, decoder
 from eslab.payload.encoding import encode, encode_for_hash
@@ -46,10 +49,9 @@ COMPRESSED = 2
 ENCRYPTED = {FORMAT: 3, COMPRESSED: 4}  # by the format of what is encrypted
 SKIPPED = 5
 FORMATS = (FORMAT, COMPRESSED, *ENCRYPTED.values(), SKIPPED)
-RESIDUE = 0x2144DF1C  # the CRC-32 of any message followed by its own CRC-32 in little-endian order
-BRIDGE = b"\x81\xd5\x9d\x4c"  # leads the CRC-32 from where a whole payload leaves it back to where it begins
 PLACEHOLDER = b"\0\0\0\0"
-ENVELOPE_BYTES = 37  # of a payload around its body, as long as an append has fewer than 128 commits
+TOUCHED_BYTES = 4  # for each aggregate that an append touched
+ENVELOPE_BYTES = 38  # of a payload around body and hashes, as long as an append touches fewer than 64 aggregates
 UNPARSABLE = (msgspec.MsgspecError, ValueError, RecursionError)  # a string that is no UTF-8 is a ValueError
 NIL = msgspec.Raw(b"\xc0")
 ANYTHING = msgspec.msgpack.Decoder()
@@ -68,7 +70,7 @@ class Envelope(msgspec.Struct, Generic[Body], frozen=True, array_like=True, gc=F
 
     digest: bytes
     format: int
-    commits: int
+    touched: bytes
     command: bytes
     body: Body
     crc32: bytes = PLACEHOLDER
@@ -108,23 +110,22 @@ class VersionedSerializer:
             self._page = msgspec.msgpack.Decoder(list[_PlainEnvelope[tuple[union, ...]]])
             self._commit = msgspec.msgpack.Decoder(list[union])
 
-    def page(self, payloads: Sequence[bytes]) -> Sequence[Sequence[Event]]:
-        """The events of many commits, in order.
+    def page(self, payloads: Sequence[bytes], checksum: Checksum) -> Sequence[Sequence[Event]]:
+        """The events of many commits of the place that the checksum is of, in order.
 
         Raises `Unreadable` with the reason but without the row, which only the caller knows.
         """
-        # One checksum over the page: damage to a payload changes the CRC for good, whatever intact payloads follow.
-        if crc32(BRIDGE.join(payloads)) == RESIDUE:
+        if checksum.proves_page(payloads):
             try:
                 envelopes = self._page.decode(b"".join((_array_header(len(payloads)), *payloads)))
                 return [envelope.body for envelope in envelopes]
             except UNPARSABLE:
                 pass  # an older version, another format or a broken envelope: commit by commit tells which
-        return [self.events(payload) for payload in payloads]
+        return [self.events(payload, checksum) for payload in payloads]
 
-    def events(self, payload: bytes) -> Sequence[Event]:
+    def events(self, payload: bytes, checksum: Checksum) -> Sequence[Event]:
         """The events of one commit, older versions included."""
-        return self.events_of(decode_envelope(payload))
+        return self.events_of(decode_envelope(payload, checksum))
 
     def events_of(self, envelope: Envelope[msgspec.Raw]) -> Sequence[Event]:
         """The events of a parsed commit, `Skipped` if an operator chose to go on without them.
@@ -197,27 +198,43 @@ def as_stored(thing: Stored) -> Stored:
         ) from None
 
 
+def touched_hash(aggregate_id: str) -> bytes:
+    """Four bytes that stand for an aggregate among those that an append touched."""
+    return hashlib.blake2b(aggregate_id.encode(), digest_size=TOUCHED_BYTES).digest()
+
+
+def touched_in(envelope: Envelope[Any]) -> set[bytes]:
+    """The hashes of the aggregates that the append of an envelope touched."""
+    touched = envelope.touched
+    return {touched[start : start + TOUCHED_BYTES] for start in range(0, len(touched), TOUCHED_BYTES)}
+
+
 def append_envelopes(
-    appended: Mapping[str, Sequence[Event]], command: bytes, key: bytes = b""
+    customer_id: str, event_time: UUID, appended: Mapping[str, Sequence[Event]], command: bytes, key: bytes = b""
 ) -> dict[str, Envelope[msgspec.Raw]]:
-    """The plain envelopes of one append, by aggregate id: same events and command, same envelopes everywhere (G1).
+    """The plain envelopes of one append, by aggregate id: same request and events, same envelopes everywhere (G1).
 
     With a `key` the digest is keyed, so that it reveals nothing to a reader without the key.
     """
-    # In order of aggregate id, so that the digest doesn't depend on the order of decisions.
-    plain = {id: msgspec.Raw(encode(appended[id])) for id in sorted(appended)}
-    digest = digest_of(plain, key)
-    return {id: Envelope(digest, FORMAT, len(plain), command, body) for id, body in plain.items()}
+    plain = {id: msgspec.Raw(encode(events)) for id, events in appended.items()}
+    digest = digest_of(customer_id, event_time, plain, key)
+    touched = b"".join(sorted(map(touched_hash, plain)))
+    return {id: Envelope(digest, FORMAT, touched, command, body) for id, body in plain.items()}
 
 
-def digest_of(plain: Mapping[str, msgspec.Raw], key: bytes = b"") -> bytes:
-    """The digest of an append, over its plain commits in order of aggregate id."""
-    return hashlib.blake2b(msgspec.msgpack.encode([*plain.items()]), digest_size=16, key=key).digest()
+def digest_of(customer_id: str, event_time: UUID, plain: Mapping[str, msgspec.Raw], key: bytes = b"") -> bytes:
+    """The digest of an append, over its customer, its event time and its plain commits in order of aggregate id."""
+    # In order, so that the digest doesn't depend on the order of decisions.
+    append = msgspec.msgpack.encode((customer_id, event_time.bytes, sorted(plain.items(), key=itemgetter(0))))
+    return hashlib.blake2b(append, digest_size=16, key=key).digest()
 
 
-def encode_append(appended: Mapping[str, Sequence[Event]], command: bytes) -> dict[str, bytes]:
+def encode_append(
+    customer_id: str, event_time: UUID, appended: Mapping[str, Sequence[Event]], command: bytes
+) -> dict[str, bytes]:
     """The payloads of one append, neither compressed nor encrypted, by aggregate id."""
-    return {id: encode_envelope(envelope) for id, envelope in append_envelopes(appended, command).items()}
+    envelopes = append_envelopes(customer_id, event_time, appended, command)
+    return {id: encode_envelope(it, Checksum.of_commits(customer_id, id)) for id, it in envelopes.items()}
 
 
 def compress(envelope: Envelope[msgspec.Raw]) -> Envelope[msgspec.Raw]:
@@ -230,12 +247,12 @@ def compress(envelope: Envelope[msgspec.Raw]) -> Envelope[msgspec.Raw]:
 
 def encoded_size(envelope: Envelope[msgspec.Raw]) -> int:
     """The bytes of the payload that this envelope becomes."""
-    return len(memoryview(envelope.body)) + ENVELOPE_BYTES
+    return len(memoryview(envelope.body)) + len(envelope.touched) + ENVELOPE_BYTES
 
 
-def decode_envelope(payload: bytes) -> Envelope[msgspec.Raw]:
+def decode_envelope(payload: bytes, checksum: Checksum) -> Envelope[msgspec.Raw]:
     """The envelope of a commit, its checksum proved and its format known; its body may be encrypted."""
-    envelope = decode_any(payload, Envelope[msgspec.Raw])
+    envelope = decode_any(payload, Envelope[msgspec.Raw], checksum)
     if envelope.format not in FORMATS:
         raise Unreadable(f"found payload format {envelope.format}, expected {FORMAT}; run the newer code")
     return envelope
@@ -248,7 +265,7 @@ def raw_events(envelope: Envelope[msgspec.Raw]) -> list[dict[str, Any]]:
 
 def skip_envelope(mark: Skip) -> Envelope[msgspec.Raw]:
     """The envelope of a skipped row. Its digest is the least, so that a whole payload of the row outweighs it."""
-    return Envelope(bytes(16), SKIPPED, 1, bytes(8), msgspec.Raw(encode(mark)))
+    return Envelope(bytes(16), SKIPPED, touched_hash(mark.aggregate_id), bytes(8), msgspec.Raw(encode(mark)))
 
 
 def skip_in(envelope: Envelope[msgspec.Raw]) -> Skip:
@@ -268,19 +285,19 @@ def plain_body(envelope: Envelope[msgspec.Raw]) -> msgspec.Raw:
 
 
 class SnapshotEnvelope(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
-    """The payload of one snapshot, parsed: the state of a type, and the number of commits that it adds up."""
+    """The payload of one snapshot, parsed: the state of a type, how many commits it adds up, and when it was built."""
 
     format: int
     type: str
     commits: int
-    built_at: int
+    built_at: int  # in ms since 1970
     body: msgspec.Raw
     crc32: bytes = PLACEHOLDER
 
 
-def snapshot_envelope(type: str, commits: int, built_at: int, state: msgspec.Struct) -> SnapshotEnvelope:
+def snapshot_envelope(type: str, commits: int, built_at: datetime, state: msgspec.Struct) -> SnapshotEnvelope:
     """The plain envelope of a snapshot; equal states give equal bytes, since sets and maps are encoded in order."""
-    return SnapshotEnvelope(FORMAT, type, commits, built_at, msgspec.Raw(encode(state)))
+    return SnapshotEnvelope(FORMAT, type, commits, to_ms(built_at), msgspec.Raw(encode(state)))
 
 
 def decode_state(
@@ -298,12 +315,15 @@ def decode_state(
         raise Unreadable(f"the state can't be parsed: {error}") from None
 
 
-def decode_any(payload: bytes, envelope_type: type[Struct]) -> Struct:
+def decode_any(payload: bytes, envelope_type: type[Struct], checksum: Checksum) -> Struct:
     """The envelope of a commit or a snapshot in any format; raises `Unreadable` if the checksum is wrong."""
     if not payload:
         raise Unreadable("expected a payload that ends with its checksum, found no bytes")
-    if crc32(payload) != RESIDUE:
-        raise Unreadable(f"the checksum of {len(payload)} bytes does not match: a bit flipped or bytes were cut")
+    if not checksum.proves(payload):
+        raise Unreadable(
+            f"the checksum of {len(payload)} bytes does not match: a bit flipped, bytes were cut, or the row was "
+            f"copied from another {checksum.place}"
+        )
     try:
         return decoder(envelope_type).decode(payload)
     except UNPARSABLE as error:
@@ -317,10 +337,9 @@ def _decode(events: msgspec.Raw, decoder: msgspec.msgpack.Decoder[Any]) -> Any:
         raise Unreadable(f"the events can't be parsed: {error}") from None
 
 
-def encode_envelope(envelope: Envelope[Any] | SnapshotEnvelope) -> bytes:
+def encode_envelope(envelope: Envelope[Any] | SnapshotEnvelope, checksum: Checksum) -> bytes:
     """The payload of a commit or a snapshot: its bytes with the checksum, built once."""
-    body = msgspec.msgpack.encode(envelope)[:-4]
-    return body + crc32(body).to_bytes(4, "little")
+    return checksum.seal(msgspec.msgpack.encode(envelope)[: -len(PLACEHOLDER)])
 
 
 def _array_header(length: int) -> bytes:

@@ -7,11 +7,10 @@ import pytest
 from eslab import Aggregate, Event, EventStore, ManualClock, Repository, Request, Unreadable, open_store
 from eslab.operations.audit import Stray, find_lost_rows, find_strays
 from eslab.operations.rebuild import rebuild
-from eslab.payload.serializer import decode_envelope
 from eslab.read_table import rows_in
 from eslab.store import Commit
 from eslab.stores.keys import MemoryKeys
-from tests.support.sample import START, Card, Count, Counted, Counter, Stamped, at, commits
+from tests.support.sample import START, Card, Count, Counted, Counter, Stamped, at, commits, envelope_of
 from tests.test_read_table import BY_DAY, SHARDS
 
 REQUEST = at(0)
@@ -34,7 +33,7 @@ def decided_twice(
 ) -> tuple[list[Commit], list[Commit]]:
     """The rows of two decisions of one request, the losing ones first; their digests say which these are."""
     decisions = commits(request, one), commits(request, other)
-    losing, winning = sorted(decisions, key=lambda rows: decode_envelope(rows[0].payload).digest)
+    losing, winning = sorted(decisions, key=lambda rows: envelope_of(rows[0]).digest)
     return losing, winning
 
 

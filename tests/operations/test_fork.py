@@ -24,7 +24,9 @@ from eslab.operations.fork import ForkedKeys, fork
 from eslab.operations.history import history
 from eslab.operations.rebuild import rebuild
 from eslab.operations.snapshots import build_snapshot
+from eslab.payload.encryption import NO_CIPHER
 from eslab.request import latest_at
+from eslab.snapshot import snapshot_of
 from eslab.stores.keys import MemoryKeys
 from eslab.stores.memory import MemoryStore
 from tests.support.sample import DAY, LIMIT, MINUTE, START, Count, Counter, at, everything, handle
@@ -152,10 +154,8 @@ def rotated(store: EventStore) -> list[Request]:
     """Five requests, a snapshot of the first three, and their events deleted."""
     requests = [count(store, minutes, what) for minutes, what in enumerate("abcde")]
     then = fork(store, "ann", as_of=moment(2))
-    clock = ManualClock(START + 2 * DAY)
-    base = build_snapshot(Repository(then, clock), "ann", Counter, "1", SnapshotPolicy(every=1))
-    assert base
-    base = base._replace(up_to=at(2, "c").event_time)
+    up_to = at(2, "c").event_time
+    base = snapshot_of("ann", "counter:1", load(then), 3, up_to, START + 2 * DAY, NO_CIPHER)
     store.save_snapshot("ann", "counter:1", base, START)
     store.mark("ann", "counter:1", floor=base.up_to)
     store.delete_events("ann", "counter:1", base.up_to)

@@ -19,13 +19,13 @@ from eslab.lab.rows import rows as rows_frame
 from eslab.operations.inspection import InspectedAggregate, inspect
 from eslab.operations.inspection_text import show
 from eslab.payload.encryption import NO_CIPHER, CustomerCipher
-from eslab.payload.serializer import Envelope, encode_envelope, snapshot_envelope
+from eslab.payload.serializer import Envelope, snapshot_envelope
 from eslab.request import latest_at
 from eslab.snapshot import snapshot_of
 from eslab.store import Commit, StoredSnapshot
 from eslab.stores.keys import FileKeys, MemoryKeys, make_master
 from eslab.stores.memory import MemoryStore
-from tests.support.sample import START, Counted, Counter, Stamped, at, commits, row, snapshot
+from tests.support.sample import START, Counted, Counter, Stamped, at, commits, row, sealed, sealed_snapshot, snapshot
 from tests.support.ward import Chart, Diagnosed, diagnose, encrypted
 
 
@@ -133,7 +133,7 @@ def test_G8_whatever_an_event_holds_can_be_shown(fields: dict[str, Any]) -> None
     """As text and as JSON: anything that msgpack can hold, although no type of ours would."""
     store = MemoryStore()
     events = msgspec.Raw(msgspec.msgpack.encode([fields]))
-    store.append("ann", [row(payload=encode_envelope(Envelope(bytes(16), 1, 1, bytes(8), events)))])
+    store.append("ann", [row(payload=sealed(Envelope(bytes(16), 1, bytes(4), bytes(8), events)))])
     aggregates = look(store)
     assert json.loads(msgspec.json.encode(aggregates))
     show("ann", aggregates.values(), Console(file=StringIO()))
@@ -144,7 +144,7 @@ def test_G8_events_that_nest_deeply_are_shown_or_marked(depth: int) -> None:
     """They never stop the inspection of the others. Between the depths it is Python's own limit that decides."""
     store = MemoryStore()
     nested = msgspec.Raw(b"\x91\x81\xa1x" + b"\x91" * depth + b"\xc0")
-    store.append("ann", [row(payload=encode_envelope(Envelope(bytes(16), 1, 1, bytes(8), nested)))])
+    store.append("ann", [row(payload=sealed(Envelope(bytes(16), 1, bytes(4), bytes(8), nested)))])
     aggregates = look(store)
     assert json.loads(msgspec.json.encode(aggregates))
     broken = aggregates["counter:1"].broken
@@ -176,16 +176,10 @@ def test_snapshots_are_shown_with_their_use(store: EventStore) -> None:
     fill(store, 0, counter=[Counted("tea")])
     for minutes in (1, 2, 3, 4):
         store.save_snapshot("ann", "counter:1", snapshot(at(minutes), Counter({"tea": 1})), START)
-    store.save_snapshot(
-        "ann", "counter:1", StoredSnapshot(at(5).event_time, 2, snapshot(at(5), Counter()).payload), START
-    )
-    store.save_snapshot("ann", "counter:1", StoredSnapshot(at(4).event_time, 1, b"broken"), at(9).time)
-    store.save_snapshot(
-        "ann",
-        "counter:1",
-        StoredSnapshot(at(3).event_time, 1, encode_envelope(snapshot_envelope("other", 1, 0, Counter()))),
-        at(9).time,
-    )
+    older = sealed_snapshot(at(5), 2, snapshot_envelope("counter", 1, START, Counter()))
+    other = sealed_snapshot(at(3), 1, snapshot_envelope("other", 1, START, Counter()))
+    for spoilt in older, StoredSnapshot(at(4).event_time, 1, b"broken"), other:
+        store.save_snapshot("ann", "counter:1", spoilt, at(9).time)
     store.mark("ann", "counter:1", floor=at(2).event_time)
     known = look(store, types=[Counter])["counter:1"].snapshots
     assert [(it.time, it.fold, it.usable) for it in known] == [
@@ -265,7 +259,7 @@ def test_the_command_shows_a_line_for_each_row(url: str) -> None:
     done = run(url)
     lines = done.stdout.splitlines()
     assert lines[0].startswith(f"card:1: began {START.isoformat()}, floor none, 0 snapshots, 1 commit, ")
-    assert lines[2].split("\t")[:4] == [START.isoformat(), str(at().id), "Stamped:1 place=7", "61"]
+    assert lines[2].split("\t")[:4] == [START.isoformat(), str(at().id), "Stamped:1 place=7", "66"]
     assert "\t(encrypted)\t" in done.stdout
     assert "✗ the checksum of 7 bytes does not match" in done.stdout
     assert lines[-1] == "1 broken row: see the notes marked with ✗."
@@ -323,4 +317,4 @@ def test_no_id_is_broken_on_a_terminal(store: EventStore, width: int) -> None:
     terminal = Console(file=StringIO(), force_terminal=True, width=width, color_system=None)
     show("ann", inspect(store, "ann"), terminal)
     shown = terminal.file.getvalue()
-    assert all(word in shown for word in (str(at().id), START.isoformat(), "Stamped:1 place=7", "61"))
+    assert all(word in shown for word in (str(at().id), START.isoformat(), "Stamped:1 place=7", "66"))

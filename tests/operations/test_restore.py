@@ -19,7 +19,6 @@ from eslab.operations.rebuild import rebuild
 from eslab.operations.restore import restore, skip
 from eslab.operations.snapshots import build_snapshot
 from eslab.payload.encryption import CustomerCipher
-from eslab.payload.serializer import encode_append
 from eslab.read_table import ReadTable
 from eslab.request import sort_key
 from eslab.store import Commit, ReadRow
@@ -159,17 +158,20 @@ def test_G8_a_damaged_copy_is_refused(store: EventStore) -> None:
 
 
 def test_G8_a_copy_of_another_row_is_refused(store: EventStore) -> None:
-    """Its own digest says for which aggregate and events it was written, the broken row's which one it was."""
+    """Its checksum says for which aggregate it was written, its digest for which time and events."""
     lived(store)
     tea, milk, _ = rows(store)
     damage(store, milk, FLIP(milk.payload))
-    elsewhere = encode_append({"counter:2": [Counted("milk")]}, bytes(8))["counter:2"]
-    for payload, match in [(tea.payload, "its digest is .*, and the broken row's is"), (elsewhere, "digest")]:
-        put(store, milk._replace(payload=payload))
+    (elsewhere,) = commits(at(-2), {"counter:2": [Counted("milk")]})
+    for copy, match in [
+        (tea, "its digest is .*, and the broken row's is"),
+        (elsewhere, "copied from another customer"),
+    ]:
+        put(store, milk._replace(payload=copy.payload))
         refused(store, match)
     damage(store, milk, b"")
-    put(store, milk._replace(payload=elsewhere))
-    refused(store, "its digest does not fit it")
+    put(store, milk._replace(payload=tea.payload))
+    refused(store, "the digest does not fit the request's 1 commits: the row was copied from another time")
 
 
 def test_G8_a_copy_in_another_customers_partition_is_not_found(store: EventStore) -> None:
@@ -225,7 +227,7 @@ def test_G8_the_commit_of_another_aggregate_is_refused(store: EventStore) -> Non
     _, won = twice(store)
     damage(store, won["counter:1"], b"")
     put(store, won["counter:1"]._replace(payload=won["counter:2"].payload))
-    refused(store, "does not fit it")
+    refused(store, "copied from another customer or aggregate")
 
 
 def test_two_broken_rows_of_one_request_are_restored_one_after_the_other(store: EventStore) -> None:

@@ -19,8 +19,10 @@ from eslab import (
     StoreUnavailable,
 )
 from eslab.operations.snapshots import build_snapshot
+from eslab.payload.encryption import NO_CIPHER
 from eslab.payload.serializer import command_hash
 from eslab.request import latest_at
+from eslab.snapshot import snapshot_of
 from eslab.store import Consistency
 from tests.support.logs import LOG
 from tests.support.sample import (
@@ -40,7 +42,6 @@ from tests.support.sample import (
     fill,
     replayed,
     rows,
-    snapshot,
 )
 
 ONE = SnapshotPolicy(every=1)
@@ -89,7 +90,7 @@ def test_G5_a_snapshot_folds_only_what_is_older_than_w(
     assert build_snapshot(repository, "ann", Counter, "1", ONE) is None
     clock.advance(timedelta(milliseconds=1))
     built = build_snapshot(repository, "ann", Counter, "1", ONE)
-    assert built == snapshot(Request(at().id), Counter({"tea": 1}), 1, clock.now)._replace(up_to=latest_at(START))
+    assert built == snapshot_of("ann", "counter:1", Counter({"tea": 1}), 1, latest_at(START), clock.now, NO_CIPHER)
     assert list(store.heads("ann", ["counter:1"])["counter:1"].snapshots) == [built]
 
 

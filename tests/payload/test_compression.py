@@ -6,9 +6,9 @@ import pytest
 
 from eslab import Aggregate, AggregateService, Command, Event, ManualClock, Repository, Unreadable, open_store
 from eslab.payload.compression import MAX_PLAIN, compressed, decompressed
-from eslab.payload.serializer import compress, decode_envelope, encode_envelope, raw_events
+from eslab.payload.serializer import compress, raw_events
 from eslab.stores.keys import MemoryKeys
-from tests.support.sample import START, Counted, at, commits
+from tests.support.sample import START, Counted, at, commits, envelope_of, sealed
 
 LONG = "once more and " * 1000
 
@@ -56,24 +56,24 @@ def test_a_long_commit_is_stored_smaller_and_reads_the_same(repository: Reposito
     speeches = AggregateService(repository.store, Speech, handle, ManualClock(START))
     for words in LONG, "short":
         assert speeches.send("ann", "speech:1", Say(words), at(0, words[:9])).state  # type: ignore[union-attr]
-    sizes = {decode_envelope(row.payload).format: len(row.payload) for row in repository.store.rows("ann", "speech:1")}
+    sizes = {envelope_of(row).format: len(row.payload) for row in repository.store.rows("ann", "speech:1")}
     assert sizes[2] < 150 and sizes[1] < 150
     assert repository.load("ann", Plain, "1").words == {LONG, "short"}
-    assert raw_events(decode_envelope(max(repository.store.rows("ann", "speech:1")).payload))[0]["type"] == "Said:1"
+    assert raw_events(envelope_of(max(repository.store.rows("ann", "speech:1"))))[0]["type"] == "Said:1"
 
 
 def test_G1_compression_does_not_change_who_wins() -> None:
-    """Digest, number and wish are those of the plain commit."""
+    """Digest, touched aggregates and wish are those of the plain commit."""
     (commit,) = commits(at(0), {"speech:1": [Said(LONG)]})
-    plain, packed = decode_envelope(commit.payload), compress(decode_envelope(commit.payload))
-    assert (plain.digest, plain.commits, plain.command) == (packed.digest, packed.commits, packed.command)
+    plain, packed = envelope_of(commit), compress(envelope_of(commit))
+    assert (plain.digest, plain.touched, plain.command) == (packed.digest, packed.touched, packed.command)
     assert (plain.format, packed.format) == (1, 2)
 
 
 def test_what_compression_makes_larger_stays_as_it_is() -> None:
     """A few bytes have nothing to leave out."""
     (commit,) = commits(at(0), {"counter:1": [Counted("tea")]})
-    assert compress(decode_envelope(commit.payload)) == decode_envelope(commit.payload)
+    assert compress(envelope_of(commit)) == envelope_of(commit)
 
 
 def test_a_compressed_commit_is_encrypted_too() -> None:
@@ -82,7 +82,7 @@ def test_a_compressed_commit_is_encrypted_too() -> None:
     speeches = AggregateService(store, SecretSpeech, handle, ManualClock(START), keys=MemoryKeys())
     speeches.send("ann", "speech:1", Say(LONG), at(0))
     (row,) = store.rows("ann", "speech:1")
-    assert decode_envelope(row.payload).format == 4 and len(row.payload) < 200
+    assert envelope_of(row).format == 4 and len(row.payload) < 200
     assert speeches.load("ann", "speech:1").words == {LONG}
 
 
@@ -109,13 +109,13 @@ def test_G8_a_bomb_is_refused_before_it_takes_memory() -> None:
 def test_G8_a_flipped_bit_in_compressed_events_is_found() -> None:
     """By the commit's checksum; and with that made right, by the frame's own."""
     (commit,) = commits(at(0), {"speech:1": [Said(LONG)]})
-    payload = encode_envelope(compress(decode_envelope(commit.payload)))
+    payload = sealed(compress(envelope_of(commit)), "speech:1")
     for position in range(len(payload)):
         broken = bytearray(payload)
         broken[position] ^= 1
         with pytest.raises(Unreadable):
-            raw_events(decode_envelope(bytes(broken)))
-    envelope = decode_envelope(payload)
+            raw_events(envelope_of(commit._replace(payload=bytes(broken))))
+    envelope = envelope_of(commit._replace(payload=payload))
     body = bytearray(bytes(envelope.body))
     body[-6] ^= 1
     from msgspec import Raw

@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eslab import Aggregate, AggregateService, Command, Event, InvalidInput, ManualClock, open_store
+from eslab.payload.checksum import Checksum
 from eslab.payload.fields import check_fields, is_canonical
-from eslab.payload.serializer import VersionedSerializer, as_stored, check_type, encode_append
-from tests.support.sample import ROOT, WISH, Counted, at, everything
+from eslab.payload.serializer import VersionedSerializer, as_stored, check_type
+from tests.support.sample import ROOT, Counted, at, commits, everything
 
 
 class Colour(Enum):
@@ -156,8 +157,9 @@ def test_G8_what_is_accepted_is_read_back(data: st.DataObject) -> None:
         assert "Told" in str(error)
         return
     assert stored == event
-    payload = encode_append({"teller:1": [stored]}, WISH)["teller:1"]
-    assert [*VersionedSerializer([event_type]).page([payload])] == [(stored,)]
+    (commit,) = commits(at(), {"teller:1": [stored]})
+    checksum = Checksum.of_commits("ann", "teller:1")
+    assert [*VersionedSerializer([event_type]).page([commit.payload], checksum)] == [(stored,)]
 
 
 REFUSED: list[tuple[Any, str]] = [
@@ -246,6 +248,7 @@ def test_type_aliases_of_python_3_12() -> None:
     """As the annotation of `apply`, inside unions, in fields and in handlers."""
     code = """
 from eslab import *
+from eslab.payload.checksum import Checksum
 from eslab.aggregate import event_types
 class A(Event): n: int = 0
 type Names = list[str]

@@ -15,6 +15,7 @@ from eslab import Aggregate, Event, InvalidInput, ManualClock, Repository, Snaps
 from eslab.aggregate import serializer_of
 from eslab.event import is_tag, oldest_reader, split_tag, tag_of
 from eslab.operations.snapshots import build_snapshot
+from eslab.payload.checksum import Checksum
 from eslab.payload.serializer import VersionedSerializer, encode_append
 from eslab.payload.upcast import Upcaster
 from tests.support.sample import WISH, at, commits
@@ -30,12 +31,18 @@ class Priced(Event):
 
 
 FIRST = Priced("lemon", 4)
+CHECKSUM = Checksum.of_commits("ann", "x:1")
 
 
 def reread(stored: Event | list[Event], *known: type[Event], upcasters: Upcasters | None = None) -> list[Event]:
     """What code that knows these types reads of a commit that other code stored."""
     events = stored if isinstance(stored, list) else [stored]
-    return VersionedSerializer(known, upcasters).events(encode_append({"x:1": events}, WISH)["x:1"])
+    return VersionedSerializer(known, upcasters).events(payload_of(*events), CHECKSUM)
+
+
+def payload_of(*events: Event) -> bytes:
+    """The payload of one commit of these events."""
+    return encode_append("ann", at().event_time, {"x:1": events}, WISH)["x:1"]
 
 
 # Without an upcaster
@@ -212,8 +219,8 @@ def test_current_events_meet_no_upcaster() -> None:
     def never(old: dict[str, Any]) -> dict[str, Any]:
         raise AssertionError(old)
 
-    payloads = [encode_append({"x:1": [Cents("sponge", 350)]}, WISH)["x:1"]] * 3
-    assert VersionedSerializer([Cents], {"Priced:1": never}).page(payloads) == [(Cents("sponge", 350),)] * 3
+    payloads = [payload_of(Cents("sponge", 350))] * 3
+    assert VersionedSerializer([Cents], {"Priced:1": never}).page(payloads, CHECKSUM) == [(Cents("sponge", 350),)] * 3
 
 
 def test_G9_a_field_is_split_and_merged() -> None:
@@ -557,8 +564,9 @@ def test_the_oldest_reader_is_part_of_the_tag() -> None:
 def test_a_page_reads_as_its_commits_do(events: list[Event]) -> None:
     """Old and new together, in order."""
     known = VersionedSerializer([Cents, Opened, Named, Founded], CHAIN)
-    payloads = [encode_append({"x:1": [event]}, WISH)["x:1"] for event in events]
-    assert [list(each) for each in known.page(payloads)] == [known.events(payload) for payload in payloads]
+    payloads = [payload_of(event) for event in events]
+    one_by_one = [known.events(payload, CHECKSUM) for payload in payloads]
+    assert [list(each) for each in known.page(payloads, CHECKSUM)] == one_by_one
 
 
 def test_the_serializer_of_an_aggregate_knows_its_steps() -> None:
@@ -570,4 +578,4 @@ def test_the_serializer_of_an_aggregate_knows_its_steps() -> None:
         def apply(self, event: Cents) -> None:
             """Only read here."""
 
-    assert serializer_of(Shop).events(encode_append({"x:1": [FIRST]}, WISH)["x:1"]) == [Cents("lemon", 400)]
+    assert serializer_of(Shop).events(payload_of(FIRST), CHECKSUM) == [Cents("lemon", 400)]

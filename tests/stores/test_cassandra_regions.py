@@ -94,7 +94,7 @@ def test_G1_no_answer_is_unknown_and_the_same_request_settles_it(us3: Cluster) -
         assert isinstance(answer, Accepted) and isinstance(again, Accepted)
         assert (answer.events, answer.state) == (again.events, again.state) == (TEA, Counter(counts={"tea": 2}))
         assert again.repeated
-        expected = commits(at(0), {"counter:1": TEA}, command_hash(WISH))
+        expected = commits(at(0), {"counter:1": TEA}, command_hash(WISH), "frozen majority")
         assert rows(store, customer="frozen majority") == expected
 
 

@@ -10,12 +10,12 @@ import sys
 import tempfile
 from collections.abc import Callable
 from typing import Any
-from zlib import crc32
 
 import atheris
 
 with atheris.instrument_imports(include=["eslab"]):
     from eslab.errors import Unreadable
+    from eslab.payload.checksum import Checksum
     from eslab.payload.serializer import (
         SnapshotEnvelope,
         VersionedSerializer,
@@ -33,19 +33,20 @@ def moved(old: dict[str, Any]) -> dict[str, Any]:
 
 
 serializer = VersionedSerializer([golden.Shelved, golden.Moved, golden.Removed], {"Moved:1": moved})
+CHECKSUM = Checksum.of_commits(golden.CUSTOMER, "shelf:top")
 READERS: list[Callable[[bytes], object]] = [
-    lambda payload: serializer.page([payload]),
-    lambda payload: serializer.page([payload, payload]),
-    serializer.events,
-    decode_envelope,
-    lambda payload: raw_events(decode_envelope(payload)),
-    lambda payload: decode_state(decode_any(payload, SnapshotEnvelope), "shelf", golden.Shelf),
+    lambda payload: serializer.page([payload], CHECKSUM),
+    lambda payload: serializer.page([payload, payload], CHECKSUM),
+    lambda payload: serializer.events(payload, CHECKSUM),
+    lambda payload: decode_envelope(payload, CHECKSUM),
+    lambda payload: raw_events(decode_envelope(payload, CHECKSUM)),
+    lambda payload: decode_state(decode_any(payload, SnapshotEnvelope, CHECKSUM), "shelf", golden.Shelf),
 ]
 
 
 def try_all(data: bytes) -> None:
     """Every reader, on the bytes and on the same with a right checksum."""
-    for payload in (data, data[:-4] + crc32(data[:-4]).to_bytes(4, "little")):
+    for payload in (data, CHECKSUM.seal(data[:-4])):
         for read in READERS:
             with contextlib.suppress(Unreadable):
                 read(payload)

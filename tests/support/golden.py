@@ -3,7 +3,8 @@
     python -m tests.support.golden          writes the files that are missing; it never writes one anew
 
 The sample domain below is frozen: what version 1 wrote is read with the types that wrote it. Each payload
-stands in data/golden/v1/NAME.bin, what it holds beside it in NAME.json. A later format gets a folder of its own.
+stands in data/golden/v1/NAME.bin, what it holds and the row that it belongs to beside it in NAME.json. A later format
+gets a folder of its own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,8 @@ from uuid import UUID
 
 import msgspec
 
-from eslab import Aggregate, Command, Event, version
+from eslab import Aggregate, Command, Event, Request, version
+from eslab.payload.checksum import Checksum
 from eslab.payload.serializer import command_hash, decode_envelope, encode_append, encode_envelope, snapshot_envelope
 from tests.support.sample import ROOT
 
@@ -113,6 +115,9 @@ FULL = Shelved(
 PLAIN = msgspec.structs.replace(
     FULL, book=BOOKS[1], weight=1.0, pages=-1, signed=False, tags=set(), marks={}, readers={}, note=None
 )
+CUSTOMER = "readers"
+REQUEST = Request.at(datetime(2026, 1, 5, 9, tzinfo=UTC), "golden")
+BUILT_AT = datetime(2026, 1, 7, 9, 0, 0, 5_000, tzinfo=UTC)
 WISH = command_hash(Tidy("top", {book: number for number, book in enumerate(BOOKS)}))
 APPENDS: dict[str, Mapping[str, Sequence[Event]]] = {
     "one": {"shelf:top": [FULL]},
@@ -136,14 +141,26 @@ def files() -> dict[str, tuple[bytes, Any]]:
     """What this code writes, by name: the payload, and what it holds."""
     made: dict[str, tuple[bytes, Any]] = {}
     for name, append in APPENDS.items():
-        for number, (id, payload) in enumerate(encode_append(append, WISH).items()):
-            envelope = decode_envelope(payload)
-            head = {"aggregate": id, "digest": envelope.digest.hex(), "commits": envelope.commits}
-            made[f"commit-{name}-{number}"] = payload, {**head, "wish": envelope.command.hex(), "events": append[id]}
+        payloads = encode_append(CUSTOMER, REQUEST.event_time, append, WISH)
+        for number, (id, payload) in enumerate(payloads.items()):
+            envelope = decode_envelope(payload, Checksum.of_commits(CUSTOMER, id))
+            head = {"customer": CUSTOMER, "aggregate": id, "event_time": REQUEST.event_time}
+            made[f"commit-{name}-{number}"] = (
+                payload,
+                {
+                    **head,
+                    "digest": envelope.digest.hex(),
+                    "touched": envelope.touched.hex(),
+                    "wish": envelope.command.hex(),
+                    "events": append[id],
+                },
+            )
     for number, (name, state) in enumerate(SNAPSHOTS.items()):
+        row = {"customer": CUSTOMER, "aggregate": "shelf:top", "up_to": REQUEST.event_time, "fold": 1}
+        checksum = Checksum.of_snapshot(*row.values())
         made[f"snapshot-{name}"] = (
-            encode_envelope(snapshot_envelope("shelf", number, state)),
-            {"commits": number, "state": state},
+            encode_envelope(snapshot_envelope("shelf", number, BUILT_AT, state), checksum),
+            {**row, "commits": number, "built_at": BUILT_AT, "state": state},
         )
     return made
 

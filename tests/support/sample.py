@@ -13,11 +13,15 @@ from struct import unpack
 from typing import Any
 from uuid import UUID
 
+from msgspec import Raw
+
 from eslab import Aggregate, Command, Event, EventStore, Rejected, Request, StoreError
+from eslab.aggregate import aggregate_id
 from eslab.event import split_tag, tag_of
 from eslab.layout import Layout
+from eslab.payload.checksum import Checksum
 from eslab.payload.encryption import NO_CIPHER
-from eslab.payload.serializer import encode_append
+from eslab.payload.serializer import Envelope, SnapshotEnvelope, decode_envelope, encode_append, encode_envelope
 from eslab.snapshot import snapshot_of
 from eslab.store import Commit, Consistency, Head, Log, ReadRow, StoredSnapshot
 
@@ -103,12 +107,30 @@ def time_at(ms: int, rand_a: int = 0, low: int = 0) -> UUID:
     return Request(UUID(int=unix_ms << 80 | 0x7 << 76 | rand_a << 64 | 0b10 << 62 | low)).event_time
 
 
-def commits(request: Request, events: Mapping[str, Sequence[Event]], command: bytes = WISH) -> list[Commit]:
-    """The rows of one decision, as a wish would append them."""
+def commits(
+    request: Request, events: Mapping[str, Sequence[Event]], command: bytes = WISH, customer: str = "ann"
+) -> list[Commit]:
+    """The rows of one decision, as a wish would append them, in order of aggregate id."""
     return [
         Commit(id, request.event_time, *split_tag(tag_of(type(events[id][0]))), payload)
-        for id, payload in encode_append(events, command).items()
+        for id, payload in sorted(encode_append(customer, request.event_time, events, command).items())
     ]
+
+
+def envelope_of(commit: Commit, customer: str = "ann") -> Envelope[Raw]:
+    """The envelope in a row of a customer."""
+    return decode_envelope(commit.payload, Checksum.of_commits(customer, commit.aggregate_id))
+
+
+def sealed(envelope: Envelope[Any], id: str = "counter:1", customer: str = "ann") -> bytes:
+    """The payload of a commit that a test makes up, with the checksum of its place."""
+    return encode_envelope(envelope, Checksum.of_commits(customer, id))
+
+
+def sealed_snapshot(up_to: Request, fold: int, envelope: SnapshotEnvelope, customer: str = "ann") -> StoredSnapshot:
+    """The row of a snapshot whose envelope a test makes up, with the checksum of its place."""
+    checksum = Checksum.of_snapshot(customer, "counter:1", up_to.event_time, fold)
+    return StoredSnapshot(up_to.event_time, fold, encode_envelope(envelope, checksum))
 
 
 def row(minutes: float = 0, payload: bytes = b"payload", id: str = "counter:1", key: str = "a wish") -> Commit:
@@ -118,14 +140,17 @@ def row(minutes: float = 0, payload: bytes = b"payload", id: str = "counter:1", 
 
 def fill(store: EventStore, number: int, id: str = "counter:1", customer: str = "ann") -> list[Commit]:
     """Append `number` commits of one `Counted` each, a minute apart, and return them."""
-    made = [commits(at(i), {id: [Counted(f"thing {i % 7}")]})[0] for i in range(number)]
+    made = [commits(at(i), {id: [Counted(f"thing {i % 7}")]}, customer=customer)[0] for i in range(number)]
     store.append(customer, made)
     return made
 
 
-def snapshot(up_to: Request, state: Aggregate, commits: int = 1, built_at: datetime = START) -> StoredSnapshot:
-    """The row of a snapshot of a state that a test makes up."""
-    return snapshot_of("ann", "counter:1", state, commits, up_to.event_time, built_at, NO_CIPHER)
+def snapshot(
+    up_to: Request, state: Aggregate, commits: int = 1, customer: str = "ann", built_at: datetime = START
+) -> StoredSnapshot:
+    """The row of a snapshot of the first aggregate of a type, with a state that a test makes up."""
+    id = aggregate_id((type(state), "1"))
+    return snapshot_of(customer, id, state, commits, up_to.event_time, built_at, NO_CIPHER)
 
 
 def cassandra_order(event_time: UUID) -> tuple[int, tuple[int, ...]]:

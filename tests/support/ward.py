@@ -18,10 +18,11 @@ from eslab import (
 )
 from eslab.operations.history import history
 from eslab.operations.snapshots import build_snapshot
+from eslab.payload.checksum import Checksum
 from eslab.payload.encryption import HIDDEN, CustomerCipher, place_of_commit
-from eslab.payload.serializer import Envelope, decode_any, decode_envelope, encode_envelope
+from eslab.payload.serializer import Envelope, encode_envelope
 from eslab.store import Commit
-from tests.support.sample import Card, Stamped, at, everything
+from tests.support.sample import Card, Stamped, at, envelope_of, everything
 
 NIGHT = SnapshotPolicy(every=1)
 
@@ -84,14 +85,15 @@ def both(repository: Repository, illness: str = "measles", place: int = 1) -> No
 def encrypted(cipher: CustomerCipher, commit: Commit) -> Commit:
     """A commit as a unit of work would have encrypted it."""
     place = place_of_commit(commit.aggregate_id, commit.event_time)
-    payload = encode_envelope(cipher.encrypt(place, decode_envelope(commit.payload)))
+    checksum = Checksum.of_commits(cipher.customer_id, commit.aggregate_id)
+    payload = encode_envelope(cipher.encrypt(place, envelope_of(commit, cipher.customer_id)), checksum)
     return Commit(commit.aggregate_id, commit.event_time, *HIDDEN, payload)
 
 
 def decrypted(cipher: CustomerCipher, commit: Commit) -> Envelope[Raw]:
     """The envelope of a commit with its body in clear."""
     place = place_of_commit(commit.aggregate_id, commit.event_time)
-    return cipher.decrypt(place, decode_any(commit.payload, Envelope[Raw]))
+    return cipher.decrypt(place, envelope_of(commit, cipher.customer_id))
 
 
 def all_bytes(store: EventStore, customer: str = "ann") -> bytes:

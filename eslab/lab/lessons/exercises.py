@@ -20,6 +20,7 @@ from eslab.domains.downloads.rules import Ask, Check
 from eslab.domains.downloads.studios import StudioRules
 from eslab.lab.session import START
 from eslab.lab.verdict import Verdict
+from eslab.payload.checksum import Checksum
 from eslab.payload.serializer import encode_append
 
 if TYPE_CHECKING:
@@ -162,8 +163,9 @@ def check_upcaster(split_address: Callable[[dict[str, Any]], Any]) -> Verdict:
             """Nothing to fold: the events are only read."""
 
     def load(address: str) -> Any:
-        payload = encode_append({"deliveries:1": [FirstDelivered(address)]}, bytes(8))["deliveries:1"]
-        (event,) = serializer_of(Deliveries).events(payload)
+        id, time = "deliveries:1", Request.at(START, address).event_time
+        payload = encode_append("ann", time, {id: [FirstDelivered(address)]}, bytes(8))[id]
+        (event,) = serializer_of(Deliveries).events(payload, Checksum.of_commits("ann", id))
         return event
 
     def unchanged() -> str:

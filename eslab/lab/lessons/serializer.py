@@ -5,11 +5,11 @@ import pickle  # for comparison only; nothing in eslab stores or reads pickles
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from statistics import median
 from time import perf_counter
 from types import MappingProxyType
 from typing import Any
-from zlib import crc32
 
 import altair
 import msgspec
@@ -21,12 +21,24 @@ from eslab.errors import Unreadable
 from eslab.event import version
 from eslab.lab import charts
 from eslab.lab.tables import html_table
-from eslab.payload.serializer import FORMAT, PLACEHOLDER, Envelope, decode_envelope, encode_append, raw_events
+from eslab.payload.checksum import Checksum
+from eslab.payload.serializer import (
+    FORMAT,
+    Envelope,
+    decode_envelope,
+    encode_append,
+    encode_envelope,
+    raw_events,
+    touched_hash,
+)
 
 COMMITS = 1000  # measured in one go
 ROUNDS = 7  # of all formats in turn; the median counts
 COMMAND_HASH = bytes(8)
 BEGAN = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+CUSTOMER, TILL = "ann", "till:1"
+EVENT_TIME = Request.at(BEGAN, "a sale").event_time
+CHECKSUM = Checksum.of_commits(CUSTOMER, TILL)
 
 
 class Delivered(Event):
@@ -168,13 +180,13 @@ def untrusted_bytes() -> pandas.DataFrame:
         cake: str
         euros: int
 
-    read = serializer_of(till_of(Sold)).events
+    read = partial(serializer_of(till_of(Sold)).events, checksum=CHECKSUM)
     old = object.__new__(PlainSale)
     old.__dict__.update(cake="lemon", euros=4)
     stored = {
         "pickle": pickle.dumps(old, protocol=0),
         "JSON": json.dumps({"cake": "lemon", "euros": 4}).encode(),
-        "commit": encode_append({"till:1": [First("lemon", 4)]}, COMMAND_HASH)["till:1"],
+        "commit": _commit(First("lemon", 4)),
     }
     hostile = {
         "pickle": pickle.dumps(Bell()),
@@ -209,6 +221,7 @@ def class_desk(store: EventStore, customer: str, aggregate_id: str, upcasters: M
     from eslab.lab.widgets import Desk
 
     payloads = [commit.payload for commit in store.rows(customer, aggregate_id)]
+    checksum = Checksum.of_commits(customer, aggregate_id)
     number = ipywidgets.Dropdown(options=[1, 2, 3], value=3, description="version")
     currency = ipywidgets.Dropdown(options=CURRENCY, value=CURRENCY[1], description="currency")
     price = ipywidgets.Dropdown(options=list(PRICE), value="cents: int", description="price")
@@ -218,7 +231,7 @@ def class_desk(store: EventStore, customer: str, aggregate_id: str, upcasters: M
     def show(_: object = None) -> None:
         values: Any = {"number": number.value, "currency": currency.value, "price": price.value}
         fold = _till(**values, upcasters=upcasters if use.value else {})
-        table.value = _loaded(payloads, fold)
+        table.value = _loaded(payloads, checksum, fold)
 
     for control in (number, currency, price, use):
         control.observe(show, names="value")
@@ -237,12 +250,12 @@ def _till(number: int, currency: str, price: str, upcasters: Mapping[Any, Any]) 
     return till_of(msgspec.defstruct("Sold", fields, bases=(Event,), tag=version(number), frozen=True), upcasters)
 
 
-def _loaded(payloads: Sequence[bytes], fold: Any) -> str:
+def _loaded(payloads: Sequence[bytes], checksum: Checksum, fold: Any) -> str:
     rows = []
     for payload in payloads:
-        stored = raw_events(decode_envelope(payload))[0]
+        stored = raw_events(decode_envelope(payload, checksum))[0]
         try:
-            loaded = f"✓ {serializer_of(fold).events(payload)[0]!r}"
+            loaded = f"✓ {serializer_of(fold).events(payload, checksum)[0]!r}"
         except Unreadable as error:
             loaded = f"✗ {error}"
         rows.append({"stored": stored, "loads as": loaded})
@@ -255,7 +268,7 @@ def _formats() -> list[Format]:
     read_positional = msgspec.msgpack.Decoder(Positional).decode
     encode = msgspec.msgpack.encode
     return [
-        Format("commit", lambda e: encode_append({"x:1": [e]}, COMMAND_HASH)["x:1"], serializer_of(Deliveries).page),
+        Format("commit", _commit, partial(serializer_of(Deliveries).page, checksum=CHECKSUM)),
         Format("msgpack, named", encode, lambda rows: [read_named(row) for row in rows]),
         Format(
             "msgpack, positional",
@@ -287,8 +300,11 @@ def _dearer(data: bytes) -> bytes:
 def _nested() -> bytes:
     """A commit of deeply nested lists with a correct checksum."""
     raw = msgspec.Raw(b"\x91" * 100_000 + b"\xc0")
-    body = msgspec.msgpack.encode(Envelope(bytes(16), FORMAT, 1, COMMAND_HASH, raw))[: -len(PLACEHOLDER)]
-    return body + crc32(body).to_bytes(4, "little")
+    return encode_envelope(Envelope(bytes(16), FORMAT, touched_hash(TILL), COMMAND_HASH, raw), CHECKSUM)
+
+
+def _commit(event: Event) -> bytes:
+    return encode_append(CUSTOMER, EVENT_TIME, {TILL: [event]}, COMMAND_HASH)[TILL]
 
 
 def _outcome(read: Callable[[bytes], object], data: bytes) -> str:

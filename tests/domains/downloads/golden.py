@@ -2,9 +2,9 @@
 
     python -m tests.domains.downloads.golden          writes the files of the newest shape that are missing
 
-Each folder data/golden/downloads-N holds one commit of each aggregate, and beside it the same events in JSON. Folder 1
-was written before events named the studio that decided and before deliveries were recorded; folder 2 with both. When an
-event changes again, add a folder and leave the older ones as they are.
+Each folder data/golden/downloads-N holds one commit of each aggregate, and beside it its row and events in JSON. The
+events of folder 1 are from before they named the studio that decided and before deliveries were recorded; those of
+folder 2 have both. When an event changes again, add a folder and leave the older ones as they are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,11 +27,12 @@ from eslab.domains.downloads.license import (
 from eslab.payload.serializer import command_hash, encode_append
 from tests.domains.downloads.support import id_at, time_at
 from tests.support.golden import write_missing
-from tests.support.sample import ROOT
+from tests.support.sample import ROOT, at
 
 GOLDEN = ROOT / "data" / "golden"
 FOLDERS = [GOLDEN / f"downloads-{number}" for number in (1, 2)]
 TYPES = {"devices": Devices, "downloaded": Downloaded, "license": License}
+CUSTOMER = "ann"
 L, R = id_at(0, "licence"), id_at(20, "renewal")
 
 EVENTS: Mapping[str, Sequence[Event]] = {
@@ -57,8 +58,16 @@ EVENTS: Mapping[str, Sequence[Event]] = {
 
 def main() -> None:
     """Write the files of the newest shape that are missing."""
-    payloads = encode_append(EVENTS, command_hash(RequestDownload("phone", "glow")))
-    write_missing(FOLDERS[-1], {id.partition(":")[0]: (payload, EVENTS[id]) for id, payload in payloads.items()})
+    event_time = at(0).event_time
+    payloads = encode_append(CUSTOMER, event_time, EVENTS, command_hash(RequestDownload("phone", "glow")))
+    row = {"customer": CUSTOMER, "event_time": event_time}
+    write_missing(
+        FOLDERS[-1],
+        {
+            id.partition(":")[0]: (payload, {**row, "aggregate": id, "events": EVENTS[id]})
+            for id, payload in payloads.items()
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ from msgspec.structs import replace
 from eslab import EventStore, Forgotten, ManualClock, Repository, Unreadable
 from eslab.operations.history import history
 from eslab.payload.encryption import CustomerCipher
-from eslab.payload.serializer import Envelope, command_hash, decode_any, decode_envelope, encode_envelope
+from eslab.payload.serializer import Envelope, command_hash
 from eslab.stores.keys import MemoryKeys
-from tests.support.sample import ROOT, START, Stamped, at, commits, row, rows
+from tests.support.sample import ROOT, START, Stamped, at, commits, envelope_of, row, rows, sealed
 from tests.support.ward import (
     ASKED,
     Chart,
@@ -36,8 +36,8 @@ from tests.support.ward import (
 
 OpenNew = Callable[[], EventStore]
 GOLDEN = (
-    "96c410a74da754fa7ab87afd15c9da6d2944350301c408d2639d7a55194748c4337bc78a515a994877dd1ad1d549fa3f"
-    "cd4463394da78d715fc39e663508c4836283de8920301c1b75466a2d494741f12a07be72c404a628306b"
+    "96c410e8a2f2cbe2d1e8b78b823ee98fcba0bd03c404f645828dc408d2639d7a55194748c4339f5d28830e8daa644057"
+    "16e73c1e2785b0e1154cd0e440ea4fc1ec4df186455ed31602ed6b25395eacd6a651cc64b9f7d66323c40456efc269"
 )
 
 
@@ -65,10 +65,10 @@ def test_a_store_sees_neither_events_nor_their_types(ward: Repository, store: Ev
 def test_the_digest_and_the_wish_say_nothing_without_the_key(ward: Repository, store: EventStore) -> None:
     """In no row of an append that encrypts something do they follow from the events and the wish alone."""
     events = {"chart:1": [Diagnosed("measles")], "card:1": [Stamped(1)]}
-    guess = decode_envelope(commits(at(), events, command_hash(Diagnose("measles")))[0].payload)
+    guess = envelope_of(commits(at(), events, command_hash(Diagnose("measles")))[0])
     both(ward)
-    marks = {(decode_envelope(rows(store, id)[0].payload).digest, decode_envelope(rows(store, id)[0].payload).command)
-             for id in events}  # fmt: skip
+    envelopes = [envelope_of(rows(store, id)[0]) for id in events]
+    marks = {(envelope.digest, envelope.command) for envelope in envelopes}
     assert len(marks) == 1
     assert {guess.digest, guess.command} & set(*marks) == set()
 
@@ -77,7 +77,7 @@ def test_two_customers_share_no_bytes(ward: Repository, store: EventStore) -> No
     """The same wish of two customers gives other ciphertext, another digest and another wish hash."""
     for customer in ("ann", "bob"):
         diagnose(ward, "measles", customer=customer)
-    ann, bob = (decode_any(rows(store, "chart:1", customer)[0].payload, Envelope[Raw]) for customer in ("ann", "bob"))
+    ann, bob = (envelope_of(rows(store, "chart:1", customer)[0], customer) for customer in ("ann", "bob"))
     assert [getattr(ann, name) != getattr(bob, name) for name in ("digest", "command", "body")] == [True] * 3
 
 
@@ -103,7 +103,7 @@ def test_what_is_compressed_is_encrypted_too(ward: Repository, store: EventStore
     work.add(chart, Diagnosed("ache " * 1000))
     work.append()
     (stored,) = rows(store, "long:1")
-    assert (decode_envelope(stored.payload).format, len(stored.payload) < 500) == (4, True)
+    assert (envelope_of(stored).format, len(stored.payload) < 500) == (4, True)
     assert ward.load("ann", LongChart, "1") == chart
     assert list(history(ward, "ann", LongChart, "1")["illness"]) == ["ache " * 1000]
 
@@ -120,22 +120,24 @@ NAMED = r"Unreadable commit: customer '{}', aggregate '{}', event time {} .*\(en
 def test_G8_a_payload_in_another_row_is_named(
     store: EventStore, clock: ManualClock, customer: str, id: str, minutes: int
 ) -> None:
-    """Another customer, aggregate or time, even under the same key."""
+    """Another customer, aggregate or time, even under the same key, and with a checksum made right."""
     ward = Repository(store, clock, keys=OneKey())
     diagnose(ward, "measles")
     time = at(minutes).event_time
-    store.append(customer, [rows(store, "chart:1")[0]._replace(aggregate_id=id, event_time=time)])
+    (stored,) = rows(store, "chart:1")
+    payload = sealed(envelope_of(stored), id, customer)
+    store.append(customer, [stored._replace(aggregate_id=id, event_time=time, payload=payload)])
     with pytest.raises(Unreadable, match=NAMED.format(customer, id, time, "was moved or changed")):
         ward.load(customer, Chart, id.partition(":")[2])
 
 
-@pytest.mark.parametrize("change", [{"digest": bytes(16)}, {"commits": 2}, {"command": bytes(8)}])
+@pytest.mark.parametrize("change", [{"digest": bytes(16)}, {"touched": bytes(8)}, {"command": bytes(8)}])
 def test_G8_a_payload_with_another_header_is_named(store: EventStore, clock: ManualClock, keys: MemoryKeys,
                                                    open_new: OpenNew, change: dict[str, Any]) -> None:  # fmt: skip
     """Though its checksum is right."""
     diagnose(Repository(store, clock, keys=keys), "measles")
     (stored,) = rows(store, "chart:1")
-    payload = encode_envelope(replace(decode_any(stored.payload, Envelope[Raw]), **change))
+    payload = sealed(replace(envelope_of(stored), **change), "chart:1")
     other = open_new()
     other.append("ann", [stored._replace(payload=payload)])
     with pytest.raises(Unreadable, match=NAMED.format("ann", "chart:1", stored.event_time, "was moved or changed")):
@@ -161,7 +163,7 @@ def test_G8_hostile_bytes_with_a_right_checksum_are_unreadable(body: bytes, fiel
     keys = MemoryKeys(Random(7).randbytes)
     keys.make("ann")
     fields = {"digest": bytes(16), "command": bytes(8), "body": Raw(b"\xc4" + bytes([len(body)]) + body)}
-    hostile = encode_envelope(Envelope(format=3, commits=1, **{**fields, field: Raw(body or b"\xc0")}))
+    hostile = sealed(Envelope(format=3, touched=bytes(4), **{**fields, field: Raw(body or b"\xc0")}))
     with pytest.raises(Unreadable):
         decrypted(CustomerCipher(keys, "ann"), row(payload=hostile))
 

@@ -97,12 +97,9 @@ def test_G2_kill_9_in_the_middle_of_forgetting_brings_nobody_back(tmp_path: Path
     for number in range(40):
         diagnose(ward, "measles", customer=f"c{number}")
         cipher = CustomerCipher(FileKeys(*paths[1:]), f"c{number}")
-        store.save_snapshot(
-            f"c{number}",
-            "chart:1",
-            snapshot_of(f"c{number}", "chart:1", Chart({"measles"}), 1, at().event_time, START, cipher),
-            START,
-        )
+        customer, state = f"c{number}", Chart({"measles"})
+        stored = snapshot_of(customer, "chart:1", state, 1, at().event_time, START, cipher)
+        store.save_snapshot(customer, "chart:1", stored, START)
     child = subprocess.Popen([sys.executable, "-c", FORGETTING, *paths], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert child.stdout
     said = [child.stdout.readline() for _ in range(after)]
