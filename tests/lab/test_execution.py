@@ -98,7 +98,8 @@ def test_an_exit_does_not_pass(notebook, tmp_path):
 @pytest.mark.full
 @pytest.mark.parametrize(
     ("source", "failure"),
-    [("import os; os._exit(0)", "DeadKernelError"), ("exit()", "DeadKernelError|never"), ("raise SystemExit", "Incomplete"),
+    [("import os; os._exit(0)", "DeadKernelError"), ("exit()", "DeadKernelError|never"),
+     ("raise SystemExit", "Incomplete"),
      ("import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(9)", "KeyboardInterrupt"),
      ("import threading, os, time; threading.Timer(0.2, os._exit, [0]).start(); time.sleep(9)", "DeadKernelError")],
 )  # fmt: skip
