@@ -1,6 +1,7 @@
 """A run passes only if every code cell ran to its end, and a kernel that can't start is named with its path."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -97,7 +98,8 @@ def test_an_exit_does_not_pass(notebook, tmp_path):
 @pytest.mark.full
 @pytest.mark.parametrize(
     ("source", "failure"),
-    [("import os; os._exit(0)", "DeadKernelError"), ("exit()", "DeadKernelError"), ("raise SystemExit", "Incomplete"),
+    [("import os; os._exit(0)", "DeadKernelError"), ("exit()", "DeadKernelError|never"),
+     ("raise SystemExit", "Incomplete"),
      ("import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(9)", "KeyboardInterrupt"),
      ("import threading, os, time; threading.Timer(0.2, os._exit, [0]).start(); time.sleep(9)", "DeadKernelError")],
 )  # fmt: skip
@@ -105,7 +107,7 @@ def test_no_way_to_leave_early_passes(notebook, tmp_path, source, failure):
     """The run fails, and soon."""
     (run,) = run_notebooks([notebook("a", source, "assert False, 'never'")], tmp_path / "out", Silent())
     assert run.failure is not None
-    assert failure in run.failure.error
+    assert re.search(failure, run.failure.error)  # after exit() a kernel may run another cell before it ends
     assert run.seconds < 60
 
 
