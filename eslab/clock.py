@@ -6,10 +6,12 @@ Nothing in the core or a domain reads the machine's clock by itself, so every ru
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from reprlib import repr as short
+from time import monotonic
 
 from eslab.errors import InvalidInput, expect
 
 Clock = Callable[[], datetime]
+Stopwatch = Callable[[], float]  # seconds since some moment, on a clock that nobody sets
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -18,6 +20,11 @@ MILLISECOND = timedelta(milliseconds=1)
 def system_clock() -> datetime:
     """The machine's time in UTC; for the edge of a program, never for its rules."""
     return datetime.now(UTC)
+
+
+def system_stopwatch() -> float:
+    """The seconds since some moment; unlike the machine's time it is never set."""
+    return monotonic()
 
 
 class ManualClock:

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from eslab.aggregate import Aggregate, serializer_of
 from eslab.bounds import TimeBounds
-from eslab.clock import Clock, time_on
+from eslab.clock import Clock, Stopwatch, time_on
 from eslab.errors import HistoryGone, StoreUnavailable, Unreadable
 from eslab.event import Event
 from eslab.payload.checksum import Checksum
@@ -99,7 +99,7 @@ class Environment:
     clock: Clock
     bounds: TimeBounds
     keys: KeyProvider | None
-    stopwatch: Callable[[], float]  # seconds on a clock that nobody sets
+    stopwatch: Stopwatch
     bases: Bases = field(default_factory=Bases)
 
     def timer(self) -> Callable[[], timedelta]:

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from reprlib import repr as short
-from time import monotonic
 from typing import Any, TypeVar
 from uuid import UUID
 
 from eslab.aggregate import Aggregate, address, aggregate_id, check_id, type_name
 from eslab.bounds import TimeBounds
-from eslab.clock import Clock, time_on
+from eslab.clock import Clock, Stopwatch, system_stopwatch, time_on
 from eslab.errors import InvalidInput, Unreadable, expect
 from eslab.event import Command
 from eslab.hydration import Environment, Hydration, Hydrator, cipher_of_types
@@ -34,7 +33,7 @@ class Repository:
         bounds: TimeBounds | None = None,
         keys: KeyProvider | None = None,
         read_tables: Sequence[ReadTable] = (),
-        stopwatch: Callable[[], float] = monotonic,
+        stopwatch: Stopwatch = system_stopwatch,
     ) -> None:
         """`read_tables` are written with every append; missing ones are made now (`make_read_tables`).
 

@@ -39,7 +39,7 @@ def test_a_clock_without_a_zone_is_refused() -> None:
 
 
 def test_G10_only_the_edge_reads_the_clock_or_chance() -> None:
-    """In the core and the domains one line asks the machine for time, and one for chance: keys can't be repeatable."""
+    """In the core and the domains two lines ask the machine for time, and one for chance: keys can't be repeatable."""
     asking = ("datetime.now", "utcnow", "time.time()", "monotonic", "perf_counter", "uuid4(", "uuid1(", "urandom",
               "import secrets", "import random", "date.today", "Random()")  # fmt: skip
     core = [path for folder in ("", "stores", "domains") for path in (ROOT / "eslab" / folder).glob("*.py")]
@@ -50,6 +50,8 @@ def test_G10_only_the_edge_reads_the_clock_or_chance() -> None:
         if any(word in line for word in asking)
     ]
     assert found == [
+        ("clock.py", "from time import monotonic"),
         ("clock.py", "return datetime.now(UTC)"),
+        ("clock.py", "return monotonic()"),
         ("keys.py", "CHANCE: Chance = os.urandom  # unlike all else here, a key must not be repeatable from a seed"),
     ]

@@ -13,7 +13,7 @@ from eslab.operations.inspection import inspect
 from eslab.operations.rebuild import rebuild
 from eslab.payload.serializer import command_hash
 from eslab.store import Commit, ReadRow
-from tests.support.sample import SHELF, START, Card, Count, Counted, Counter, Stamped, at, commits, snapshot
+from tests.support.sample import DAY, SHELF, START, Card, Count, Counted, Counter, Stamped, at, commits, snapshot
 from tests.test_read_table import BY_DAY, ON_SHELF
 
 COPIED = "copied from another customer or aggregate"

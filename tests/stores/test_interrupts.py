@@ -126,7 +126,7 @@ CALLS: dict[str, Callable[[EventStore, int], object]] = {
     "put_read_rows": lambda store, n: store.put_read_rows([ReadRow(DAYS, ("monday", "0", "bob"), row(n))]),
     "save_snapshot": lambda store, n: store.save_snapshot("bob", "counter:1", snapshot(at(n), Counter()), START),
     "delete_snapshot": lambda store, n: store.delete_snapshot("bob", "counter:1", at(n).event_time, 1, START),
-    "note_safe": lambda store, n: store.note_safe("bob", together(0), START),
+    "note_safe": lambda store, n: store.note_safe("bob", [row(0)], START),
     "read": lambda store, n: store.read("bob", {"counter:1": None}, at(0).event_time),
     "mark": lambda store, n: store.mark("bob", "counter:1", floor=at(n).event_time),
     "delete_events": lambda store, n: store.delete_events("bob", "card:1", at(0).event_time),
