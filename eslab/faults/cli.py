@@ -1,33 +1,97 @@
 """The command `eslab simulate`."""
 
-from typing import Annotated
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from eslab.terminal import say
 
+if TYPE_CHECKING:
+    from eslab.faults.explore import Search
+
 Schedules = Annotated[int, typer.Option(min=1, help="Schedules to run.")]
 Seed = Annotated[int, typer.Option(help="The seed of the first schedule; the others follow it.")]
 Seconds = Annotated[float, typer.Option(help="Stop after this time, however many schedules have run.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Processes that search at once.")]
+Name = Annotated[str, typer.Option("--variant", help="Break the core in a known way, which the search must catch.")]
+List = Annotated[bool, typer.Option("--variants", help="List the variants.")]
 Replay = Annotated[str, typer.Option(help="Run one schedule, given by its choices, and print its operations.")]
 
 
-def simulate(schedules: Schedules = 1000, seed: Seed = 0, seconds: Seconds = 60.0, replay: Replay = "") -> None:
-    """Search for schedules that break a promise; exit code 1 if there is one, which is printed in its smallest form."""
-    from eslab.faults import explore
-    from eslab.faults.choices import Choices, parsed, written
+def simulate(
+    schedules: Schedules = 10_000,
+    seed: Seed = 0,
+    seconds: Seconds = 60.0,
+    jobs: Jobs = 1,
+    variant: Name = "",
+    variants: List = False,
+    replay: Replay = "",
+) -> None:
+    """Search for schedules that break a promise; exit code 1 if there is one, which is printed in its smallest form.
 
-    if replay:
-        outcome = explore.run(Choices("", parsed(replay)))
-        say("\n".join(map(str, outcome.history.operations)))
-        say("\n".join(map(str, outcome.violations)) or "No promise is broken.")
-        raise typer.Exit(int(bool(outcome.violations)))
-    search = explore.search(range(seed, seed + schedules), seconds)
-    met = ", ".join(f"{what} in {number:,}" for what, number in sorted(search.met.items()))
-    say(f"{search.schedules:,} schedules; {met or 'nothing happened'}")
-    for rule, (first, outcome) in search.first.items():
-        smallest = explore.shrink(outcome, rule)
-        say(f"\n{rule}: broken in {search.broken[rule]:,} schedules, first by seed {first}. Its smallest form:")
+    First all orders of some duels between two processes, then random schedules. A run that never met what it is
+    there for fails, too.
+    """
+    from eslab.faults.explore import search_together
+    from eslab.faults.variants import broken
+
+    if variants:
+        _list()
+        return
+    with broken(variant) if variant else nullcontext():
+        if replay:
+            raise typer.Exit(_replay(replay))
+        lost = _duels()
+        search = search_together(range(seed, seed + schedules), seconds, jobs, variant)
+        met = ", ".join(f"{what} in {number:,}" for what, number in sorted(search.met.items()))
+        say(f"{search.schedules:,} schedules; {met or 'nothing happened'}")
+        _show(search)
+    for what in search.never_met:
+        say(f"Expected schedules in which {what} happens, met none: run more of them.")
+    raise typer.Exit(int(bool(lost or search.first or search.never_met)))
+
+
+def _list() -> None:
+    from eslab.faults.variants import VARIANTS
+
+    for name, variant in VARIANTS.items():
+        say(f"{name:20} leaves out: {variant.rule}")
+
+
+def _replay(text: str) -> int:
+    from eslab.faults import explore
+    from eslab.faults.choices import Choices, parsed
+
+    outcome = explore.run(Choices("", parsed(text)))
+    say("\n".join(map(str, outcome.history.operations)))
+    say("\n".join(map(str, outcome.violations)) or "No promise is broken.")
+    return int(bool(outcome.violations))
+
+
+def _duels() -> bool:
+    """Run all orders of all duels; was a promise broken?"""
+    from eslab.faults.duels import DUELS, orders
+
+    lost = False
+    for duel in DUELS:
+        number = 0
+        wrong = None
+        for number, (_, violations) in enumerate(orders(duel), 1):
+            wrong = next(iter(violations), None)
+            if wrong:
+                break
+        say(f"{duel.name}: {number:,} orders{f', of which the last one broke a promise: {wrong}' if wrong else ''}")
+        lost = lost or wrong is not None
+    return lost
+
+
+def _show(search: "Search") -> None:
+    from eslab.faults import explore
+    from eslab.faults.choices import Choices, written
+
+    for rule, seed in search.first.items():
+        smallest = explore.shrink(explore.run(Choices(seed)), rule)
+        say(f"\n{rule}: broken in {search.broken[rule]:,} schedules, first by seed {seed}. Its smallest form:")
         say("\n".join(str(violation) for violation in smallest.violations if violation.rule == rule))
         say(f"Replay it: eslab simulate --replay '{written(smallest.choices)}'")
-    raise typer.Exit(int(bool(search.first)))

@@ -2,13 +2,19 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from itertools import repeat
 from time import monotonic
 
 from eslab.faults.checker import Violation, violations
 from eslab.faults.choices import Choices, Place
 from eslab.faults.history import History
 from eslab.faults.story import ALL, Story, Topologies
+from eslab.faults.variants import broken
+
+MUST_MEET = ("retries overlapped", "snapshots built", "rotations", "cuts", "pauses", "kills")
 
 
 @dataclass
@@ -23,12 +29,25 @@ class Outcome:
 
 @dataclass
 class Search:
-    """What a search met, and the first schedule that broke each rule."""
+    """What a search met, how many schedules broke each rule, and the seed of the first that did."""
 
     schedules: int = 0
     met: Counter[str] = field(default_factory=Counter)
     broken: Counter[str] = field(default_factory=Counter)
-    first: dict[str, tuple[int, Outcome]] = field(default_factory=dict)
+    first: dict[str, int] = field(default_factory=dict)
+
+    def add(self, other: "Search") -> None:
+        """Add what another search found."""
+        self.schedules += other.schedules
+        self.met.update(other.met)
+        self.broken.update(other.broken)
+        for rule, seed in other.first.items():
+            self.first[rule] = min(seed, self.first.get(rule, seed))
+
+    @property
+    def never_met(self) -> list[str]:
+        """What must be met, and was not: nothing is proved of it."""
+        return [what for what in MUST_MEET if not self.met[what]]
 
 
 def run(choices: Choices, topologies: Topologies = ALL) -> Outcome:
@@ -46,12 +65,25 @@ def search(seeds: Iterable[int], seconds: float = float("inf")) -> Search:
         if monotonic() > end:
             break
         outcome = run(Choices(seed))
-        result.schedules += 1
-        result.met.update(dict.fromkeys(outcome.met, 1))
-        for rule in {violation.rule for violation in outcome.violations}:
-            result.broken[rule] += 1
-            result.first.setdefault(rule, (seed, outcome))
+        rules = {violation.rule for violation in outcome.violations}
+        met = Counter(dict.fromkeys(outcome.met, 1))
+        result.add(Search(1, met, Counter(dict.fromkeys(rules, 1)), dict.fromkeys(rules, seed)))
     return result
+
+
+def search_together(seeds: range, seconds: float, jobs: int, variant: str = "") -> Search:
+    """Search in several processes at once, each with every so-manieth seed; all with a broken core, if one is named."""
+    shares = [seeds[job::jobs] for job in range(jobs)]
+    result = Search()
+    with ProcessPoolExecutor(jobs) as pool:
+        for share in pool.map(_search, shares, repeat(seconds), repeat(variant)):
+            result.add(share)
+    return result
+
+
+def _search(seeds: range, seconds: float, variant: str) -> Search:
+    with broken(variant) if variant else nullcontext():
+        return search(seeds, seconds)
 
 
 def shrink(outcome: Outcome, rule: str) -> Outcome:

@@ -51,6 +51,7 @@ LENGTHS = (0.5, 5.0, 12.0, 25.0, 90.0)  # of pauses: below and above P, H and W
 AGES = (0.0, 0.0, 1.0, 30.0, 57.0, 59.5, 61.0)  # of a request when it is first sent: R is 60
 PATIENCE = (30.0, 0.0, 0.001, 0.05, 1.0)  # until a client sends again
 KEYS = (("1",), ("1", "2"), ("2",))
+PARTED = tuple(topology for topology in CLUSTERS if len(topology) > 1)
 EVERY = SnapshotPolicy(every=1, keep=1)
 MEETINGS = (0.0, 0.0, 0.001, 0.01, 0.1, 1.0, 20.0, 90.0)  # seconds until a process begins: few, so that they meet
 
@@ -64,14 +65,25 @@ class Mood(NamedTuple):
     clients: int = 1  # at least
     keepers: int = 0  # at least
     works: tuple[str, ...] = ("build", "rotate", "build, rotate")
+    meetings: tuple[float, ...] = MEETINGS  # seconds until a keeper begins
     parted: bool = False  # are the regions parted from the start?
 
 
 MOODS = (
     Mood(),
-    Mood(ages=AGES[4:6], lengths=(25.0, 90.0), pauses=(0.08, 0.15), keepers=1, works=("build, rotate", "build")),
-    Mood(ages=AGES[:1], lengths=(0.5, 5.0, 12.0), pauses=(0.08, 0.25), keepers=2, works=("build, rotate",)),
-    Mood(ages=AGES[:3], pauses=(0.0,), clients=3, parted=True),
+    # Clients that sleep between their check and their append, and snapshots that are built meanwhile.
+    Mood(
+        AGES[4:6],
+        lengths=(90.0,),
+        pauses=(0.08, 0.15),
+        keepers=1,
+        works=("build", "build, rotate"),
+        meetings=(30.0, 60.0),
+    ),
+    # Hydrations that take long while events are deleted under them.
+    Mood(AGES[:1], lengths=(0.5, 5.0, 12.0), pauses=(0.08, 0.25), keepers=2, works=("build, rotate",)),
+    # Requests that are decided in two regions.
+    Mood(AGES[:3], pauses=(0.0,), clients=3, parted=True),
 )
 
 
@@ -91,11 +103,11 @@ class Story:
         self.choices = choices.stream("story")
         self.history = History(self.world)
         self.network = Network()
-        topology = self.choices.among(topologies)
+        self.mood = self.choices.among(MOODS)
+        topology = self.choices.among(PARTED if self.mood.parted else topologies)
         skews = {region: self.choices.among(SKEWS) for region in topology}
         self.cluster = None if topology is FILE else Cluster(self.world, topology, skews, self.network)
         self.file = MemoryStore()
-        self.mood = MOODS[0]
         self.limit = self.choices.among((9, 1, 2, 3))
         self.services = [self._service(region) for region in topology]
 
@@ -134,9 +146,8 @@ class Story:
         self.world.sleep(choices.among((0.0, 30.0)))
 
     def _arm(self) -> None:
-        """Choose what is likely."""
+        """Let faults begin."""
         choices = self.choices
-        self.mood = choices.among(MOODS)
         self.world.lengths = self.mood.lengths
         self.world.pauses = choices.among(self.mood.pauses)
         self.world.kills = choices.among((0.0, 0.0, 0.01))
@@ -158,7 +169,7 @@ class Story:
     def _client(self, number: int) -> None:
         choices = self.world.current().choices
         self.world.sleep(choices.among(MEETINGS))
-        keys = choices.among(KEYS)
+        keys = KEYS[number] if self.mood.parted else choices.among(KEYS)
         request = Request.at(self._now() - choices.among(self.mood.ages) * SECOND, f"client {number}")
         for attempt in range(1 + choices.below(3)):
             if attempt:
@@ -194,7 +205,7 @@ class Story:
         """Build snapshots, and rotate, one after the other."""
         choices = self.world.current().choices
         for _ in range(1 + choices.below(3)):
-            self.world.sleep(choices.among(MEETINGS))
+            self.world.sleep(choices.among(self.mood.meetings))
             service, key = choices.among(self.services), choices.among(KEYS[1])
             work = choices.among(self.mood.works)
             if "build" in work:

@@ -66,9 +66,9 @@ class _Log:
         safe = recorded is not None and key in self.safe
         return Head(self.first, self.floor, newest_first, recorded, safe, self.intended, self.late)
 
-    def page(self, after: UUID | None, up_to: UUID | None, event_time: UUID | None) -> Log:
-        commits = self.between(after, up_to, PAGE + 1)
-        return Log(self.head(event_time), commits[:PAGE], len(commits) > PAGE)
+    def page(self, after: UUID | None, up_to: UUID | None, event_time: UUID | None, most: int) -> Log:
+        commits = self.between(after, up_to, most + 1)
+        return Log(self.head(event_time), commits[:most], len(commits) > most)
 
     def delete(self, up_to: UUID) -> None:
         stop = bisect_right(self.keys, sort_key(up_to))
@@ -105,7 +105,9 @@ class MemoryStore(EventStore):
     Readers are given lists made under the lock, so a reader that pauses holds up nobody.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, page: int = PAGE) -> None:
+        """`page` is the number of commits or read rows that are given at once."""
+        self._page = page
         self._logs: dict[str, dict[str, _Log]] = {}  # by customer and aggregate
         self._tables: dict[str, Table] = {}  # by name
         self._checkpoints: dict[str, str] = {}
@@ -159,7 +161,7 @@ class MemoryStore(EventStore):
     ) -> dict[str, Log]:
         def read() -> dict[str, Log]:
             logs = self._logs.get(customer_id, {})
-            return {id: logs.get(id, _Log()).page(start, up_to, event_time) for id, start in after.items()}
+            return {id: logs.get(id, _Log()).page(start, up_to, event_time, self._page) for id, start in after.items()}
 
         return self._read(read)
 
@@ -203,8 +205,8 @@ class MemoryStore(EventStore):
     ) -> Generator[tuple[str, Sequence[Commit]], None, None]:
         for id, start in after.items():
             commits = self._between(customer_id, id, start, up_to)
-            for begin in range(0, len(commits), PAGE):
-                yield id, commits[begin : begin + PAGE]
+            for begin in range(0, len(commits), self._page):
+                yield id, commits[begin : begin + self._page]
 
     def save_snapshot(
         self, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot, written_at: datetime
@@ -268,8 +270,8 @@ class MemoryStore(EventStore):
         for key in keys:
             check_prefix(layout, key)
             rows = self._under(layout, key)
-            for start in range(0, len(rows), PAGE):
-                yield rows[start : start + PAGE]
+            for start in range(0, len(rows), self._page):
+                yield rows[start : start + self._page]
 
     def empty_read_table(self, layout: Layout) -> None:
         self._write(lambda: self._table(layout).clear())
