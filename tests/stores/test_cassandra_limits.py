@@ -111,8 +111,8 @@ def answer(lifetime: int, *found: Any, today: datetime = TODAY) -> None:
             raise found[0]
         return SimpleNamespace(one=lambda: found)
 
-    options = Options.parse(f"cassandra://a/lab?lifetime={lifetime}", {})
-    check_lifetime(cast(Any, SimpleNamespace(execute=execute)), options, ManualClock(today))
+    options = Options.parse("cassandra://a/lab", {})
+    check_lifetime(cast(Any, SimpleNamespace(execute=execute)), options, lifetime, ManualClock(today))
 
 
 MOST = (LAST_SECOND - TODAY).days - 1  # one day for requests that are ahead

@@ -130,7 +130,7 @@ MUTANTS = [
     Mutant("G4", DOWNLOADS + "read_tables.py", "download in title.state.counted.values()",
            "download in title.state.downloads.values()", IN_DOWNLOADS + "read_tables.py"),
     # Snapshot plus tail equals full replay.
-    Mutant("G5", "bounds.py", "if self.fold_after <= needed:", "if self.fold_after < needed:", BOUNDS),
+    Mutant("G5", "bounds.py", "if self.fold_after <= self.needed:", "if self.fold_after < self.needed:", BOUNDS),
     Mutant("G5", "bounds.py", "self.late + 2 * self.skew + self.append", "self.late + self.append", BOUNDS),
     Mutant("G5", "bounds.py", "if request.time < now - self.late:", "if request.time <= now - self.late:", BOUNDS),
     Mutant("G5", "bounds.py", "if request.time > now + self.early:", "if request.time >= now + self.early:", BOUNDS),

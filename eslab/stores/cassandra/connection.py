@@ -48,7 +48,7 @@ class Options(msgspec.Struct, frozen=True):
     dc: str = ""
     timeout: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 10
     speculate: Annotated[float, msgspec.Meta(ge=0, le=3_600_000)] = 0
-    lifetime: Annotated[int, msgspec.Meta(ge=0, le=MAX_LIFETIME)] = 0
+    lifetime: Annotated[int, msgspec.Meta(ge=0, le=MAX_LIFETIME)] | None = None  # None takes the kept one
     user: str = ""
     password: str = ""
     ca: str = ""
