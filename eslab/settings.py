@@ -34,9 +34,13 @@ class Settings(msgspec.Struct, frozen=True):
                 "lifetime, or lower fold_after."
             )
 
+    def in_words(self) -> dict[str, str]:
+        """All settings by name, as people read them."""
+        bounds = {name: duration(value) for name, value in vars(self.bounds).items()}
+        return {**bounds, "lifetime": duration(timedelta(days=self.lifetime)) if self.lifetime else "for ever"}
+
     def __str__(self) -> str:
-        bounds = ", ".join(f"{name} {duration(value)}" for name, value in vars(self.bounds).items())
-        return f"{bounds}, lifetime {duration(timedelta(days=self.lifetime)) if self.lifetime else 'for ever'}"
+        return ", ".join(f"{name} {value}" for name, value in self.in_words().items())
 
 
 def share(store: EventStore, bounds: TimeBounds | None) -> Settings:

@@ -307,9 +307,7 @@ class EventStore(Protocol):
         """Keep the checkpoint of a long operation, so that it can resume."""
         ...
 
-    def swap_checkpoint(
-        self, name: str, before: str, after: str, consistency: Consistency = Consistency.QUORUM
-    ) -> str:
+    def swap_checkpoint(self, name: str, before: str, after: str, consistency: Consistency = Consistency.QUORUM) -> str:
         """Keep a checkpoint if what is kept still is `before`, empty for none; return what is kept then.
 
         Atomic: of several processes that do this at once one succeeds, and the others are told its text. So repeating

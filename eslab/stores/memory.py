@@ -287,9 +287,7 @@ class MemoryStore(EventStore):
     def set_checkpoint(self, name: str, text: str) -> None:
         self._write(lambda: self._checkpoints.update({name: text}))
 
-    def swap_checkpoint(
-        self, name: str, before: str, after: str, consistency: Consistency = Consistency.QUORUM
-    ) -> str:
+    def swap_checkpoint(self, name: str, before: str, after: str, consistency: Consistency = Consistency.QUORUM) -> str:
         found: list[str] = []
 
         def swap() -> None:

@@ -304,9 +304,7 @@ class CassandraStore(EventStore):
     def set_checkpoint(self, name: str, text: str) -> None:
         self._do(statements.SET_CHECKPOINT, (name, text), Consistency.QUORUM)
 
-    def swap_checkpoint(
-        self, name: str, before: str, after: str, consistency: Consistency = Consistency.QUORUM
-    ) -> str:
+    def swap_checkpoint(self, name: str, before: str, after: str, consistency: Consistency = Consistency.QUORUM) -> str:
         # Sent twice by the driver, the second one is not applied and finds what the first one wrote.
         with self._translate_errors(writing=True):
             row = self._send(statements.SWAP_CHECKPOINT, (after, name, before or None), consistency).result().one()

@@ -246,9 +246,7 @@ class SqliteStore(EventStore):
     def set_checkpoint(self, name: str, text: str) -> None:
         self._do(statements.SET_CHECKPOINT, name, text)
 
-    def swap_checkpoint(
-        self, name: str, before: str, after: str, consistency: Consistency = Consistency.QUORUM
-    ) -> str:
+    def swap_checkpoint(self, name: str, before: str, after: str, consistency: Consistency = Consistency.QUORUM) -> str:
         def swap(connection: sqlite3.Connection) -> str:
             found = connection.execute(statements.CHECKPOINT, (name,)).fetchone()
             if (found[0] if found else "") != before:
