@@ -112,7 +112,7 @@ class MemoryStore(EventStore):
         self._lock = new_lock()
         self._closed = False
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return "memory:"
 
     @classmethod

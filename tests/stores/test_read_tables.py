@@ -257,6 +257,7 @@ CALLS: dict[str, Callable[[EventStore], object]] = {
     "customers": lambda store: list(store.customers()),
     "checkpoint": lambda store: store.checkpoint("rebuild"),
     "set_checkpoint": lambda store: store.set_checkpoint("rebuild", ""),
+    "swap_checkpoint": lambda store: store.swap_checkpoint("rebuild", "", "one"),
 }
 
 

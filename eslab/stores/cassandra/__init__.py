@@ -101,7 +101,7 @@ class CassandraStore(EventStore):
                 self._cluster.shutdown()
                 raise
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return str(self.options)
 
     @classmethod

@@ -62,7 +62,7 @@ class SqliteStore(EventStore):
         self._file = SqliteFile(path, mode, synchronous, timeout)
         self._remove: Callable[[], object] = lambda: None  # of a file that is deleted with the store
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return str(self.path)
 
     @classmethod
