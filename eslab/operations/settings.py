@@ -60,15 +60,9 @@ def change(store: EventStore, values: Mapping[str, timedelta], now: datetime, of
     before = parse_settings(store, text) if text else None
     after = _changed(before or Settings(TimeBounds(), store.lifetime), values)
     if before:
-        newest = max(filter(None, (before.folded, now - before.bounds.fold_after)))
-        may_reach = now - after.bounds.needed
-        if offline and newest > may_reach:
-            _delete_snapshots(store, may_reach, now + 2 * after.bounds.skew)
-            newest = may_reach
-        elif not offline:
+        if not offline:
             _check_beside(before, after)
-            _check_snapshots(after, newest, may_reach)
-        after = msgspec.structs.replace(after, folded=newest)
+        after = msgspec.structs.replace(after, folded=_end_of_snapshots(store, before, after, now, offline))
     if store.swap_checkpoint(SETTINGS, text, encode_settings(after), Consistency.EVERYWHERE) != encode_settings(after):
         raise InvalidInput(f"The settings of {store} were changed at the same moment: look at them, then try again.")
     return _next_steps(before, after, offline) if before else []
@@ -102,14 +96,23 @@ def _check_beside(before: Settings, after: Settings) -> None:
         )
 
 
-def _check_snapshots(after: Settings, newest: datetime, may_reach: datetime) -> None:
-    """Refuse to accept requests behind snapshots that were built under an earlier, shorter `fold_after`."""
+def _end_of_snapshots(store: EventStore, before: Settings, after: Settings, now: datetime, offline: bool) -> datetime:
+    """The event time beyond which no snapshot reaches that was built under earlier settings.
+
+    Behind such a snapshot no request may be accepted: `offline` deletes those that are in the way.
+    """
+    newest = max(filter(None, (before.folded, now - before.bounds.fold_after)))
+    may_reach = now - after.bounds.needed
+    if newest > may_reach and offline:
+        _delete_snapshots(store, may_reach, now + 2 * after.bounds.skew)
+        return may_reach
     if newest > may_reach:
         raise InvalidInput(
             f"Expected no snapshot that reaches beyond {may_reach.isoformat()}, but those built before fold_after was "
             f"raised reach up to {newest.isoformat()}, and would miss requests that are {duration(after.bounds.late)} "
             f"late. Try again in {duration(newest - may_reach)}; {OFFLINE}, which deletes them."
         )
+    return newest
 
 
 def _delete_snapshots(store: EventStore, may_reach: datetime, stamp: datetime) -> None:
