@@ -87,9 +87,12 @@ def test_G5_of_two_processes_that_are_first_at_once_one_keeps_its_bounds(store: 
 def test_G5_of_many_processes_that_are_first_at_once_one_keeps_its_bounds(store: EventStore) -> None:
     """All others are refused, none begins with bounds of its own."""
     sets = [TimeBounds(late=HOUR + number * MINUTE) for number in range(6)]
-    refused = work(store, 6, lambda number: Repository(store, CLOCK, sets[number]))
-    assert [type(error) for error in refused] == 5 * [InvalidInput]
-    assert kept(store) in map(Settings, sets)
+
+    def start(number: int) -> None:
+        Repository(store, CLOCK, sets[number])
+
+    assert [type(error) for error in work(store, 6, start)] == 5 * [InvalidInput]
+    assert kept(store) in [Settings(bounds) for bounds in sets]
 
 
 def test_G5_a_store_that_may_only_be_read_keeps_nothing(tmp_path: Path) -> None:

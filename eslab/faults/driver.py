@@ -137,7 +137,7 @@ class Session:
         if cql == statements.CHECKPOINT:
             rows = [(kept[name],) for name in values if name in kept]
         elif cql == statements.SET_CHECKPOINT:
-            kept.update([values])
+            kept[values[0]] = values[1]
         else:
             after, name, before = values
             found = kept.get(name)

@@ -116,11 +116,11 @@ def test_G5_offline_the_snapshot_on_a_floor_stays(store: EventStore) -> None:
     """It may be all that is left; behind a floor no request is accepted, however late it may be."""
     clock = ManualClock(START)
     counted(store, clock, 0)
-    clock.advance(3 * DAY)
+    clock.advance(4 * DAY)
     built = build_snapshot(Repository(store, clock), "ann", Counter, "1", EVERY)
     assert built
     store.mark("ann", "counter:1", floor=built.up_to)
-    set_to(store, "late=7d", "fold_after=9d", now=3 * DAY, offline=True)
+    set_to(store, "late=7d", "fold_after=9d", now=4 * DAY, offline=True)
     assert list(store.heads("ann", ["counter:1"])["counter:1"].snapshots) == [built]
 
 
