@@ -13,6 +13,7 @@ from eslab import AggregateService, EventStore, InvalidInput, ManualClock, Repos
 from eslab.settings import SETTINGS, Settings, kept, share_lifetime
 from eslab.store import Consistency
 from eslab.stores.memory import MemoryStore
+from tests.conftest import alone
 from tests.stores.test_contract import work
 from tests.support.sample import DAY, HOUR, MINUTE, START, Counter, handle, new_url
 from tests.test_read_table import BY_DAY
@@ -84,6 +85,7 @@ def test_G5_of_two_processes_that_are_first_at_once_one_keeps_its_bounds(store: 
     assert kept(store) == Settings(WEEK)
 
 
+@alone
 def test_G5_of_many_processes_that_are_first_at_once_one_keeps_its_bounds(store: EventStore) -> None:
     """All others are refused, none begins with bounds of its own."""
     sets = [TimeBounds(late=HOUR + number * MINUTE) for number in range(6)]

@@ -26,7 +26,7 @@ from eslab.operations.snapshots import build_snapshot
 from eslab.settings import Settings, kept
 from eslab.snapshot import SnapshotPolicy
 from eslab.stores.memory import MemoryStore
-from tests.operations.test_rebuild import alone
+from tests.conftest import alone
 from tests.support.sample import DAY, HOUR, MINUTE, START, Count, Counter, at, handle, new_url
 from tests.test_settings import WEEK, Early
 

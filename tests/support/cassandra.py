@@ -165,6 +165,9 @@ class Apart:
 
     lifetime = 0
 
+    def time(self) -> Any:
+        return self._open().time()
+
     @property
     def session(self) -> Any:
         """The driver's session, for a test that changes rows behind the store's back; its customers have the prefix."""

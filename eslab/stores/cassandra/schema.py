@@ -41,7 +41,7 @@ TABLES = {
     ),
     "checkpoints": (
         "name text PRIMARY KEY, text text",
-        "",
+        "speculative_retry = 'ALWAYS' AND ",  # every process begins with such a read, even beside a node that just died
         "how far long work has come, such as a rebuild of a read table, and the settings that all processes share",
     ),
 }
