@@ -6,6 +6,7 @@ This folder holds the path of a request. Read it in this order; each module uses
     display declared event
     payload/                             the bytes, from single values to whole payloads
     aggregate layout store bounds        state, and what the core asks of a store
+    settings                             what all processes on a store share
     snapshot hydration recorded          how a state is read, and what a request left behind
     read_table unit_of_work repository service
 

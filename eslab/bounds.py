@@ -36,12 +36,16 @@ class TimeBounds:
                 raise InvalidInput(f"Expected time bounds of at most {LONGEST.days:,} days, got {value} as {name}.")
         if min(vars(self).values()) < timedelta():
             raise InvalidInput(f"Expected time bounds of zero or more, got {self}.")
-        needed = self.late + 2 * self.skew + self.append
-        if self.fold_after <= needed:
+        if self.fold_after <= self.needed:
             raise InvalidInput(
-                f"Expected fold_after > late + 2 * skew + append = {duration(needed)}, got "
+                f"Expected fold_after > late + 2 * skew + append = {duration(self.needed)}, got "
                 f"{duration(self.fold_after)}: a snapshot could miss a commit. Raise fold_after or lower the others."
             )
+
+    @property
+    def needed(self) -> timedelta:
+        """The age that `fold_after` must exceed: a commit may be written at this age, at the latest."""
+        return self.late + 2 * self.skew + self.append
 
     def check(self, request: Request, now: datetime, floors: Iterable[UUID | None] = ()) -> None:
         """Raise `OutOfTime` unless the request is in now - late .. now + early and above all floors."""

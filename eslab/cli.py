@@ -36,7 +36,7 @@ COMMANDS = {
     "read-tables": Entry("eslab.operations.cli", "read_tables", "Rebuild read tables, or close a gap.", "downloads"),
     "row": Entry("eslab.operations.cli", "row", "Restore a broken row, or skip it with a mark."),
     "run": Entry("eslab.lab.cli", "run", "Execute notebooks and write reports.", "lab"),
-    "schema": Entry("eslab.operations.cli", "schema", "Create or show the tables in Cassandra.", "cassandra"),
+    "schema": Entry("eslab.operations.cli", "schema", "Create or show tables; share settings.", "cassandra"),
     "schema-lock": Entry("eslab.operations.cli", "schema_lock", "Check that old rows fit the code."),
     "simulate": Entry("eslab.faults.cli", "simulate", "Search for schedules that break a promise.", "faults"),
 }

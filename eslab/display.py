@@ -1,5 +1,6 @@
 """Display of eslab's objects for people: one small table, readable in light and dark mode, and durations in words."""
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from html import escape
@@ -7,6 +8,11 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+
+from eslab.errors import InvalidInput
+
+UNITS = {"days": "d", "hours": "h", "minutes": "m", "seconds": "s"}
+DURATION = re.compile(r"\s*".join(rf"(?:(?P<{name}>\d{{1,9}}(?:\.\d+)?)\s*{unit})?" for name, unit in UNITS.items()))
 
 
 def fields(thing: msgspec.Struct) -> dict[str, Any]:
@@ -38,6 +44,18 @@ def duration(length: timedelta) -> str:
     units = {f"day{'s' if days > 1 else ''}": days, "h": hours, "min": minutes, "s": seconds.total_seconds()}
     words = " ".join(f"{count:.10g} {unit}" for unit, count in units.items() if count)
     return f"{'-' if length < timedelta() else ''}{words or '0 s'}"
+
+
+def parse_duration(text: str) -> timedelta:
+    """The duration that a person wrote, in days, hours, minutes and seconds; raises `InvalidInput` for anything else.
+
+    >>> parse_duration("7d"), parse_duration("1d2h") == parse_duration("26h"), parse_duration("0.5s")
+    (datetime.timedelta(days=7), True, datetime.timedelta(microseconds=500000))
+    """
+    match = DURATION.fullmatch(text.strip())
+    if not match or not text.strip():
+        raise InvalidInput(f"Expected a duration such as 7d, 26h, 1h30m, 10m or 0.5s, got {text!r}.")
+    return timedelta(**{unit: float(count) for unit, count in match.groupdict().items() if count})
 
 
 def _cell(value: Any) -> str:

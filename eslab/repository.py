@@ -16,6 +16,7 @@ from eslab.layout import Layout
 from eslab.payload.encryption import KeyProvider, is_encrypted, require_keys
 from eslab.read_table import Found, ReadTable, note_complete, query
 from eslab.request import Request, latest_at
+from eslab.settings import share
 from eslab.snapshot import parse_snapshot
 from eslab.store import EventStore, StoredSnapshot
 from eslab.unit_of_work import UnitOfWork
@@ -35,14 +36,17 @@ class Repository:
         read_tables: Sequence[ReadTable] = (),
         stopwatch: Stopwatch = system_stopwatch,
     ) -> None:
-        """`read_tables` are written with every append; missing ones are made now (`make_read_tables`).
+        """The first repository on a store keeps its `bounds` there; a later one with others is refused.
+
+        No bounds take the kept ones, or the defaults (eslab/settings.py). `read_tables` are written with every append;
+        missing ones are made now (`make_read_tables`).
 
         `stopwatch` measures durations, in seconds: a clock that may be set could hide how long a hydration took.
         """
         _check(store, clock, bounds, keys, read_tables)
         self.store = store
         self.clock = clock
-        self.bounds = bounds or TimeBounds()
+        self.bounds = share(store, bounds).bounds
         self.keys = keys
         self.read_tables = read_tables
         self.environment = Environment(store, clock, self.bounds, keys, stopwatch)

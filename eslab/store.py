@@ -116,6 +116,8 @@ class EventStore(Protocol):
     answer is waited for.
     """
 
+    lifetime: int = 0  # days that a commit is kept, counted from its request; 0 is for ever
+
     def append(
         self,
         customer_id: str,
@@ -297,12 +299,21 @@ class EventStore(Protocol):
         """List all customers who have an aggregate, in a stable order, starting after `after`."""
         ...
 
-    def checkpoint(self, name: str) -> str:
-        """Read the checkpoint of a long operation, as `set_checkpoint` last kept it; empty if there is none."""
+    def checkpoint(self, name: str, consistency: Consistency = Consistency.QUORUM) -> str:
+        """Read a text that processes share, such as how far a long operation has come; empty if there is none."""
         ...
 
     def set_checkpoint(self, name: str, text: str) -> None:
         """Keep the checkpoint of a long operation, so that it can resume."""
+        ...
+
+    def swap_checkpoint(self, name: str, before: str, after: str, consistency: Consistency = Consistency.QUORUM) -> str:
+        """Keep a checkpoint if what is kept still is `before`, empty for none; return what is kept then.
+
+        Atomic: of several processes that do this at once one succeeds, and the others are told its text. So repeating
+        it changes nothing. On Cassandra a conditional write: don't mix it with `set_checkpoint` under one name. Raises
+        `StoreReadOnly` where nothing may be written.
+        """
         ...
 
     def close(self) -> None:

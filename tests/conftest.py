@@ -31,6 +31,9 @@ KINDS = [
     pytest.param("cassandra", marks=REAL),
     pytest.param("us3", marks=REAL),
 ]  # a new store adds its kind here and its URL to `new_url`, and passes unchanged
+alone = pytest.mark.parametrize(  # the kinds of which no replica is frozen
+    "open_new", ["memory", "sqlite", pytest.param("cassandra", marks=REAL)], indirect=True
+)
 
 SETTINGS = "_hypothesis_internal_use_settings"  # there is no public way to change them for one parameter of a test
 

@@ -154,8 +154,8 @@ def test_G3_another_wish_by_the_same_request_is_a_conflict(service: Service, sto
     assert everything(store) == before
 
 
-def test_G5_bounds_are_the_services_own(store: EventStore, clock: ManualClock) -> None:
-    """A service may be stricter; beyond its bound nothing is written."""
+def test_G5_a_service_keeps_its_bounds(store: EventStore, clock: ManualClock) -> None:
+    """Those that it was given, not the defaults; beyond them nothing is written."""
     bounds = TimeBounds(late=HOUR)
     service = AggregateService(store, Counter, handle, clock, bounds)
     clock.advance(HOUR)

@@ -44,6 +44,7 @@ class Cluster:
         self.network = network
         self.replicas = [Replica(f"{region}{i}", region) for region, size in regions.items() for i in range(size)]
         self.regions = dict(regions)
+        self.checkpoints: dict[str, str] = {}  # one copy for all regions: no schedule is about them
         self._skews = skews
         self._choices = world.choices.stream("network")
         self._hints: list[tuple[str, Replica, Mutation]] = []

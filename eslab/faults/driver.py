@@ -123,10 +123,30 @@ class Session:
             parts = [(prepared, values) for _, prepared, values in sent]
             mutation = [self._bound(prepared, values) for prepared, values in parts]
             return self._write(mutation, query.consistency_level)
+        if "checkpoints" in query.prepared.statement.cql:
+            return self._checkpoint(query.prepared.statement.cql, query.values)
         bound = self._bound(query.prepared, query.values)
         if isinstance(bound, Query):
             return Response(lambda after: self._read(bound, after, query.consistency_level), TIMEOUT, self._page)
         return self._write([bound], query.consistency_level)
+
+    def _checkpoint(self, cql: str, values: Sequence[Any]) -> Response:
+        """Read or write a text that processes share: true at once, and everywhere."""
+        kept = self._nodes.checkpoints
+        rows: list[Row] = []
+        if cql == statements.CHECKPOINT:
+            rows = [(kept[name],) for name in values if name in kept]
+        elif cql == statements.SET_CHECKPOINT:
+            kept[values[0]] = values[1]
+        else:
+            after, name, before = values
+            found = kept.get(name)
+            if found == before:
+                kept[name] = after
+            rows = [(True,) if found == before else (False, found)]
+        answer: Answer[list[tuple[Any, Row]]] = Answer(self._world)
+        answer.give([((), row) for row in rows])
+        return Response(lambda _: answer, TIMEOUT, self._page)
 
     def _write(self, mutation: Sequence[Any], level: int | None) -> Response:
         level = LEVEL if level is None else level

@@ -18,11 +18,13 @@ from eslab.operations import inspection
 from eslab.operations import rebuild as rebuilding
 from eslab.operations import restore as restoring
 from eslab.operations import schema_lock as lock
+from eslab.operations import settings as changing
 from eslab.operations.discovery import aggregates_in, commands_in, tables_in
 from eslab.operations.walk import OnProgress
 from eslab.payload.encryption import NO_CIPHER, CustomerCipher, RowCipher
 from eslab.repository import Repository
 from eslab.request import Request
+from eslab.settings import Settings, kept
 from eslab.stores import existing, open_store
 from eslab.terminal import say
 
@@ -192,6 +194,44 @@ def show(
     of_layouts = cassandra_read_tables.statements(keyspace, layouts) if layouts else []
     for statement in (*cassandra_schema.statements(keyspace, _replicas(regions)), *of_layouts):
         say(f"{statement};\n")
+
+
+@schema.command()
+def settings(
+    store: Store,
+    changes: Annotated[
+        list[str], typer.Option("--set", metavar="NAME=VALUE", help="Change a setting, such as late=7d; repeatable.")
+    ] = [],  # noqa: B006 - typer needs a list
+    offline: Annotated[
+        bool, typer.Option("--offline", help="No process runs: change all at once; deletes snapshots in between.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, in seconds; null is for ever.")] = False,
+) -> None:
+    """Show the settings that all processes on a store share, or change them in an order that is safe."""
+    values = changing.parse_changes(changes)
+    if "lifetime" in values and not store.startswith("cassandra:"):
+        raise InvalidInput("Expected a store on Cassandra to set lifetime: all others keep commits for ever.")
+    with closing(open_store(existing(store))) as opened:
+        steps = changing.change(opened, values, system_clock(), offline) if values else []
+        known = kept(opened)
+    if as_json:
+        say(json.dumps(changing.seconds(known) if known else {}))
+    elif known:
+        _print_settings(known)
+    else:
+        say("No settings are kept yet: the first repository on this store keeps its own.")
+    for step in steps:
+        say(step, err=as_json)
+
+
+def _print_settings(settings: Settings) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("setting", "value", "meaning")
+    for name, value in settings.in_words().items():
+        table.add_row(name, value, changing.MEANINGS[name])
+    Console(highlight=False).print(table)
 
 
 def _print_json(aggregate: inspection.InspectedAggregate) -> int:

@@ -26,10 +26,10 @@ from eslab.payload.encryption import NO_CIPHER, RowCipher, is_encrypted, place_o
 from eslab.payload.serializer import SKIPPED, Envelope, decode_any, raw_events, skip_in, touched_in
 from eslab.recorded import RecordedCommit, check_digest
 from eslab.request import Request, time_of
+from eslab.settings import kept
 from eslab.snapshot import Candidates, Usable, Validity, parse_snapshot
 from eslab.store import Commit, EventStore, Head, StoredSnapshot
 
-NOW = Validity(TimeBounds(), system_clock)
 ENCRYPTED = "encrypted"
 
 
@@ -120,14 +120,14 @@ class Inspector:
         types: Iterable[type[Aggregate]] = (),
         cipher: RowCipher = NO_CIPHER,
         raw: bool = False,
-        validity: Validity = NOW,
     ) -> None:
         self.store = store
         self.customer_id = check_id("customer id", customer_id)
         self._types = {type_name(cls): cls for cls in types}
         self._cipher = cipher
         self._raw = raw
-        self._validity = validity
+        settings = kept(store)
+        self._validity = Validity(settings.bounds if settings else TimeBounds(), system_clock)
 
     def aggregate(self, id: str, head: Head) -> InspectedAggregate:
         """One aggregate with all of its rows."""

@@ -114,6 +114,9 @@ class MemoryStore(EventStore):
         self._lock = new_lock()
         self._closed = False
 
+    def __repr__(self) -> str:
+        return "memory:"
+
     @classmethod
     def open(cls, url: str) -> "MemoryStore":
         """Make a new, empty store; two stores share nothing."""
@@ -280,11 +283,22 @@ class MemoryStore(EventStore):
         later = self._read(lambda: [customer for customer in self._logs if customer.encode() > after.encode()])
         yield from sorted(later, key=str.encode)
 
-    def checkpoint(self, name: str) -> str:
+    def checkpoint(self, name: str, consistency: Consistency = Consistency.QUORUM) -> str:
         return self._read(lambda: self._checkpoints.get(name, ""))
 
     def set_checkpoint(self, name: str, text: str) -> None:
         self._write(lambda: self._checkpoints.update({name: text}))
+
+    def swap_checkpoint(self, name: str, before: str, after: str, consistency: Consistency = Consistency.QUORUM) -> str:
+        found: list[str] = []
+
+        def swap() -> None:
+            if self._checkpoints.get(name, "") == before:
+                self._checkpoints[name] = after
+            found.append(self._checkpoints.get(name, ""))
+
+        self._write(swap)
+        return found[-1]
 
     def close(self) -> None:
         self._closed = True

@@ -18,14 +18,11 @@ from eslab.cli import app
 from eslab.operations import rebuild
 from eslab.store import Consistency, ReadRow
 from eslab.stores.keys import MemoryKeys
-from tests.conftest import REAL
+from tests.conftest import alone
 from tests.support.sample import DAYS, HOUR, SHELF, START, Count, Faulty, at, new_url
 from tests.test_read_table import BY_DAY, ON_SHELF, SECRETS, SHARDS, Elsewhere, Secret, Stamped, told
 
 KEYS = {SHELF: [(f"customer {number:03}",) for number in range(120)], DAYS: SHARDS}
-alone = pytest.mark.parametrize(
-    "open_new", ["memory", "sqlite", pytest.param("cassandra", marks=REAL)], indirect=True
-)  # fmt: skip
 
 
 def lived(store: EventStore, customers: int = 120) -> Repository:

@@ -70,7 +70,7 @@ def test_a_url_has_defaults_and_options() -> None:
 
 
 PLAIN = {
-    "port": 9042, "dc": "", "timeout": 10, "speculate": 0, "lifetime": 0,
+    "port": 9042, "dc": "", "timeout": 10, "speculate": 0, "lifetime": None,
     "user": "", "password": "", "ca": "", "cert": "", "key": "",
 }  # fmt: skip
 

@@ -15,6 +15,7 @@ from cassandra import InvalidRequest, Unauthorized
 from eslab import Accepted, InvalidInput, ManualClock, OutcomeUnknown, Repository, Request, open_store
 from eslab.cluster.cluster import Cluster
 from eslab.payload.serializer import command_hash
+from eslab.settings import kept
 from eslab.stores.cassandra import CassandraStore
 from eslab.stores.cassandra.connection import Options
 from eslab.stores.cassandra.schema import check_lifetime
@@ -99,6 +100,33 @@ def test_what_has_outlived_its_time_goes_at_once(tables: CassandraStore, node: C
         assert rows(store) == []
 
 
+@on_cassandra
+def test_G5_a_lifetime_of_a_day_is_refused(tables: CassandraStore, node: Cluster) -> None:
+    """Before the first request: it would be accepted, and gone before a snapshot holds it. Nothing is kept."""
+    with opened(node.url(tables.options.keyspace) + "&lifetime=1") as store:
+        with pytest.raises(InvalidInput, match=r"longer than fold_after \+ grace = 1 day 3 h, got 1 day"):
+            counting(store)
+        assert kept(store) is None
+
+
+@on_cassandra
+def test_G5_the_lifetime_of_the_first_process_is_that_of_all(tables: CassandraStore, node: Cluster) -> None:
+    """Another one is refused at opening; a URL without one takes it, and its rows end as the others do."""
+    url = node.url(tables.options.keyspace)
+    with opened(f"{url}&lifetime=30") as store:
+        Repository(store, ManualClock(START))
+    for other in (0, 31):
+        with pytest.raises(InvalidInput, match=r"keyspace lab_\d share: .*lifetime 30 days\. Got .*lifetime"):
+            CassandraStore.open(f"{url}&lifetime={other}")
+    request = Request.at(datetime.now(UTC), "a wish")
+    with opened(url) as store:
+        assert store.lifetime == 30
+        store.append("ann", commits(request, {"counter:1": TEA}))
+        assert time.time() + ttl(store) == pytest.approx((request.time + 30 * DAY).timestamp(), abs=2.5)
+    with pytest.raises(InvalidInput, match=r"lifetime 30 days\. Got .*lifetime for ever"):
+        Repository(tables, ManualClock(START))  # it was opened before there was a lifetime
+
+
 TODAY = datetime(2026, 11, 26, tzinfo=UTC)
 LAST_SECOND = datetime(2038, 1, 19, 3, 14, 6, tzinfo=UTC)
 
@@ -111,8 +139,8 @@ def answer(lifetime: int, *found: Any, today: datetime = TODAY) -> None:
             raise found[0]
         return SimpleNamespace(one=lambda: found)
 
-    options = Options.parse(f"cassandra://a/lab?lifetime={lifetime}", {})
-    check_lifetime(cast(Any, SimpleNamespace(execute=execute)), options, ManualClock(today))
+    options = Options.parse("cassandra://a/lab", {})
+    check_lifetime(cast(Any, SimpleNamespace(execute=execute)), options, lifetime, ManualClock(today))
 
 
 MOST = (LAST_SECOND - TODAY).days - 1  # one day for requests that are ahead

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from eslab import EventStore, InvalidInput, OutcomeUnknown, StoreClosed
 from eslab.request import latest_at
-from eslab.store import Commit, Head, LateCommits, Log, StoredSnapshot
+from eslab.store import Commit, Consistency, Head, LateCommits, Log, StoredSnapshot
+from tests.conftest import alone
 from tests.support.sample import DAY, MINUTE, START, at, cassandra_order, everything, fill, row, rows, time_at
 
 OpenNew = Callable[[], EventStore]
@@ -626,3 +627,22 @@ def test_a_replaced_row_is_deleted_below_the_floor(store: EventStore) -> None:
     store.mark("ann", "counter:1", floor=row(0).event_time)
     store.delete_events("ann", "counter:1", row(0).event_time)
     assert rows(store) == [row(1)]
+
+
+def test_a_checkpoint_is_swapped_only_if_it_is_still_the_same(store: EventStore) -> None:
+    """What is kept then is returned; so a repeat, and whoever comes second, is told. Empty is none."""
+    assert store.swap_checkpoint("settings", "one", "two") == ""
+    assert store.swap_checkpoint("settings", "", "one") == "one"
+    assert store.swap_checkpoint("settings", "", "two") == "one"
+    assert store.swap_checkpoint("settings", "one", "two", Consistency.EVERYWHERE) == "two"
+    assert store.swap_checkpoint("settings", "one", "two") == "two"
+    assert [store.checkpoint("settings", level) for level in (Consistency.LOCAL, Consistency.QUORUM)] == ["two"] * 2
+    assert store.checkpoint("other") == ""
+
+
+@alone
+def test_of_threads_that_swap_at_once_one_wins(store: EventStore) -> None:
+    """All are told the same text. Beside a frozen replica, some may be told that the outcome is unknown."""
+    told: list[str] = []
+    assert work(store, 6, lambda thread: told.append(store.swap_checkpoint("settings", "", str(thread)))) == []
+    assert len(told) == 6 and {*told} == {store.checkpoint("settings")}

@@ -131,6 +131,7 @@ CALLS: dict[str, Callable[[EventStore, int], object]] = {
     "mark": lambda store, n: store.mark("bob", "counter:1", floor=at(n).event_time),
     "delete_events": lambda store, n: store.delete_events("bob", "card:1", at(0).event_time),
     "set_checkpoint": lambda store, n: store.set_checkpoint("rebuild", str(n)),
+    "swap_checkpoint": lambda store, n: store.swap_checkpoint("settings", "", str(n)),
     "empty_read_table": lambda store, n: store.empty_read_table(DAYS),
     "make_read_tables": lambda store, n: store.make_read_tables(LAYOUTS),
     "heads_of_type": lambda store, n: store.heads_of_type("bob", "c"),

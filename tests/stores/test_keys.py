@@ -238,7 +238,7 @@ def test_a_key_file_that_is_a_store_is_refused(files: tuple[Path, Path]) -> None
     """Keys beside the events that they unlock would be copied with them."""
     open_store(f"sqlite:///{files[0]}").close()
     with pytest.raises(
-        InvalidInput, match=r"found tables \['aggregates', 'events', 'snapshots'\]; keep the keys apart"
+        InvalidInput, match=r"found tables \['aggregates', 'checkpoints', 'events', 'snapshots'\]; keep the keys apart"
     ):
         FileKeys(*files)
 

@@ -165,12 +165,20 @@ def test_G8_an_id_that_is_no_text_is_named(damaged: Damaged, column: str) -> Non
 def test_G8_a_checkpoint_that_is_none_is_named(damaged: Damaged, text: str) -> None:
     """With its table and its name; nothing is called complete."""
     rebuild.catch_up(damaged.repository)
-    for (name,) in rows_of(damaged.path, "SELECT name FROM checkpoints"):
+    for (name,) in rows_of(damaged.path, "SELECT name FROM checkpoints WHERE name <> 'settings'"):
         damaged.change(f"UPDATE checkpoints SET text = {text} WHERE name = '{name}'")
     with pytest.raises(Unreadable, match=r"row in checkpoints: .*days"):
         rebuild.caught_up(damaged.repository)
     with pytest.raises(Unreadable, match=r"row in checkpoints: .*days"):
         rebuild.catch_up(damaged.repository)
+
+
+@pytest.mark.parametrize("text", ["'no json'", "x'00'", "7", "'{}'", """'{"bounds": {"late": "P9D"}}'"""])
+def test_G8_settings_that_are_none_are_named(damaged: Damaged, text: str) -> None:
+    """No process begins with settings of its own beside them."""
+    damaged.change(f"UPDATE checkpoints SET text = {text} WHERE name = 'settings'")
+    with pytest.raises(Unreadable, match=r"row in checkpoints: 'settings' of .*: .*, found "):
+        Repository(damaged.store, ManualClock(START))
 
 
 def rows_of(path: Path, sql: str) -> list[tuple[str]]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from eslab import EventStore, InvalidInput, StoreClosed, StoreError, StoreReadOnly, StoreUnavailable, open_store
 from eslab.layout import Layout, check_layout
 from eslab.store import Commit, ReadRow
-from tests.conftest import REAL
+from tests.conftest import REAL, alone
 from tests.support.sample import DAYS, LAYOUTS, SHELF, cassandra_order, everything, new_url, row, time_at
 
 WORDS = st.text(st.sampled_from("ab\0é\uffff\U00010000"), min_size=1, max_size=3)
@@ -37,9 +37,6 @@ def tables(store: EventStore) -> EventStore:
 
 
 # Stores where nobody else is, so that a test may look at all customers.
-alone = pytest.mark.parametrize(
-    "open_new", ["memory", "sqlite", pytest.param("cassandra", marks=REAL)], indirect=True
-)  # fmt: skip
 
 
 # Writing
@@ -257,6 +254,7 @@ CALLS: dict[str, Callable[[EventStore], object]] = {
     "customers": lambda store: list(store.customers()),
     "checkpoint": lambda store: store.checkpoint("rebuild"),
     "set_checkpoint": lambda store: store.set_checkpoint("rebuild", ""),
+    "swap_checkpoint": lambda store: store.swap_checkpoint("rebuild", "", "one"),
 }
 
 

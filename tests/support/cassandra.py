@@ -163,6 +163,11 @@ class Apart:
         for page in self._open().read_rows(layout, renamed, consistency):
             yield [_under(row, lambda id: id.removeprefix(self.prefix)) for row in page]
 
+    lifetime = 0
+
+    def time(self) -> Any:
+        return self._open().time()
+
     @property
     def session(self) -> Any:
         """The driver's session, for a test that changes rows behind the store's back; its customers have the prefix."""

@@ -56,6 +56,7 @@ INTERRUPTS, ODD = "tests/stores/test_interrupts.py", "tests/stores/test_odd_valu
 PATHS, COMPLETE = "tests/stores/test_sqlite_paths.py", "tests/operations/test_complete.py"
 COPIED, RECORDED = "tests/test_copied_rows.py", "tests/test_recorded.py"
 ENCRYPTION, KEYS = "tests/payload/encryption", "tests/stores/test_keys.py"
+SETTINGS, CHANGE = "tests/test_settings.py", "tests/operations/test_settings.py"
 DELETE_SINCE = "aggregate_id = ? AND up_to >= ?"
 
 MUTANTS = [
@@ -130,7 +131,7 @@ MUTANTS = [
     Mutant("G4", DOWNLOADS + "read_tables.py", "download in title.state.counted.values()",
            "download in title.state.downloads.values()", IN_DOWNLOADS + "read_tables.py"),
     # Snapshot plus tail equals full replay.
-    Mutant("G5", "bounds.py", "if self.fold_after <= needed:", "if self.fold_after < needed:", BOUNDS),
+    Mutant("G5", "bounds.py", "if self.fold_after <= self.needed:", "if self.fold_after < self.needed:", BOUNDS),
     Mutant("G5", "bounds.py", "self.late + 2 * self.skew + self.append", "self.late + self.append", BOUNDS),
     Mutant("G5", "bounds.py", "if request.time < now - self.late:", "if request.time <= now - self.late:", BOUNDS),
     Mutant("G5", "bounds.py", "if request.time > now + self.early:", "if request.time >= now + self.early:", BOUNDS),
@@ -142,6 +143,14 @@ MUTANTS = [
     Mutant("G5", "unit_of_work.py", "store.append(self.customer_id, unsafe, Consistency.EVERYWHERE)", "pass", WISH),
     Mutant("G5", "unit_of_work.py", "commit.event_time, Consistency.EVERYWHERE)", "commit.event_time)", WISH),
     Mutant("G5", "unit_of_work.py", "return self._heads(consistency)  # without", "return heads  # with", WISH),
+    Mutant("G5", "settings.py", "if (given.bounds, given.lifetime) != (known.bounds, known.lifetime):", "if False:", SETTINGS),
+    Mutant("G5", "settings.py", "(given.bounds, given.lifetime) != (known.bounds, known.lifetime)", "given.bounds != known.bounds", SETTINGS),
+    Mutant("G5", "settings.py", "if self.lifetime and timedelta(days=self.lifetime) <= needed:", "if False:", SETTINGS),
+    Mutant("G5", "stores/memory.py", 'if self._checkpoints.get(name, "") == before:', "if True:", SETTINGS),
+    Mutant("G5", "stores/sqlite/__init__.py", 'if (found[0] if found else "") != before:', "if False:", SETTINGS),
+    Mutant("G5", "operations/settings.py", "            _check_beside(before, after)\n", "            pass\n", CHANGE),
+    Mutant("G5", "operations/settings.py", "if newest > may_reach and offline:", "if offline:\n        return may_reach\n    if False:", CHANGE),
+    Mutant("G5", "operations/settings.py", "    if newest > may_reach:\n", "    if False:\n", CHANGE),
     Mutant("G5", "operations/schema_lock.py", "if _is_skippable(tag)", "if False", LOCK),
     Mutant("G5", "stores/sqlite/statements.py", DELETE_SINCE, DELETE_SINCE.replace(">=", ">"), CONTRACT),
     Mutant("G5", "stores/memory.py", "if key[0] < sort_key(since)", "if key[0] <= sort_key(since)", CONTRACT),

@@ -7,7 +7,8 @@ too, as ESLAB_CASSANDRA_USER, _PASSWORD, _CA, _CERT and _KEY:
     timeout      seconds until a request counts as lost, 10 by default
     speculate    milliseconds until a second replica is asked too; 0, the default, is never
     lifetime     days that a commit is kept, counted from its request, so that a retry doesn't prolong it; up to 7299,
-                 and beyond 2038 only with Cassandra 5's storage_compatibility_mode: NONE
+                 and beyond 2038 only with Cassandra 5's storage_compatibility_mode: NONE; 0 is for ever. Kept in the
+                 store at first use: the default is the kept one, and another one is refused
     ca           file of the certificate authority; switches TLS on
     cert, key    files of the client's certificate and its key
 
@@ -33,6 +34,7 @@ from eslab.clock import Clock, from_ms, system_clock, to_ms
 from eslab.errors import StoreUnavailable
 from eslab.layout import Layout, check_prefix
 from eslab.request import is_after
+from eslab.settings import share_lifetime
 from eslab.store import (
     Commit,
     Consistency,
@@ -91,12 +93,16 @@ class CassandraStore(EventStore):
         with translate_errors(options):
             self._cluster, self.session = connect(options)
             try:
-                check_lifetime(self.session, options, clock)
                 ensure_schema(self.session, options)
                 self._statements = Statements(self.session, options, statements.AT_OPENING)
+                self.lifetime = share_lifetime(self, options.lifetime)
+                check_lifetime(self.session, options, self.lifetime, clock)
             except BaseException:
                 self._cluster.shutdown()
                 raise
+
+    def __repr__(self) -> str:
+        return str(self.options)
 
     @classmethod
     def open(cls, url: str) -> "CassandraStore":
@@ -291,12 +297,19 @@ class CassandraStore(EventStore):
             for page in pages(self._send(*query, consistency), self._session):
                 yield from (customer for (customer,) in page)
 
-    def checkpoint(self, name: str) -> str:
-        (found,) = self._ask([(statements.CHECKPOINT, (name,))], Consistency.QUORUM)
+    def checkpoint(self, name: str, consistency: Consistency = Consistency.QUORUM) -> str:
+        (found,) = self._ask([(statements.CHECKPOINT, (name,))], consistency)
         return found[0][0] if found else ""
 
     def set_checkpoint(self, name: str, text: str) -> None:
         self._do(statements.SET_CHECKPOINT, (name, text), Consistency.QUORUM)
+
+    def swap_checkpoint(self, name: str, before: str, after: str, consistency: Consistency = Consistency.QUORUM) -> str:
+        # Sent twice by the driver, the second one is not applied and finds what the first one wrote.
+        with self._translate_errors(writing=True):
+            row = self._send(statements.SWAP_CHECKPOINT, (after, name, before or None), consistency).result().one()
+        applied, *found = row or (False,)
+        return after if applied else (found[0] or "") if found else ""
 
     def close(self) -> None:
         if not self._closed:
@@ -306,7 +319,7 @@ class CassandraStore(EventStore):
 
     def _stamp(self, commit: Commit) -> tuple[int, int]:
         """The write time and the lifetime of a commit's row, in whichever table it is."""
-        return write_time(commit.event_time), time_to_live(commit.event_time, self.options.lifetime, self._clock)
+        return write_time(commit.event_time), time_to_live(commit.event_time, self.lifetime, self._clock)
 
     def _add(self, batch: BatchStatement, read_rows: Iterable[ReadRow]) -> None:
         self._session()  # raises if the store is closed, before a statement is prepared

@@ -48,7 +48,7 @@ class Options(msgspec.Struct, frozen=True):
     dc: str = ""
     timeout: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 10
     speculate: Annotated[float, msgspec.Meta(ge=0, le=3_600_000)] = 0
-    lifetime: Annotated[int, msgspec.Meta(ge=0, le=MAX_LIFETIME)] = 0
+    lifetime: Annotated[int, msgspec.Meta(ge=0, le=MAX_LIFETIME)] | None = None  # None takes the kept one
     user: str = ""
     password: str = ""
     ca: str = ""
@@ -89,13 +89,15 @@ class RetryOnce(RetryPolicy):
     """Send a request that failed or got no answer once more, to another node; all of them are idempotent."""
 
     def on_write_timeout(self, query: Any, consistency: Any, *args: Any, retry_num: int, **_: Any) -> tuple[Any, Any]:
-        return self._once(retry_num, consistency)
+        return self._once(retry_num)
 
     def on_request_error(self, query: Any, consistency: Any, error: Any, retry_num: int) -> tuple[Any, Any]:
-        return self._once(retry_num, consistency)
+        return self._once(retry_num)
 
-    def _once(self, retry_num: int, consistency: Any) -> tuple[Any, Any]:
-        return (self.RETRY_NEXT_HOST, consistency) if retry_num == 0 else (self.RETHROW, None)
+    def _once(self, retry_num: int) -> tuple[Any, Any]:
+        # None is the level that it was sent with. A timeout of a conditional write names another one, SERIAL, at which
+        # nothing can be sent.
+        return (self.RETRY_NEXT_HOST if retry_num == 0 else self.RETHROW), None
 
 
 def connect(options: Options) -> tuple[Cluster, Session]:

@@ -19,7 +19,7 @@ from cassandra.cluster import NoHostAvailable
 from cassandra.connection import ConnectionException
 from cassandra.protocol import ErrorMessage
 
-from eslab.errors import EslabError, OutcomeUnknown, StoreError, StoreUnavailable
+from eslab.errors import EslabError, OutcomeUnknown, StoreError, StoreReadOnly, StoreUnavailable
 from eslab.stores.cassandra.connection import Options
 
 TIMEOUTS = (OperationTimedOut, ReadTimeout, WriteTimeout)
@@ -44,7 +44,8 @@ def _meaning(error: Exception, options: Options, writing: bool) -> EslabError:
             "ESLAB_CASSANDRA_USER and ESLAB_CASSANDRA_PASSWORD."
         )
     if any(isinstance(cause, Unauthorized) for cause in causes):
-        return StoreUnavailable(
+        kind = StoreReadOnly if writing else StoreUnavailable
+        return kind(
             f"{options} forbids this to the user {options.user!r}: {error}. GRANT the permission, or name another user."
         )
     if any(isinstance(cause, InvalidRequest) for cause in causes):

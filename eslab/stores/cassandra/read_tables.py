@@ -13,16 +13,12 @@ from eslab.stores.cassandra.schema import may_make, table, until_valid
 
 BATCH_BYTES = 128_000  # of payload in one batch, about: a longer one keeps other requests waiting
 TYPES = {"event_time": "timeuuid", "version": "int", "payload": "blob"}  # all other columns are text
-CHECKPOINTS = ("name text PRIMARY KEY, text text", "", "how far long work has come, such as a rebuild of a read table")
 COLUMNS = "SELECT table_name, column_name FROM system_schema.columns WHERE keyspace_name = %s"
 
 
 def statements(keyspace: str, layouts: Iterable[Layout]) -> list[str]:
-    """The CQL that makes the read tables and the table of checkpoints."""
-    return [
-        table(keyspace, "checkpoints", *CHECKPOINTS),
-        *(table(keyspace, layout.name, *_definition(layout)) for layout in layouts),
-    ]
+    """The CQL that makes the read tables."""
+    return [table(keyspace, layout.name, *_definition(layout)) for layout in layouts]
 
 
 def apply(session: Session, options: Options, layouts: Iterable[Layout]) -> None:

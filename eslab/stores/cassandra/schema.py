@@ -39,6 +39,11 @@ TABLES = {
         "",
         "the directory: when an aggregate began, its floors, and the mark of its late commits",
     ),
+    "checkpoints": (
+        "name text PRIMARY KEY, text text",
+        "speculative_retry = 'ALWAYS' AND ",  # every process begins with such a read, even beside a node that just died
+        "how far long work has come, such as a rebuild of a read table, and the settings that all processes share",
+    ),
 }
 
 
@@ -97,12 +102,12 @@ def ensure_schema(session: Session, options: Options) -> None:
     until_valid(lambda: session.set_keyspace(options.keyspace), options)
 
 
-def check_lifetime(session: Session, options: Options, clock: Clock) -> None:
+def check_lifetime(session: Session, options: Options, lifetime: int, clock: Clock) -> None:
     """Refuse a lifetime with which every append would fail, since the cluster can't store when its rows expire.
 
     Asks the cluster, one wait, only if the lifetime reaches beyond 2038. Raises `InvalidInput`.
     """
-    if not expires_late(options.lifetime, clock):
+    if not expires_late(lifetime, clock):
         return
     try:
         row = session.execute(COMPATIBILITY).one()
@@ -115,7 +120,7 @@ def check_lifetime(session: Session, options: Options, clock: Clock) -> None:
     if found != "NONE":
         most = (LAST_EXPIRY - to_ms(clock()) // 1000) // SECONDS_A_DAY - 1
         raise InvalidInput(
-            f"Expected a lifetime of at most {most} days for {options}, got {options.lifetime}: rows that expire after "
+            f"Expected a lifetime of at most {most} days for {options}, got {lifetime}: rows that expire after "
             "2038-01-19 need Cassandra 5 with storage_compatibility_mode: NONE in every node's cassandra.yaml, found "
             f"{found}."
         )

@@ -1,6 +1,6 @@
 """The CQL that reads and writes a store's own tables, and the statements prepared from it.
 
-`AND TTL 0` means for ever. Only a checkpoint, of which the last must win, is stamped by the coordinator.
+`AND TTL 0` means for ever. Only checkpoints, of which the last must win, are stamped by the coordinator.
 """
 
 from collections.abc import Iterable
@@ -64,14 +64,14 @@ DELETE_SNAPSHOT = (
 DELETE_EVENTS = "DELETE FROM events USING TIMESTAMP ? WHERE customer_id = ? AND aggregate_id = ? AND event_time <= ?"
 CUSTOMERS = "SELECT DISTINCT customer_id FROM aggregates"
 CUSTOMERS_AFTER = "SELECT DISTINCT customer_id FROM aggregates WHERE token(customer_id) > token(?)"
-# The table of checkpoints is made with the first read table, so these two may have to wait for it.
 CHECKPOINT = "SELECT text FROM checkpoints WHERE name = ?"
 SET_CHECKPOINT = "INSERT INTO checkpoints (name, text) VALUES (?, ?)"
+SWAP_CHECKPOINT = "UPDATE checkpoints SET text = ? WHERE name = ? IF text = ?"  # null is no row
 TIME = "SELECT toUnixTimestamp(now()) FROM system.local"
 
 AT_OPENING = (
     APPEND, FIRST, ENTRIES, SNAPSHOTS, FIRST_ROWS, RECORDED, ENTRIES_BETWEEN, SNAPSHOTS_BETWEEN, PAYLOADS, ROWS,
-    FLOOR, INTENDED, LATE_SINCE, LATE_UNTIL, SAFE, SAVE_SNAPSHOT, DELETE_SNAPSHOT, DELETE_EVENTS,
+    FLOOR, INTENDED, LATE_SINCE, LATE_UNTIL, SAFE, SAVE_SNAPSHOT, DELETE_SNAPSHOT, DELETE_EVENTS, CHECKPOINT,
 )  # fmt: skip
 
 EARLIEST = UUID("00000000-0000-1000-8080-808080808080")  # below every timeuuid in Cassandra's order

@@ -62,6 +62,9 @@ class SqliteStore(EventStore):
         self._file = SqliteFile(path, mode, synchronous, timeout)
         self._remove: Callable[[], object] = lambda: None  # of a file that is deleted with the store
 
+    def __repr__(self) -> str:
+        return str(self.path)
+
     @classmethod
     def open(cls, url: str) -> "SqliteStore":
         """Open the file that the URL names, and make its tables if they are missing."""
@@ -236,12 +239,22 @@ class SqliteStore(EventStore):
                 after = check_text(customer, "aggregates", "customer_id")
                 yield after
 
-    def checkpoint(self, name: str) -> str:
+    def checkpoint(self, name: str, consistency: Consistency = Consistency.QUORUM) -> str:
         rows = self._rows(statements.CHECKPOINT, name)
         return rows[0][0] if rows else ""
 
     def set_checkpoint(self, name: str, text: str) -> None:
         self._do(statements.SET_CHECKPOINT, name, text)
+
+    def swap_checkpoint(self, name: str, before: str, after: str, consistency: Consistency = Consistency.QUORUM) -> str:
+        def swap(connection: sqlite3.Connection) -> str:
+            found = connection.execute(statements.CHECKPOINT, (name,)).fetchone()
+            if (found[0] if found else "") != before:
+                return found[0] if found else ""
+            connection.execute(statements.SET_CHECKPOINT, (name, after))
+            return after
+
+        return self._file.write(swap)
 
     def close(self) -> None:
         self._file.close()

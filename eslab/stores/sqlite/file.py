@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS snapshots (
 CREATE TABLE IF NOT EXISTS aggregates (
     customer_id TEXT, aggregate_id TEXT, first BLOB, floor BLOB, intended BLOB, late_since BLOB, late_until INTEGER,
     PRIMARY KEY (customer_id, aggregate_id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS checkpoints (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
 """
 
 

@@ -14,7 +14,6 @@ from eslab.store import ReadRow
 from eslab.stores.sqlite.rows import event_time
 from eslab.stores.sqlite.statements import BYTES
 
-CHECKPOINTS = "CREATE TABLE IF NOT EXISTS checkpoints (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID"
 TYPES = {"event_time": "BLOB", "version": "INTEGER", "payload": "BLOB NOT NULL"}  # all others are TEXT
 
 
@@ -31,8 +30,7 @@ def missing(connection: sqlite3.Connection, layouts: Iterable[Layout], store: ob
 
 
 def make(connection: sqlite3.Connection, layouts: Iterable[Layout]) -> None:
-    """Make the tables, and the table of checkpoints, where they are missing."""
-    connection.execute(CHECKPOINTS)
+    """Make the tables where they are missing."""
     for layout in layouts:
         columns = ", ".join(f"{quoted(name)} {TYPES.get(name, 'TEXT')}" for name in layout.columns)
         connection.execute(
