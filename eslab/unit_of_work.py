@@ -96,7 +96,8 @@ class UnitOfWork:
         else:
             if self.request.time < now - self._environment.bounds.late and not found.safe:
                 make_safe(self._environment, self.customer_id, self.request, [commit for commit, _ in found.decision])
-                found = self._look_up()  # the states anew, since a snapshot may have missed these commits
+                # The states anew, since a snapshot may have missed these commits.
+                found = found._replace(hydrations=self._look_up().hydrations)
             self._recall(found.decision)
         self._states = {id: found.hydrations[id].state for id in self._hydrator.types}
         return tuple(self._states.values())

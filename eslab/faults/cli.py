@@ -75,9 +75,9 @@ def _duels() -> bool:
 
     lost = False
     for duel in DUELS:
-        number = 0
-        wrong = None
-        for number, (_, violations) in enumerate(orders(duel), 1):
+        number, wrong = 0, None
+        for _, violations in orders(duel):
+            number += 1
             wrong = next(iter(violations), None)
             if wrong:
                 break

@@ -37,55 +37,51 @@ class Arena:
     def __init__(self, choices: Choices, page: int) -> None:
         self.world = World(choices, START)
         self.history = History(self.world)
-        self.store = MemoryStore(page)
-        self.store_by_steps: Any = Stepwise(self.store, self.world)
-        self.tallies = self._tallies(self.store)
+        store = MemoryStore(page)
+        steps: Any = Stepwise(store, self.world)
+        self.at_once = self._service(store)
+        self.services = [self._service(steps) for _ in range(2)]  # those of the two processes
+        self._begin(self._service(Dying(store)))
 
-    def begin(self) -> None:
-        """Three requests of long ago and their snapshot, a newer one, and one whose writer slept over it all and died."""
+    def count(self, service: Tallies, request: Request, limit: int = NEVER) -> Operation:
+        """Count a request, or repeat it."""
+        command = Count(keys=(KEY,), limit=limit)
+        return self._record("count", lambda: service.count(CUSTOMER, command, request), request=request, limit=limit)
+
+    def load(self, service: Tallies, final: bool = False) -> Operation:
+        """Hydrate the tally."""
+        return self._record("load", lambda: service.load(CUSTOMER, [KEY]), final=final)
+
+    def build(self, service: Tallies) -> Operation:
+        """Build a snapshot."""
+        repository, policy = service.repository, SnapshotPolicy(every=1)
+        return self._record("build", lambda: build_snapshot(repository, CUSTOMER, Tally, KEY, policy))
+
+    def rotate(self, service: Tallies) -> Operation:
+        """Archive what the newest snapshot holds."""
+        wait = self.world.sleep
+        return self._record(
+            "rotate", lambda: rotate(service.repository, CUSTOMER, Tally, KEY, lambda commits: None, wait)
+        )
+
+    def _begin(self, dying: Tallies) -> None:
+        """Three requests and their snapshot, a newer one, and one whose writer slept over all that and died."""
         for request in LONG_AGO:
             self.world.now = (request.time - START).total_seconds()
-            self.count(request)
+            self.count(self.at_once, request)
         self.world.now = 150.0
-        self.count(NEWER)
+        self.count(self.at_once, NEWER)
         self.world.now = 200.0
-        self.build(self.tallies)
+        self.build(self.at_once)
         self.world.now = 60.0  # when it was checked
-        self.count(LATE, self._tallies(Dying(self.store)))
+        self.count(dying, LATE)
         self.world.now = 300.0
 
-    def count(self, request: Request, by: Tallies | None = None, limit: int = NEVER) -> Operation:
-        """Count a request, or repeat it."""
-        tallies = by or self.tallies
-        command = Count(keys=(KEY,), limit=limit)
-        return self.history.record(
-            lambda: tallies.count(CUSTOMER, command, request), limit=limit, **_about("count", request)
-        )
-
-    def load(self, final: bool = False) -> Operation:
-        """Hydrate the tally."""
-        tallies = self.tallies if final else self._tallies(self.store_by_steps)
-        return self.history.record(lambda: tallies.load(CUSTOMER, [KEY]), final=final, **_about("load"))
-
-    def build(self, by: Tallies | None = None) -> Operation:
-        """Build a snapshot."""
-        repository = (by or self._tallies(self.store_by_steps)).repository
-        policy = SnapshotPolicy(every=1)
-        return self.history.record(lambda: build_snapshot(repository, CUSTOMER, Tally, KEY, policy), **_about("build"))
-
-    def rotate(self) -> Operation:
-        """Archive what the newest snapshot holds."""
-        repository = self._tallies(self.store_by_steps).repository
-        return self.history.record(
-            lambda: rotate(repository, CUSTOMER, Tally, KEY, lambda commits: None, self.world.sleep), **_about("rotate")
-        )
-
-    def by_steps(self) -> Tallies:
-        """A service that gives way before each of its calls."""
-        return self._tallies(self.store_by_steps)
-
-    def _tallies(self, store: Any) -> Tallies:
+    def _service(self, store: Any) -> Tallies:
         return Tallies(Repository(store, self.world.clock(), BOUNDS, stopwatch=self.world.stopwatch))
+
+    def _record(self, what: str, call: Callable[[], Any], **about: Any) -> Operation:
+        return self.history.record(call, process=self.world.who(), what=what, region="file", keys=(KEY,), **about)
 
 
 class Dying:
@@ -103,27 +99,43 @@ class Dying:
         return getattr(self._store, name)
 
 
+Work = Callable[[Arena, Tallies], object]
+
+
 @dataclass(frozen=True)
 class Duel:
     """Two processes, by what they do."""
 
     name: str
-    one: Callable[[Arena], object]
-    other: Callable[[Arena], object]
+    one: Work
+    other: Work
     page: int = 10  # commits in a page; with fewer, a hydration takes more steps
 
 
+def request(arena: Arena, service: Tallies) -> object:
+    """A new request."""
+    return arena.count(service, NOW)
+
+
+def last_request(arena: Arena, service: Tallies) -> object:
+    """A new request that fills the tally."""
+    return arena.count(service, NOW, limit=6)
+
+
+def late_repeat(arena: Arena, service: Tallies) -> object:
+    """A repeat of the request whose writer died."""
+    return arena.count(service, LATE)
+
+
 DUELS = (
-    Duel("a request and its retry",
-         lambda it: it.count(NOW, it.by_steps()), lambda it: it.count(NOW, it.by_steps()), page=2),
-    Duel("a request that fills the tally, and its retry",
-         lambda it: it.count(NOW, it.by_steps(), 5), lambda it: it.count(NOW, it.by_steps(), 5), page=2),
-    Duel("a late repeat and a rotation", lambda it: it.count(LATE, it.by_steps()), Arena.rotate),
-    Duel("a late repeat and a builder", lambda it: it.count(LATE, it.by_steps()), Arena.build),
+    Duel("a request and its retry", request, request, page=2),
+    Duel("a request that fills the tally, and its retry", last_request, last_request, page=2),
+    Duel("a late repeat and a rotation", late_repeat, Arena.rotate),
+    Duel("a late repeat and a builder", late_repeat, Arena.build),
     Duel("a reader and a rotation", Arena.load, Arena.rotate, page=2),
     Duel("a builder and a rotation", Arena.build, Arena.rotate),
-    Duel("a request and a rotation", lambda it: it.count(NOW, it.by_steps()), Arena.rotate),
-)  # fmt: skip
+    Duel("a request and a rotation", request, Arena.rotate),
+)
 
 
 def orders(duel: Duel) -> Iterator[tuple[History, list[Violation]]]:
@@ -132,19 +144,14 @@ def orders(duel: Duel) -> Iterator[tuple[History, list[Violation]]]:
 
     def run(choices: Choices) -> list[int]:
         arena = Arena(choices, duel.page)
-        arena.begin()
-        for name, work in (("one", duel.one), ("other", duel.other)):
-            arena.world.spawn(name, lambda work=work: work(arena))
+        for name, work, service in zip(("one", "other"), (duel.one, duel.other), arena.services, strict=True):
+            arena.world.spawn(name, lambda work=work, service=service: work(arena, service))
         could = arena.world.run_in_any_order()
         arena.world.now += 1000.0
-        arena.load(final=True)
+        arena.load(arena.at_once, final=True)
         arena.world.close()
         found.append((arena.history, violations(arena.history.operations)))
         return could
 
     for _ in schedules(run):
         yield found.pop()
-
-
-def _about(what: str, request: Request | None = None) -> dict[str, Any]:
-    return {"process": what, "what": what, "region": "file", "keys": (KEY,), "request": request}

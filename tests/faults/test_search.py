@@ -1,97 +1,138 @@
-"""The search finds what was found by hand; each of these faults is in the core as it is, and has its step to come."""
-
-from collections.abc import Callable
+"""The search: it finds nothing in the core, everything in its broken variants, and what it finds can be replayed."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
 
-from eslab import Repository, Request
-from eslab.faults.checker import violations
+from eslab import InvalidInput
+from eslab.cli import app
+from eslab.faults import driver
 from eslab.faults.choices import Choices, parsed, written
-from eslab.faults.explore import Outcome, run, search, shrink
-from eslab.faults.history import History
-from eslab.faults.stepwise import Stepwise, schedules
-from eslab.faults.story import BOUNDS
-from eslab.faults.tally import Count, Tallies
-from eslab.faults.world import World
-from eslab.stores.memory import MemoryStore
-from tests.support.sample import START
+from eslab.faults.duels import DUELS, Duel, orders
+from eslab.faults.explore import MUST_MEET, Outcome, run, search, search_together, shrink
+from eslab.faults.variants import VARIANTS, broken
+from eslab.repository import Repository
+from eslab.stores.cassandra import CassandraStore
+from eslab.unit_of_work import UnitOfWork
 
-OWN_COMMIT = "client 0/3=1, client 0/5=2, story/0=2, story/3=1, story/4=1"
+QUICK = {  # the variants that a few seconds catch: the seeds that are enough
+    "look-up first": 200, "look-up once": 100, "refusal first": 100, "random ids": 50, "index in the key": 50,
+    "no settle window": 200, "fewer aggregates": 50, "unproved keys": 50, "clock ahead": 200,
+}  # fmt: skip
+BY_DUEL = {  # those that a duel catches, for certain
+    "trusted snapshots": 2, "never made safe": 2, "no look at floors": 2, "unannounced floor": 2,
+    "deleted snapshots": 2,
+}  # fmt: skip
+RARE = {  # the others, and how many seeds are enough for each
+    "local snapshots": 5_000, "no digest order": 5_000, "endless hydration": 10_000, "no grace": 20_000,
+    "tidied floor": 5_000, "late stopwatch": 200_000,
+}  # fmt: skip
 
 
-def test_a_retry_that_overlaps_its_first_delivery_is_found() -> None:
-    """It is decided on its own commit: the request has two places, or is rejected because it fills the tally itself."""
-    found = search(range(5000, 5400))
-    assert found.schedules == 400
-    assert found.broken.keys() & {"twice", "unfounded"}
-    assert {"retries overlapped", "snapshots built", "cuts", "pauses", "rotations", "kills"} <= found.met.keys()
+def test_a_search_meets_what_it_is_there_for_and_breaks_nothing() -> None:
+    """Retries that overlap, snapshots, rotations, cuts, pauses and kills; no promise is broken."""
+    found = search(range(400))
+    assert (found.schedules, found.broken, found.never_met) == (400, {}, [])
+
+
+@pytest.mark.parametrize("duel", DUELS, ids=lambda it: it.name)
+def test_no_order_of_two_processes_breaks_a_promise(duel: Duel) -> None:
+    """Every order in which their calls can follow each other."""
+    histories = list(orders(duel))
+    assert len(histories) > 50
+    assert [violations for _, violations in histories if violations] == []
+    assert all(any(it.final and it.answer for it in history.operations) for history, _ in histories)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_broken_core_is_caught(name: str) -> None:
+    """Within so many seeds; and the core is whole again afterwards."""
+    with broken(name):
+        assert search(range(QUICK[name])).broken
+    assert not search(range(20)).broken
+
+
+@pytest.mark.parametrize("name", BY_DUEL)
+def test_a_broken_core_loses_a_duel(name: str) -> None:
+    """What a random search would meet once in many thousand schedules."""
+    with broken(name):
+        assert any(violations for _, violations in orders(DUELS[BY_DUEL[name]]))
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", RARE)
+def test_a_rarely_broken_core_is_caught(name: str) -> None:
+    """Within so many seeds, in the two processes that this machine may have."""
+    for start in range(0, RARE[name], 2_000):
+        if search_together(range(start, start + 2_000), float("inf"), 2, name).broken:
+            return
+    raise AssertionError(f"{name} was not caught within {RARE[name]:,} seeds")
+
+
+def test_every_variant_is_caught_somewhere() -> None:
+    """None is only listed."""
+    assert sorted([*QUICK, *BY_DUEL, *RARE]) == sorted(VARIANTS)
+    with pytest.raises(InvalidInput, match="Expected a variant among look-up first, "), broken("nonsense"):
+        pass
+
+
+def test_the_classes_under_simulation_are_those_of_production() -> None:
+    """The simulator stands in for the driver only; nothing of the core is replaced."""
+    assert UnitOfWork.__module__ == "eslab.unit_of_work" and Repository.__module__ == "eslab.repository"
+    assert driver.CassandraStore is CassandraStore
 
 
 def test_a_schedule_shrinks_to_what_it_needs() -> None:
     """Each choice that is left is needed, and the schedule can be replayed from its text."""
-    _, outcome = next(iter(search(range(5000, 5400)).first.values()))
-    rule = outcome.violations[0].rule
-    smallest = shrink(outcome, rule)
-    assert len(smallest.choices) < len(outcome.choices)
-    assert rule in broken(run(Choices("", parsed(written(smallest.choices)))))
-    for place in smallest.choices:
-        fewer = {other: value for other, value in smallest.choices.items() if other != place}
-        assert rule not in broken(run(Choices("", fewer)))
+    with broken("look-up first"):
+        (rule, seed), *_ = search(range(200)).first.items()
+        whole = run(Choices(seed))
+        smallest = shrink(whole, rule)
+        assert len(smallest.choices) < len(whole.choices)
+        assert rule in rules(run(Choices("", parsed(written(smallest.choices)))))
+        for place in smallest.choices:
+            fewer = {other: value for other, value in smallest.choices.items() if other != place}
+            assert rule not in rules(run(Choices("", fewer)))
 
 
-def test_the_same_seed_is_the_same_history() -> None:
-    """To the last operation."""
-    assert story(11) == story(11) != story(12)
+@given(st.integers(0, 10**6))
+def test_the_same_seed_is_the_same_history(seed: int) -> None:
+    """To the last operation; and its choices, written down, are the same history again."""
+    outcome = run(Choices(seed))
+    assert story(outcome) == story(run(Choices(seed)))
+    assert story(outcome) == story(run(Choices("", parsed(written(outcome.choices)))))
 
 
-@pytest.mark.parametrize(("limit", "rule"), [(1, "unfounded"), (9, "twice")])
-def test_all_interleavings_of_a_request_and_its_retry(limit: int, rule: str) -> None:
-    """Some of them break a promise; none loses the request."""
-    histories = [history.operations for history in all_of(two_deliveries(limit))]
-    kinds = {violation.rule for operations in histories for violation in violations(operations)}
-    assert len(histories) > 50
-    assert rule in kinds
-    assert "lost" not in kinds
+def test_the_command_says_what_it_met(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 0; a run that met too little says so, and fails."""
+    result = CliRunner().invoke(app, ["simulate", "--schedules", "300"])
+    assert result.exit_code == 0, result.output
+    assert "300 schedules; cuts in " in result.output and "a late repeat and a rotation: 749 orders" in result.output
+    result = CliRunner().invoke(app, ["simulate", "--schedules", "1"])
+    assert result.exit_code == 1 and "Expected schedules in which" in result.output
 
 
-def broken(outcome: Outcome) -> set[str]:
+def test_the_command_shows_a_broken_promise_and_how_to_replay_it() -> None:
+    """In its smallest form."""
+    result = CliRunner().invoke(app, ["simulate", "--schedules", "60", "--variant", "refusal first"])
+    assert result.exit_code == 1 and "undone: broken in" in result.output
+    text = result.output.split("--replay '")[1].split("'")[0]
+    replayed = CliRunner().invoke(app, ["simulate", "--replay", text, "--variant", "refusal first"])
+    assert replayed.exit_code == 1 and "undone: " in replayed.output
+    assert CliRunner().invoke(app, ["simulate", "--replay", text]).exit_code == 0
+
+
+def test_the_command_lists_the_variants() -> None:
+    """By name, each with the rule that it leaves out."""
+    result = CliRunner().invoke(app, ["simulate", "--variants"])
+    assert all(name in result.output for name in VARIANTS) and set(MUST_MEET)
+
+
+def rules(outcome: Outcome) -> set[str]:
     return {violation.rule for violation in outcome.violations}
 
 
-def story(seed: int) -> list[str]:
-    return [str(operation) for operation in run(Choices(seed)).history.operations]
-
-
-def two_deliveries(limit: int) -> Callable[[World, Tallies, History], None]:
-    """One request, delivered twice at once."""
-
-    def begin(world: World, tallies: Tallies, history: History) -> None:
-        request = Request.at(START, "one")
-        for name in ("first", "retry"):
-            world.spawn(
-                name,
-                lambda name=name: history.record(
-                    lambda: tallies.count("ann", Count(keys=("1",), limit=limit), request),
-                    process=name, what="count", region="file", keys=("1",), request=request, limit=limit,
-                ),
-            )  # fmt: skip
-
-    return begin
-
-
-def all_of(begin: Callable[[World, Tallies, History], None]) -> list[History]:
-    """The histories of all interleavings of the processes that `begin` starts."""
-    histories: list[History] = []
-
-    def run_one(choices: Choices) -> list[int]:
-        world = World(choices, START)
-        store: object = Stepwise(MemoryStore(), world)
-        history = History(world)
-        begin(world, Tallies(Repository(store, world.clock(), BOUNDS)), history)  # type: ignore[arg-type]
-        could = world.run_in_any_order()
-        world.close()
-        histories.append(history)
-        return could
-
-    assert list(schedules(run_one))
-    return histories
+def story(outcome: Outcome) -> list[str]:
+    return [str(operation) for operation in outcome.history.operations]
