@@ -46,7 +46,7 @@ from eslab.store import (
 from eslab.stores import url_options
 from eslab.stores.sqlite import read_tables, statements
 from eslab.stores.sqlite.file import SqliteFile
-from eslab.stores.sqlite.rows import check_key, check_text, head
+from eslab.stores.sqlite.rows import check_key, check_text, head, log_in
 from eslab.stores.sqlite.rows import commits as commits_in
 
 PAGE = 1000  # rows in a page
@@ -114,11 +114,17 @@ class SqliteStore(EventStore):
         up_to: UUID | None = None,
         consistency: Consistency = Consistency.LOCAL,
     ) -> dict[str, Log]:
+        own = sort_key(event_time) if event_time else b""
+
         def log(connection: sqlite3.Connection, id: str) -> Log:
-            key = (customer_id, id, *_between(after[id], up_to), FIRST_PAGE + 1)
-            rows = connection.execute(statements.ROWS, key).fetchall()
-            page = commits_in(customer_id, id, rows[:FIRST_PAGE])
-            return Log(head(connection, customer_id, id, event_time), page, len(rows) > FIRST_PAGE)
+            low, high = _between(after[id], up_to)
+            rows = connection.execute(
+                statements.FIRST_ROWS, (customer_id, id, low, high, FIRST_PAGE + 1)
+            ).fetchall()
+            # The request's commit is among the rows, unless it lies at or below the base.
+            below = event_time if isinstance(low, bytes) and own <= low else None
+            found = head(connection, customer_id, id, below)
+            return log_in(customer_id, id, found, rows, FIRST_PAGE, own)
 
         return self._file.read_at_once(lambda connection: {id: log(connection, id) for id in after})
 
