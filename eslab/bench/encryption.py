@@ -24,7 +24,7 @@ from eslab.store import Commit
 from eslab.stores.keys import FileKeys, make_master
 
 KEY_LOOKUPS = 100
-SECRET = "secret:1"
+ENCRYPTED = "secret:1"
 NOTE = "One customer's small events, read again and again: this can't show large events, or keys on another machine."
 
 
@@ -85,9 +85,9 @@ def _keys(folder: Path) -> FileKeys:
 def _encrypted(cipher: CustomerCipher, commit: Commit) -> Commit:
     """The commit as a unit of work encrypts it, as one of the encrypted aggregate."""
     plain = decode_envelope(commit.payload, Checksum.of_commits(CUSTOMER, commit.aggregate_id))
-    envelope = cipher.encrypt(place_of_commit(SECRET, commit.event_time), plain)
-    payload = encode_envelope(envelope, Checksum.of_commits(CUSTOMER, SECRET))
-    return commit._replace(aggregate_id=SECRET, payload=payload)
+    envelope = cipher.encrypt(place_of_commit(ENCRYPTED, commit.event_time), plain)
+    payload = encode_envelope(envelope, Checksum.of_commits(CUSTOMER, ENCRYPTED))
+    return commit._replace(aggregate_id=ENCRYPTED, payload=payload)
 
 
 def _decrypted(cipher: CustomerCipher, commit: Commit) -> Envelope[Any]:

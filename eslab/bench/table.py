@@ -13,8 +13,8 @@ COMPARED_WITH = {  # by measure: the names, or how they begin, of the measures b
     "hydrate": ("baseline", "peer:"),
     "store": ("insert", "baseline"),
     "append": ("insert", "baseline", "peer:"),
-    "command": ("baseline", "peer-command:"),
-    "service": ("baseline",),
+    "command": ("insert", "baseline", "peer-command:"),
+    "service": ("baseline", "least"),
 }
 BY_RATE = {"service"}  # compared by the work done in a second; all others by their medians
 

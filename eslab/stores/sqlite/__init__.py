@@ -118,9 +118,7 @@ class SqliteStore(EventStore):
 
         def log(connection: sqlite3.Connection, id: str) -> Log:
             low, high = _between(after[id], up_to)
-            rows = connection.execute(
-                statements.FIRST_ROWS, (customer_id, id, low, high, FIRST_PAGE + 1)
-            ).fetchall()
+            rows = connection.execute(statements.FIRST_ROWS, (customer_id, id, low, high, FIRST_PAGE + 1)).fetchall()
             # The request's commit is among the rows, unless it lies at or below the base.
             below = event_time if isinstance(low, bytes) and own <= low else None
             found = head(connection, customer_id, id, below)
