@@ -1,6 +1,7 @@
 """`eslab bench commands`: the baseline sends what the service sent, and both leave the same states."""
 
 import json
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,27 @@ def test_a_recorder_records_the_calls_of_a_command() -> None:
     assert [call.method for call in calls] == ["read", "append", "put_read_rows"]
     assert len(calls[1].arguments["commits"]) == len(calls[1].arguments["read_rows"]) == 3
     assert recorder.take() == []
+
+
+def test_the_baseline_sends_the_very_statements_of_the_store(tmp_path: Path) -> None:
+    """For every command of every life, in the same order and with the same values."""
+    with closing(SqliteStore.open(new_url("sqlite", tmp_path))) as store, closing(open_store("memory:")) as memory:
+        store.make_read_tables(commands.LAYOUTS)
+        replay = SqliteReplay(store.path, "normal", replayed)
+        sent = traced(store._file.connection())
+        sent_again = traced(replay._connection())
+        for life in LIVES:
+            commands.live(store, life)
+            commands._send([replay.prepare(calls) for calls in commands._recorded(memory, life)])
+        assert sent_again == [sql for sql in sent if "PRAGMA" not in sql]
+        replay.close()
+
+
+def traced(connection: sqlite3.Connection) -> list[str]:
+    """What is sent from now on, values filled in."""
+    sent: list[str] = []
+    connection.set_trace_callback(sent.append)
+    return sent
 
 
 def test_a_baseline_that_leaves_other_states_is_refused(tmp_path: Path) -> None:

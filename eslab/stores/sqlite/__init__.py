@@ -141,8 +141,13 @@ class SqliteStore(EventStore):
         self, customer_id: str, prefix: str, consistency: Consistency = Consistency.LOCAL
     ) -> dict[str, Head]:
         last = prefix + statements.GREATEST_END if prefix else statements.GREATEST_ID
-        ids = self._rows(statements.IDS, customer_id, prefix, last)
-        return self.heads(customer_id, [check_text(id, "aggregates", "aggregate_id") for (id,) in ids])
+
+        def heads(connection: sqlite3.Connection) -> dict[str, Head]:
+            rows = connection.execute(statements.IDS, (customer_id, prefix, last)).fetchall()
+            ids = [check_text(id, "aggregates", "aggregate_id") for (id,) in rows]
+            return {id: head(connection, customer_id, id) for id in ids}
+
+        return self._file.read_at_once(heads)
 
     def read_many(
         self,
@@ -267,9 +272,13 @@ class SqliteStore(EventStore):
             low, high = _between(start, up_to)
             # One statement per page: an open cursor is an open read transaction, which holds up the reader's own
             # appends in between and the checkpoints of the write-ahead log, even if nobody reads on.
-            while page := self._rows(sql, customer_id, id, low, high, PAGE):
-                low = page[-1][0]
-                yield id, page
+            more = True
+            while more:
+                page = self._rows(sql, customer_id, id, low, high, PAGE)
+                more = len(page) == PAGE
+                if page:
+                    low = page[-1][0]
+                    yield id, page
 
     def _read_page(self, layout: Layout, key: tuple[str, ...], last: Sequence[Any]) -> list[tuple[Any, ...]]:
         return self._file.read(lambda connection: read_tables.page(connection, layout, key, last, PAGE))
