@@ -63,7 +63,7 @@ def head(connection: sqlite3.Connection, customer_id: str, aggregate_id: str, at
     """The head of one aggregate, with its commit at an event time."""
     key = (customer_id, aggregate_id)
     *times, until = connection.execute(statements.ENTRY, key).fetchone() or (None,) * 5
-    first, floor, intended, since = (it if it is None else event_time(it, "aggregates", *key) for it in times)
+    first, floor, intended, since = [it if it is None else event_time(it, "aggregates", *key) for it in times]
     late = LateCommits(since, _moment(until, *key)) if since else None
     snapshots = [_snapshot(row, *key) for row in connection.execute(statements.SNAPSHOTS, key).fetchall()]
     recorded, safe_at = None, None
