@@ -45,14 +45,17 @@ def check_text(value: Any, table: str, column: str) -> str:
 
 def commits(customer_id: str, aggregate_id: str, page: Sequence[tuple[Any, ...]]) -> list[Commit]:
     """The commits in a page of events."""
-    return [Commit(aggregate_id, event_time(key, "events", customer_id, aggregate_id), *rest) for key, *rest in page]
+    return [
+        Commit(aggregate_id, event_time(key, "events", customer_id, aggregate_id), event_type, version, payload)
+        for key, event_type, version, payload, *_ in page
+    ]
 
 
 def log_in(
     customer_id: str, aggregate_id: str, head: Head, rows: Sequence[tuple[Any, ...]], most: int, own: bytes
 ) -> Log:
     """The log of one aggregate, from its head and the first rows of its events; `own` is the request's sort key."""
-    page = commits(customer_id, aggregate_id, [row[:-1] for row in rows[:most]])
+    page = commits(customer_id, aggregate_id, rows[:most])
     for row, commit in zip(rows, page, strict=False):
         if row[0] == own:
             head = head._replace(recorded=commit, safe=row[-1] is not None)
