@@ -45,8 +45,10 @@ def check_text(value: Any, table: str, column: str) -> str:
 
 def commits(customer_id: str, aggregate_id: str, page: Sequence[tuple[Any, ...]]) -> list[Commit]:
     """The commits in a page of events."""
+    for row in page:
+        check_key(row[0], "events", customer_id, aggregate_id)
     return [
-        Commit(aggregate_id, event_time(key, "events", customer_id, aggregate_id), event_type, version, payload)
+        Commit(aggregate_id, from_sort_key(key), event_type, version, payload)
         for key, event_type, version, payload, *_ in page
     ]
 
