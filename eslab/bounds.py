@@ -8,8 +8,9 @@ from uuid import UUID
 from eslab.clock import aware
 from eslab.display import duration
 from eslab.errors import InvalidInput, OutOfTime, expect
-from eslab.request import Request, sort_key, time_of
+from eslab.request import Request, is_after, time_of
 
+CHECK_CLOCK = "Check the client's clock, then make a new request"
 LONGEST = timedelta(days=36_500)  # beyond it, sums with the time of a clock could leave Python's calendar
 
 
@@ -46,15 +47,16 @@ class TimeBounds:
         """Raise `OutOfTime` unless the request is in now - late .. now + early and above all floors."""
         expect(Request, "request", request)
         aware(now, "now")
+        for floor in filter(None, floors):
+            if not is_after(request.event_time, floor):
+                late = time_of(floor) - request.time
+                # It may have been decided before, and only the archive knows.
+                advice = "If it was decided before, its record is in the archive"
+                raise self._out_of_time(request, now, f"above the floor {time_of(floor).isoformat()}", late, advice)
         if request.time < now - self.late:
             raise self._out_of_time(request, now, f"at most {duration(self.late)} old", now - request.time)
         if request.time > now + self.early:
             raise self._out_of_time(request, now, f"at most {duration(self.early)} ahead", request.time - now)
-
-        for floor in filter(None, floors):
-            if sort_key(request.event_time) <= sort_key(floor):
-                late = time_of(floor) - request.time
-                raise self._out_of_time(request, now, f"above the floor {time_of(floor).isoformat()}", late)
 
     def newest_snapshot(self, now: datetime) -> datetime:
         """The latest moment up to which a snapshot may reach that a reader begins from (G5)."""
@@ -64,10 +66,12 @@ class TimeBounds:
         """Was a snapshot certainly built after that moment, whichever two clocks they were told by?"""
         return built_at > until + 2 * self.skew
 
-    def _out_of_time(self, request: Request, now: datetime, rule: str, found: timedelta) -> OutOfTime:
+    def _out_of_time(
+        self, request: Request, now: datetime, rule: str, found: timedelta, advice: str = CHECK_CLOCK
+    ) -> OutOfTime:
         return OutOfTime(
             f"Expected a first request {rule}, got {duration(found)} ({request}). The service's time is "
-            f"{now.isoformat()}: check the client's clock, then make a new request. Nothing was written.",
+            f"{now.isoformat()}. {advice}. Nothing was written.",
             service_time=now,
             event_time=request.event_time,
         )

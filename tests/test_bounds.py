@@ -34,7 +34,7 @@ def test_G5_a_request_beyond_the_late_bound_is_refused() -> None:
     with pytest.raises(OutOfTime, match=r"at most 1 day old, got 1 day 0\.001 s \(Request") as error:
         TimeBounds().check(made_at(START - 24 * HOUR - TICK), START)
     assert error.value.service_time == START
-    assert "The service's time is 2026-01-05T09:00:00+00:00: check the client's clock" in str(error.value)
+    assert "The service's time is 2026-01-05T09:00:00+00:00. Check the client's clock" in str(error.value)
 
 
 def test_G5_a_request_beyond_the_early_bound_is_refused() -> None:

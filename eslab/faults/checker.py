@@ -13,6 +13,8 @@ true if there are none, or unknown if nothing was acknowledged that could have b
     undone      a repeat in the region that acknowledged a request is never rejected or refused
     partial     a snapshot holds all that was acknowledged up to its time, and nothing after it (G5)
     gone        no state is lost below a floor (G6)
+    stuck       newer code, which loads fewer aggregates, is told the recorded answer too
+    believed    a row that was copied to another place is not believed (G8)
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,6 +22,7 @@ from dataclasses import dataclass
 
 from eslab.errors import HistoryGone, OutOfTime, Unreadable
 from eslab.faults.history import Operation
+from eslab.request import Request
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ def lost(operations: Sequence[Operation]) -> Iterator[Violation]:
     """What was acknowledged shows in every state of the end."""
     for end in _states(operations, final=True):
         for counted in _accepted(operations):
-            for key in counted.accepted.places:  # type: ignore[union-attr] - it was accepted
+            for key in counted.places:
                 if key in end.keys and _name(counted) not in end.answer[key].places:
                     yield Violation("lost", f"{_short(counted)} was acknowledged in tally {key}", (counted, end))
 
@@ -62,11 +65,15 @@ def changed(operations: Sequence[Operation]) -> Iterator[Violation]:
     """Answers that were given in one region, one after the other, tell the same places.
 
     Unless the request was decided twice, by deliveries that could not hear of each other: then one decision wins (G1).
+    What was archived may be left out.
     """
     for first in _accepted(operations):
         for later in _accepted(operations):
-            told = later.accepted.places  # type: ignore[union-attr] - it was accepted
-            if _follows(first, later) and told != first.accepted.places and not _rival(operations, first, told):  # type: ignore[union-attr]
+            if not _follows(first, later) or _rival(operations, first, later.places):
+                continue
+            archived = _archived(operations, later)
+            kept = {key: place for key, place in first.places.items() if key not in archived}
+            if not kept.items() <= later.places.items() <= first.places.items():
                 yield Violation("changed", "a repeat was told other places", (first, later))
 
 
@@ -75,7 +82,7 @@ def forgotten(operations: Sequence[Operation]) -> Iterator[Violation]:
     for counted in _accepted(operations):
         for seen in _states(operations, final=False):
             if seen.region == counted.region and counted.before(seen):
-                for key in counted.accepted.places:  # type: ignore[union-attr] - it was accepted
+                for key in counted.places:
                     if key in seen.keys and _name(counted) not in seen.answer[key].places:
                         yield Violation("forgotten", f"{_short(counted)} is missing in tally {key}", (counted, seen))
 
@@ -107,31 +114,35 @@ def overshot(operations: Sequence[Operation]) -> Iterator[Violation]:
     accepted = _accepted(operations)
     for counted in accepted:
         first = min((other for other in operations if other.request == counted.request), key=lambda one: one.number)
-        for key in counted.accepted.places:  # type: ignore[union-attr] - it was accepted
+        for key in counted.places:
             before = {
                 _name(other)
                 for other in accepted
                 if other.region == counted.region
                 and other.request != counted.request
                 and other.before(first)
-                and key in other.accepted.places  # type: ignore[union-attr]
+                and key in other.places
             }
-            if len(before) >= counted.limit and not counted.accepted.repeated:  # type: ignore[union-attr]
+            if len(before) >= counted.limit and not counted.repeated:
                 yield Violation("overshot", f"{_short(counted)} exceeds {counted.limit} in tally {key}", (counted,))
 
 
 def undone(operations: Sequence[Operation]) -> Iterator[Violation]:
-    """A repeat, however late, in the region that acknowledged a request is never rejected or refused."""
+    """A repeat, however late, in the region that acknowledged a request is never rejected or refused.
+
+    Unless its record was archived.
+    """
     for counted in _accepted(operations):
         for later in operations:
-            if _follows(counted, later) and (later.rejected or isinstance(later.error, OutOfTime)):
+            refused = isinstance(later.error, OutOfTime) and not _archived(operations, later)
+            if _follows(counted, later) and (later.rejected or refused):
                 yield Violation("undone", f"{_short(counted)} was acknowledged before", (counted, later))
 
 
 def gone(operations: Sequence[Operation]) -> Iterator[Violation]:
     """In the end every state can be read."""
     for operation in operations:
-        if operation.final and isinstance(operation.error, HistoryGone | Unreadable):
+        if operation.what == "load" and operation.final and isinstance(operation.error, HistoryGone | Unreadable):
             yield Violation("gone", "a state can't be read any more", (operation,))
 
 
@@ -143,16 +154,32 @@ def partial(operations: Sequence[Operation]) -> Iterator[Violation]:
         for up_to, tally in end.answer.items():
             for counted in _accepted(operations):
                 inside = _name(counted) in tally.places
-                if end.keys[0] in counted.accepted.places and inside != (counted.request.time <= up_to):  # type: ignore[union-attr]
+                if end.keys[0] in counted.places and inside != (_request(counted).time <= up_to):
                     how = "holds" if inside else "misses"
                     yield Violation("partial", f"the snapshot up to {up_to} {how} {_short(counted)}", (counted, end))
 
 
-RULES = (lost, twice, changed, forgotten, apart, unfounded, overshot, undone, partial, gone)
+def stuck(operations: Sequence[Operation]) -> Iterator[Violation]:
+    """A repeat in the end, by code that loads fewer tallies, has the recorded answer; unless history was archived."""
+    for recall in operations:
+        if recall.what == "recall" and not recall.repeated:
+            counted = next(it for it in _accepted(operations) if it.request == recall.request)
+            if not _archived(operations, counted):
+                yield Violation("stuck", f"newer code is not told of {_short(recall)}", (counted, recall))
+
+
+def believed(operations: Sequence[Operation]) -> Iterator[Violation]:
+    """A row that was copied to another place is an error."""
+    for operation in operations:
+        if operation.what == "copied" and not isinstance(operation.error, Unreadable):
+            yield Violation("believed", "a copied row counts", (operation,))
+
+
+RULES = (lost, twice, changed, forgotten, apart, unfounded, overshot, undone, partial, gone, stuck, believed)
 
 
 def _accepted(operations: Sequence[Operation]) -> list[Operation]:
-    return [operation for operation in operations if operation.accepted]
+    return [operation for operation in operations if operation.what == "count" and operation.accepted]
 
 
 def _states(operations: Sequence[Operation], final: bool) -> Iterator[Operation]:
@@ -172,20 +199,30 @@ def _follows(first: Operation, later: Operation) -> bool:
     )
 
 
+def _archived(operations: Sequence[Operation], operation: Operation) -> set[str]:
+    """The tallies of an operation of which somebody may have archived commits."""
+    rotated = {key for one in operations if one.what == "rotate" for key in one.keys}
+    return rotated & {*operation.keys}
+
+
 def _rival(operations: Sequence[Operation], first: Operation, told: dict[str, int]) -> bool:
     """Did another delivery, which overlapped the first one or was made in another region, decide as was told?"""
     return any(
         other.request == first.request
         and other is not first
         and (other.region != first.region or not (first.before(other) or other.before(first)))
-        and (other.accepted is None or (not other.accepted.repeated and other.accepted.places == told))
+        and (not other.accepted or (not other.repeated and told.items() <= other.places.items()))
         for other in operations
     )
 
 
-def _name(operation: Operation) -> str:
+def _request(operation: Operation) -> Request:
     assert operation.request is not None
-    return str(operation.request.id)
+    return operation.request
+
+
+def _name(operation: Operation) -> str:
+    return str(_request(operation).id)
 
 
 def _short(operation: Operation) -> str:

@@ -1,14 +1,14 @@
 """Searches schedules for broken promises, and shrinks the first one that breaks a promise."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from time import monotonic
 
 from eslab.faults.checker import Violation, violations
 from eslab.faults.choices import Choices, Place
 from eslab.faults.history import History
-from eslab.faults.story import CLUSTERS, FILE, Story
+from eslab.faults.story import ALL, Story, Topologies
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Search:
     first: dict[str, tuple[int, Outcome]] = field(default_factory=dict)
 
 
-def run(choices: Choices, topologies: tuple[Mapping[str, int], ...] = (FILE, *CLUSTERS)) -> Outcome:
+def run(choices: Choices, topologies: Topologies = ALL) -> Outcome:
     """Run one schedule and judge it."""
     story = Story(choices, topologies)
     history = story.run()

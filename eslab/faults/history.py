@@ -16,7 +16,7 @@ class Operation:
 
     number: int
     process: str
-    what: str  # "count", "load", "build" or "rotate"
+    what: str  # "count", "load", "build", "rotate", "snapshots", "recall" or "copied"
     region: str
     keys: tuple[str, ...]
     began: float  # seconds of the virtual clock
@@ -29,9 +29,19 @@ class Operation:
     final: bool = False  # was it made after everything was mended and made equal?
 
     @property
-    def accepted(self) -> Answer | None:
-        """The answer of a request that was counted."""
-        return self.answer if isinstance(self.answer, Answer) and not self.answer.rejected else None
+    def accepted(self) -> bool:
+        """Was its request counted, now or before?"""
+        return isinstance(self.answer, Answer) and not self.answer.rejected
+
+    @property
+    def repeated(self) -> bool:
+        """Was it told the answer to a request that had been counted before?"""
+        return isinstance(self.answer, Answer) and self.answer.repeated
+
+    @property
+    def places(self) -> dict[str, int]:
+        """The places that its request was told, by tally."""
+        return self.answer.places if isinstance(self.answer, Answer) else {}
 
     def before(self, other: "Operation") -> bool:
         """Did it end before the other one began?"""

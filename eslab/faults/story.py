@@ -1,13 +1,16 @@
 """A story: what happens in one schedule. Every detail is a choice, so a seed is a story and a story can be replayed.
 
-Some requests are counted long before; then clients send requests, late or repeated or twice at once, while builders
-save snapshots, a rotator raises floors and deletes events, links are cut, nodes freeze, and processes pause and die. In
-the end everything is mended and made equal, and the services of all regions are asked once more.
+Some requests are counted long before; then clients send requests, late or repeated or twice at once, while keepers
+build snapshots, raise floors and delete events, links are cut, nodes freeze, and processes pause and die. In the end
+everything is mended and made equal, and the services of all regions are asked once more; code that loads fewer
+aggregates repeats a request; and a row is copied to a place where nobody may believe it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import combinations
+from typing import NamedTuple
 
 from eslab.bounds import TimeBounds
 from eslab.clock import Clock
@@ -33,21 +36,43 @@ SECOND = timedelta(seconds=1)
 BOUNDS = TimeBounds(
     late=60 * SECOND, early=5 * SECOND, skew=2 * SECOND, append=10 * SECOND, fold_after=80 * SECOND, grace=20 * SECOND
 )
+Topologies = tuple[Mapping[str, int], ...]
 FILE: Mapping[str, int] = {"file": 0}  # one store without a network, each call a step
-CLUSTERS: tuple[Mapping[str, int], ...] = (
+CLUSTERS: Topologies = (
     {"us": 1},
     {"us": 1, "eu": 1},
     {"us": 3},
     {"us": 1, "eu": 1, "asia": 1},
     {"us": 3, "eu": 3},
 )
+ALL: Topologies = (*[FILE] * 4, *CLUSTERS)  # a story without a network costs least
 SKEWS = (0.0, 0.9, -0.9)  # seconds: two clocks differ by at most S
 LENGTHS = (0.5, 5.0, 12.0, 25.0, 90.0)  # of pauses: below and above P, H and W
 AGES = (0.0, 0.0, 1.0, 30.0, 57.0, 59.5, 61.0)  # of a request when it is first sent: R is 60
 PATIENCE = (30.0, 0.0, 0.001, 0.05, 1.0)  # until a client sends again
 KEYS = (("1",), ("1", "2"), ("2",))
-EVERY = SnapshotPolicy(every=1, keep=2)
+EVERY = SnapshotPolicy(every=1, keep=1)
 MEETINGS = (0.0, 0.0, 0.001, 0.01, 0.1, 1.0, 20.0, 90.0)  # seconds until a process begins: few, so that they meet
+
+
+class Mood(NamedTuple):
+    """What is likely in a story: one of few kinds of faults goes further into each of them."""
+
+    ages: tuple[float, ...] = AGES
+    lengths: tuple[float, ...] = LENGTHS
+    pauses: tuple[float, ...] = (0.0, 0.02, 0.08, 0.25)  # chances
+    clients: int = 1  # at least
+    keepers: int = 0  # at least
+    works: tuple[str, ...] = ("build", "rotate", "build, rotate")
+    parted: bool = False  # are the regions parted from the start?
+
+
+MOODS = (
+    Mood(),
+    Mood(ages=AGES[4:6], lengths=(25.0, 90.0), pauses=(0.08, 0.15), keepers=1, works=("build, rotate", "build")),
+    Mood(ages=AGES[:1], lengths=(0.5, 5.0, 12.0), pauses=(0.08, 0.25), keepers=2, works=("build, rotate",)),
+    Mood(ages=AGES[:3], pauses=(0.0,), clients=3, parted=True),
+)
 
 
 @dataclass
@@ -61,15 +86,16 @@ class Service:
 class Story:
     """One schedule: the world, what is in it, and the history that it leaves."""
 
-    def __init__(self, choices: Choices, topologies: tuple[Mapping[str, int], ...] = (FILE, *CLUSTERS)) -> None:
+    def __init__(self, choices: Choices, topologies: Topologies = ALL) -> None:
         self.world = World(choices, START)
         self.choices = choices.stream("story")
         self.history = History(self.world)
         self.network = Network()
         topology = self.choices.among(topologies)
-        self.cluster = None if topology is FILE else Cluster(self.world, topology, {}, self.network)
+        skews = {region: self.choices.among(SKEWS) for region in topology}
+        self.cluster = None if topology is FILE else Cluster(self.world, topology, skews, self.network)
         self.file = MemoryStore()
-        self.ages = AGES
+        self.mood = MOODS[0]
         self.limit = self.choices.among((9, 1, 2, 3))
         self.services = [self._service(region) for region in topology]
 
@@ -99,7 +125,7 @@ class Story:
     def _before(self) -> None:
         """Requests from long before, some of which a snapshot may fold by now."""
         choices = self.choices
-        for number in range(choices.below(4)):
+        for number in range(choices.below(5)):
             self._send(self.services[0], Request.at(self._now(), f"before {number}"), KEYS[1], 99)
             self.world.sleep(choices.among((1.0, 30.0, 70.0)))
         self.world.sleep(choices.among((100.0, 0.0, 75.0)))
@@ -108,11 +134,11 @@ class Story:
         self.world.sleep(choices.among((0.0, 30.0)))
 
     def _arm(self) -> None:
-        """Choose the kinds of faults: a schedule with few kinds goes further into each of them."""
+        """Choose what is likely."""
         choices = self.choices
-        self.ages = choices.among((AGES, AGES[-3:-1]))
-        self.world.lengths = choices.among((LENGTHS, LENGTHS[2:4], LENGTHS[3:4]))
-        self.world.pauses = choices.among((0.0, 0.02, 0.08, 0.25))
+        self.mood = choices.among(MOODS)
+        self.world.lengths = self.mood.lengths
+        self.world.pauses = choices.among(self.mood.pauses)
         self.world.kills = choices.among((0.0, 0.0, 0.01))
         self.network.late = choices.among((0.0, 0.05, 0.3))
         self.network.lost = choices.among((0.0, 0.0, 0.05))
@@ -121,21 +147,19 @@ class Story:
     def _cast(self) -> None:
         """Start the processes."""
         choices = self.choices
-        for number in range(1 + choices.below(3)):
+        for number in range(max(self.mood.clients, 1 + choices.below(3))):
             self.world.spawn(f"client {number}", lambda number=number: self._client(number))
-        for number in range(choices.below(3)):
-            self.world.spawn(f"builder {number}", lambda number=number: self._builder(f"builder {number}"))
-        if choices.below(2):
-            self.world.spawn("rotator", self._rotator)
+        for number in range(max(self.mood.keepers, choices.below(4))):
+            self.world.spawn(f"keeper {number}", lambda number=number: self._keeper(f"keeper {number}"))
         cluster = self.cluster
-        if cluster and choices.below(3) == 2:
+        if cluster and (self.mood.parted or choices.below(3) == 2):
             self.world.spawn("chaos", lambda: self._chaos(cluster))
 
     def _client(self, number: int) -> None:
         choices = self.world.current().choices
         self.world.sleep(choices.among(MEETINGS))
         keys = choices.among(KEYS)
-        request = Request.at(self._now() - choices.among(self.ages) * SECOND, f"client {number}")
+        request = Request.at(self._now() - choices.among(self.mood.ages) * SECOND, f"client {number}")
         for attempt in range(1 + choices.below(3)):
             if attempt:
                 self.world.sleep(choices.among((0.0, 0.01, 2.0, 65.0, 150.0)))
@@ -155,22 +179,28 @@ class Story:
     def _send(self, service: Service, request: Request, keys: tuple[str, ...], limit: int) -> Operation:
         return self.history.record(
             lambda: service.tallies.count(CUSTOMER, Count(keys=keys, limit=limit), request),
-            process=self.world.current().name, what="count", region=service.region, keys=keys, request=request,
+            process=self.world.who(), what="count", region=service.region, keys=keys, request=request,
             limit=limit,
         )  # fmt: skip
 
     def _read(self, service: Service, keys: tuple[str, ...], final: bool = False) -> None:
         self.history.record(
             lambda: service.tallies.load(CUSTOMER, keys),
-            process="end" if final else self.world.current().name, what="load", region=service.region, keys=keys,
+            process=self.world.who(), what="load", region=service.region, keys=keys,
             final=final,
         )  # fmt: skip
 
-    def _builder(self, name: str) -> None:
+    def _keeper(self, name: str) -> None:
+        """Build snapshots, and rotate, one after the other."""
         choices = self.world.current().choices
-        for _ in range(1 + choices.below(2)):
+        for _ in range(1 + choices.below(3)):
             self.world.sleep(choices.among(MEETINGS))
-            self._build(name, choices.among(self.services), choices.among(("1", "2")))
+            service, key = choices.among(self.services), choices.among(KEYS[1])
+            work = choices.among(self.mood.works)
+            if "build" in work:
+                self._build(name, service, key)
+            if "rotate" in work:
+                self._rotate(name, service, key)
 
     def _build(self, name: str, service: Service, key: str) -> None:
         built = self.history.record(
@@ -180,38 +210,38 @@ class Story:
         if built.answer:
             self.world.meet("snapshots built")
 
-    def _rotator(self) -> None:
-        choices = self.world.current().choices
-        self.world.sleep(choices.among(MEETINGS))
-        service = choices.among(self.services)
-        key = choices.among(("1", "2"))
+    def _rotate(self, name: str, service: Service, key: str) -> None:
+        """Delete the events that a usable snapshot holds."""
         rotated = self.history.record(
-            lambda: self._rotate(service, key),
-            process="rotator", what="rotate", region=service.region, keys=(key,),
+            lambda: rotate(service.tallies.repository, CUSTOMER, Tally, key, lambda commits: None, self.world.sleep),
+            process=name, what="rotate", region=service.region, keys=(key,),
         )  # fmt: skip
         if rotated.answer:
             self.world.meet("rotations")
 
-    def _rotate(self, service: Service, key: str) -> int:
-        """Delete the events that a usable snapshot holds."""
-        return rotate(service.tallies.repository, CUSTOMER, Tally, key, lambda commits: None, self.world.sleep)
-
     def _chaos(self, cluster: Cluster) -> None:
         choices = self.world.current().choices
         regions = list(cluster.regions)
+        if self.mood.parted:
+            self._part(regions, 100.0)
         for _ in range(1 + choices.below(3)):
             self.world.sleep(choices.among(MEETINGS))
             if len(regions) > 1 and choices.below(2) == 0:
-                self.world.meet("cuts")
-                self.network.cut.add(frozenset((choices.among(regions), choices.among(regions[::-1]))))
-                self.world.sleep(choices.among((5.0, 30.0, 100.0)))
-                self.network.cut.clear()
+                pair = choices.among(regions), choices.among(regions[::-1])
+                self._part(pair, choices.among((5.0, 30.0, 100.0)))
             else:
                 self.world.meet("freezes")
                 replica = choices.among(cluster.replicas)
                 cluster.freeze(replica)
                 self.world.sleep(choices.among((1.0, 5.0, 40.0)))
                 cluster.thaw(replica)
+
+    def _part(self, regions: Sequence[str], seconds: float) -> None:
+        """Cut the links between these regions for a while."""
+        self.world.meet("cuts")
+        self.network.cut.update(map(frozenset, combinations(regions, 2)))
+        self.world.sleep(seconds)
+        self.network.cut.clear()
 
     def _end(self) -> None:
         """Mend everything, make all replicas equal, and ask every region for its states and its snapshots."""
@@ -227,6 +257,32 @@ class Story:
             self.history.record(
                 lambda key=key: self._snapshots(self.services[0], key),
                 process="end", what="snapshots", region=self.services[0].region, keys=(key,), final=True,
+            )  # fmt: skip
+        self._recall()
+        self._copy()
+
+    def _recall(self) -> None:
+        """Repeat a request that was counted in several tallies, also by code that loads only one of them."""
+        counted = next((it for it in self.history.operations[::-1] if it.accepted and len(it.places) > 1), None)
+        if counted and (request := counted.request):
+            service = next(it for it in self.services if it.region == counted.region)
+            self._send(service, request, counted.keys, counted.limit)
+            command = Count(keys=counted.keys, limit=counted.limit)
+            self.history.record(
+                lambda: service.tallies.recall(CUSTOMER, command, request, counted.keys[:1]),
+                process="end", what="recall", region=service.region, keys=counted.keys[:1], request=request,
+                final=True,
+            )  # fmt: skip
+
+    def _copy(self) -> None:
+        """Copy a row of one tally to another, where it must not be believed."""
+        service = self.services[0]
+        store = service.tallies.repository.store
+        for commit in list(store.rows(CUSTOMER, "tally:1"))[:1]:
+            store.append(CUSTOMER, [commit._replace(aggregate_id="tally:3")])
+            self.history.record(
+                lambda: service.tallies.load(CUSTOMER, ["3"]),
+                process="end", what="copied", region=service.region, keys=("3",), final=True,
             )  # fmt: skip
 
     def _snapshots(self, service: Service, key: str) -> dict[datetime, Tally]:

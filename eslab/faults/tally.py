@@ -11,6 +11,7 @@ from eslab.aggregate import Aggregate
 from eslab.event import Command, Event
 from eslab.repository import Repository
 from eslab.request import Request
+from eslab.unit_of_work import UnitOfWork
 
 
 class Counted(Event):
@@ -63,14 +64,20 @@ class Tallies:
             for tally in tallies:
                 work.add(tally, Counted(str(request.id), len(tally.places) + 1))
             work.append()
-        places = {
-            key: event.place
-            for key, tally in zip(command.keys, tallies, strict=True)
-            for event in work.events(tally)
-            if isinstance(event, Counted)
-        }
-        return Answer(places, dict(zip(command.keys, tallies, strict=True)), work.recorded)
+        return self._answer(work, command.keys, tallies)
+
+    def recall(self, customer_id: str, command: Count, request: Request, keys: Sequence[str]) -> Answer:
+        """Repeat a request with code that loads only some of the tallies; raises the errors of a unit of work."""
+        work = self.repository.begin(customer_id, request, command)
+        tallies = work.load(*((Tally, key) for key in keys))
+        return self._answer(work, keys, tallies)
 
     def load(self, customer_id: str, keys: Sequence[str]) -> dict[str, Tally]:
         """What the tallies hold now."""
         return {key: self.repository.load(customer_id, Tally, key) for key in keys}
+
+    def _answer(self, work: UnitOfWork, keys: Sequence[str], tallies: Sequence[Tally]) -> Answer:
+        loaded = dict(zip(keys, tallies, strict=True))
+        events = {key: event for key, tally in loaded.items() for event in work.events(tally)}
+        places = {key: event.place for key, event in events.items() if isinstance(event, Counted)}
+        return Answer(places, loaded, work.recorded)

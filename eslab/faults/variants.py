@@ -6,22 +6,25 @@
 Most are what the core once did. A variant changes functions of the running process while it lasts, and nothing else.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from unittest.mock import patch
 from uuid import UUID
 
-from eslab import hydration, late_commits, snapshot, unit_of_work
+from eslab import hydration, late_commits, recorded, snapshot, unit_of_work
 from eslab.bounds import TimeBounds
 from eslab.errors import InvalidInput
 from eslab.event import Command
+from eslab.faults import story
+from eslab.hydration import Environment
 from eslab.operations import retention, snapshots
+from eslab.payload import checksum, serializer
 from eslab.repository import Repository
-from eslab.request import Request
-from eslab.store import Consistency
+from eslab.request import Request, is_after
+from eslab.store import Commit, Consistency, EventStore
 
 Patches = Callable[[], list[Any]]  # what to enter, as `unittest.mock.patch.object` gives it
 
@@ -107,8 +110,70 @@ def never_made_safe() -> list[Any]:
     return [patch.object(unit_of_work, "make_safe", lambda *_: None)]
 
 
-def one_look_at_the_floors() -> list[Any]:
+def no_look_at_the_floors() -> list[Any]:
     return [patch.object(late_commits, "_check_floors", lambda *_: None)]
+
+
+def deleted_snapshots() -> list[Any]:
+    def make_safe(environment: Environment, customer_id: str, request: Request, commits: Sequence[Commit]) -> None:
+        store = environment.store
+        store.append(customer_id, commits, Consistency.EVERYWHERE)
+        heads = store.heads(customer_id, [it.aggregate_id for it in commits], consistency=Consistency.EVERYWHERE)
+        for id, head in heads.items():
+            for stored in head.snapshots:
+                if not is_after(request.event_time, stored.up_to):
+                    store.delete_snapshot(customer_id, id, stored.up_to, stored.fold, environment.clock())
+
+    return [patch.object(unit_of_work, "make_safe", make_safe)]
+
+
+def late_stopwatch() -> list[Any]:
+    timer = Environment.timer
+
+    def begun_later(self: Environment) -> Callable[[], timedelta]:
+        self.clock()  # a process may sleep here, and the seconds that it slept are not counted
+        return timer(self)
+
+    return [patch.object(Environment, "timer", begun_later)]
+
+
+def fewer_aggregates() -> list[Any]:
+    return [patch.object(unit_of_work.UnitOfWork, "_heads_elsewhere", lambda self: {})]
+
+
+def unproved_keys() -> list[Any]:
+    return [patch.object(checksum, "_start", lambda *place: 0)]
+
+
+def no_digest_order() -> list[Any]:
+    return [patch.object(serializer, "digest_of", lambda *_: bytes(16)),
+            patch.object(recorded, "check_digest", lambda *_: None)]  # fmt: skip
+
+
+class Unmarked:
+    """A store that raises no marks."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def mark(self, *_: Any, **__: Any) -> None:
+        """Do nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def unannounced_floor() -> list[Any]:
+    announce = retention._Rotation.announce
+
+    def silent(self: retention._Rotation) -> Any:
+        store: Any = self.store
+        self.store = cast("EventStore", Unmarked(store))
+        found = announce(self)
+        self.store = store
+        return found
+
+    return [patch.object(retention._Rotation, "announce", silent)]
 
 
 def endless_hydration() -> list[Any]:
@@ -116,11 +181,11 @@ def endless_hydration() -> list[Any]:
 
 
 def no_grace() -> list[Any]:
-    def at_once(*args: Any) -> int:
-        return rotate(*args[:-1], lambda seconds: None)
-
     rotate = retention.rotate
-    from eslab.faults import story
+
+    def at_once(*arguments: Any) -> int:
+        *others, _ = arguments
+        return rotate(*others, wait=lambda seconds: None)
 
     return [patch.object(story, "rotate", at_once)]
 
@@ -137,10 +202,6 @@ def clock_ahead() -> list[Any]:
             patch.object(TimeBounds, "newest_snapshot", lambda self, now: now + timedelta(days=1))]  # fmt: skip
 
 
-def floors_of_others() -> list[Any]:
-    return []
-
-
 VARIANTS = {
     "look-up first": Variant("the look-up is never older than the rows that are folded", look_up_first),
     "look-up once": Variant("what follows the first page is read before the look-up", look_up_last_seen),
@@ -151,7 +212,13 @@ VARIANTS = {
     "local snapshots": Variant("a snapshot is built from every region's commits", snapshot_at_local),
     "trusted snapshots": Variant("a reader passes over snapshots that may lack a late commit", trusted_snapshots),
     "never made safe": Variant("a late commit is made safe before it is acknowledged", never_made_safe),
-    "no look at floors": Variant("nothing is made safe at or below a floor", one_look_at_the_floors),
+    "no look at floors": Variant("nothing is made safe at or below a floor", no_look_at_the_floors),
+    "unannounced floor": Variant("a floor is announced before it is raised", unannounced_floor),
+    "deleted snapshots": Variant("readers judge snapshots, instead of writers who delete them", deleted_snapshots),
+    "fewer aggregates": Variant("what is missing is looked for in all aggregates", fewer_aggregates),
+    "unproved keys": Variant("a checksum begins from the place of its row", unproved_keys),
+    "no digest order": Variant("the digest decides which of two decisions stays", no_digest_order),
+    "late stopwatch": Variant("a duration is measured from before the clock is looked at", late_stopwatch),
     "endless hydration": Variant("a hydration that took longer than H starts over", endless_hydration),
     "no grace": Variant("events are kept for H after the floor was raised", no_grace),
     "tidied floor": Variant("the snapshot on the floor is spared", tidied_floor),

@@ -142,6 +142,10 @@ class World:
         assert self.running is not None and getcurrent() is not self.hub
         return self.running
 
+    def who(self) -> str:
+        """The name of the running process; that of the end of the world's story, outside of all processes, is "end"."""
+        return "end" if getcurrent() is self.hub else self.current().name
+
     def sleep(self, seconds: float) -> None:
         """Let time pass in the running process."""
         process = self.current()
