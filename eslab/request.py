@@ -10,7 +10,7 @@ timeuuid (version 1), so a retry writes to the same keys wherever and whenever i
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
 from reprlib import repr as short
@@ -37,11 +37,20 @@ class Request:
     """
 
     id: UUID
+    # When the wish was made, in UTC, to the millisecond.
+    time: datetime = field(init=False, compare=False)
+    # The place of the request's commits in the log of every aggregate that it touches.
+    event_time: UUID = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.id, UUID) or self.id.version != 7:
             raise InvalidInput(f"Expected a UUIDv7 as request id, got {self.id!r}; make one with Request.new.")
-        _check_ms(self.id.int >> 80)
+        number = self.id.int
+        ms = number >> 80
+        _check_ms(ms)
+        ticks = ms * TICKS_PER_MS + (number >> 64 & 0xFFF) + TICKS_AT_1970
+        object.__setattr__(self, "time", from_ms(ms))
+        object.__setattr__(self, "event_time", _timeuuid(ticks, number & LOW_HALF))
 
     @classmethod
     def new(cls, clock: Clock, random: Random) -> "Request":
@@ -92,17 +101,6 @@ class Request:
         rand_b = random_bits & ((1 << 62) - 1)
         return cls(UUID(int=ms << 80 | 0x7 << 76 | rand_a << 64 | 0b10 << 62 | rand_b))
 
-    @property
-    def time(self) -> datetime:
-        """When the wish was made, in UTC, to the millisecond."""
-        return from_ms(self.id.int >> 80)
-
-    @property
-    def event_time(self) -> UUID:
-        """The place of the request's commits in the log of every aggregate that it touches."""
-        ticks = (self.id.int >> 80) * TICKS_PER_MS + (self.id.int >> 64 & 0xFFF) + TICKS_AT_1970
-        return _timeuuid(ticks, self.id.int & LOW_HALF)
-
     def __repr__(self) -> str:
         return f"Request {self.id} at {self.time:%Y-%m-%d %H:%M:%S}.{self.time.microsecond // 1000:03} UTC"
 
@@ -127,7 +125,10 @@ def sort_key(event_time: UUID) -> bytes:
     Cassandra compares the time first, then the low eight bytes as SIGNED bytes; flipping the sign bits turns that into
     the order of memcmp. `from_sort_key` reverses it.
     """
-    return (event_time.time << 64 | (event_time.int & LOW_HALF) ^ SIGN_BITS).to_bytes(16)
+    number = event_time.int
+    # The same as `event_time.time`, which costs four calls.
+    ticks = (number >> 64 & 0xFFF) << 48 | (number >> 80 & 0xFFFF) << 32 | number >> 96
+    return (ticks << 64 | (number & LOW_HALF) ^ SIGN_BITS).to_bytes(16)
 
 
 def is_after(event_time: UUID, other: UUID) -> bool:

@@ -71,9 +71,9 @@ class AggregateService(Generic[State]):
     ) -> Accepted[State] | Rejected:
         """Decide a command once; a repeat of the same request gets the recorded answer (G3).
 
-        Costs two waits to hydrate and one append. A rejection writes nothing (G7), nor does a command that needs no
-        event. Raises `OutOfTime`, `RequestConflict`, `Forgotten`, `OutcomeUnknown` and `StoreError`; after the last
-        two, send the same request again.
+        Costs one wait to hydrate, or two, and one append. A rejection writes nothing (G7), nor does a command that
+        needs no event. Raises `OutOfTime`, `RequestConflict`, `Forgotten`, `OutcomeUnknown` and `StoreError`; after
+        the last two, send the same request again.
         """
         if defined_again(type(command), self._commands):
             raise InvalidInput(

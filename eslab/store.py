@@ -10,7 +10,7 @@ tests/stores/test_read_tables.py unchanged.
 Orders are Cassandra's: aggregate ids by their UTF-8 bytes, event times as `eslab.request.sort_key` says.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from enum import Enum
@@ -323,13 +323,10 @@ class EventStore(Protocol):
 
 def check_append(customer_id: str, commits: Sequence[Commit], read_rows: Sequence[ReadRow] = ()) -> None:
     """Refuse an append with an id that no store can keep, or with a read row outside the customer's partition."""
-    _check_ids(
-        [
-            ("customer id", customer_id),
-            *(("aggregate id", commit.aggregate_id) for commit in commits),
-            *_ids_in_keys(read_rows),
-        ]
-    )
+    checked: set[str] = set()
+    _check_ids("customer id", [customer_id], checked)
+    _check_ids("aggregate id", [commit.aggregate_id for commit in commits], checked)
+    _check_keys(read_rows, checked)
     for row in read_rows:
         # A row in another partition would not be part of the one mutation, which alone is atomic.
         if not row.layout.with_customer or row.customer_id != customer_id:
@@ -344,8 +341,15 @@ def check_append(customer_id: str, commits: Sequence[Commit], read_rows: Sequenc
 
 def check_read_rows(rows: Sequence[ReadRow]) -> None:
     """Refuse rows whose key doesn't fit their layout, or holds a value that no store can keep; names the row."""
+    _check_keys(rows, set())
+
+
+def _check_keys(rows: Sequence[ReadRow], checked: set[str]) -> None:
+    for row in rows:
+        if len(row.key) != len(row.layout.key) - 2:
+            raise _misfit(row)
     try:
-        _check_ids(_ids_in_keys(rows))
+        _check_ids("key", [value for row in rows for value in (*row.key, row.commit.aggregate_id)], checked)
     except InvalidInput:
         for row in rows:
             _check_read_row(row)
@@ -354,7 +358,7 @@ def check_read_rows(rows: Sequence[ReadRow]) -> None:
 
 def _check_read_row(row: ReadRow) -> None:
     try:
-        _check_ids(_ids_in_keys([row]))
+        _check_ids(f"key of {row.layout.name}", [*row.key, row.commit.aggregate_id], set())
     except InvalidInput as error:
         raise InvalidInput(
             f"{error} It is the key of a row of aggregate {row.commit.aggregate_id!r}, event time "
@@ -420,25 +424,17 @@ def unreadable(customer_id: str, commit: Commit, error: Unreadable) -> Unreadabl
     )
 
 
-def _check_ids(ids: Iterable[tuple[str, str]]) -> None:
-    """Check each distinct id once: the rows of one append repeat their customer and their few aggregates many times."""
-    checked: set[str] = set()
-    for kind, id in ids:
+def _check_ids(kind: str, ids: Iterable[str], checked: set[str]) -> None:
+    """Check each id that isn't among the checked: the rows of one append repeat their customer and few aggregates."""
+    for id in ids:
         # Only text gets into the set, so whatever is not text reaches check_id and is refused there.
         if not (isinstance(id, str) and id in checked):
             checked.add(check_id(kind, id))
 
 
-def _ids_in_keys(rows: Iterable[ReadRow]) -> Iterator[tuple[str, str]]:
-    """The ids in the keys of read rows, each with its kind for a message."""
-    for row in rows:
-        columns = row.layout.key[:-2]
-        if len(row.key) != len(columns):
-            raise InvalidInput(
-                f"Expected a key of {row.layout.name} with values for {', '.join(columns)}, got {row.key}.",
-                aggregate_id=row.commit.aggregate_id,
-                event_time=row.commit.event_time,
-            )
-        kind = f"key of {row.layout.name}"
-        for value in (*row.key, row.commit.aggregate_id):
-            yield kind, value
+def _misfit(row: ReadRow) -> InvalidInput:
+    return InvalidInput(
+        f"Expected a key of {row.layout.name} with values for {', '.join(row.layout.key[:-2])}, got {row.key}.",
+        aggregate_id=row.commit.aggregate_id,
+        event_time=row.commit.event_time,
+    )

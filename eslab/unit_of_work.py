@@ -138,10 +138,10 @@ class UnitOfWork:
             return
         commits = self._commits()
         rows = self._read_rows(commits)
-        check_read_rows(rows)  # now, since a key that no store can keep must not be found after the append
-        self._decided = True
         with_customer = [row for row in rows if row.layout.with_customer]
         elsewhere = [row for row in rows if not row.layout.with_customer]
+        check_read_rows(elsewhere)  # now, since a key that no store can keep must not be found after the append
+        self._decided = True
         noted = self._note_late(elsewhere)
         self._environment.store.append(self.customer_id, commits, read_rows=with_customer)
         if self._is_late():

@@ -10,7 +10,7 @@ from functools import partial
 from importlib.metadata import version
 
 from cassandra import ConsistencyLevel
-from cassandra.query import BatchStatement, BatchType, PreparedStatement
+from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement
 
 from eslab.bench.baselines import Step
 from eslab.bench.sample import CUSTOMER
@@ -26,7 +26,7 @@ MODE = "SELECT value FROM system_views.settings WHERE name = 'commitlog_sync'"
 RELEASE = "SELECT release_version FROM system.local"
 
 Values = tuple[object, ...]
-Write = tuple[str, Values]  # CQL and what is bound to it
+Write = tuple[str, Values]  # CQL and what is bound to it, of reads too
 
 
 class BareDriver:
@@ -45,9 +45,15 @@ class BareDriver:
             self._prepared[cql].is_idempotent = True
         return self._prepared[cql]
 
-    def batch(self, writes: Iterable[Write]) -> BatchStatement:
-        """All writes as one mutation, at the store's consistency."""
-        batch = BatchStatement(BatchType.UNLOGGED, consistency_level=ConsistencyLevel.LOCAL_QUORUM)
+    def bound(self, cql: str, values: Values, level: int = ConsistencyLevel.LOCAL_QUORUM) -> BoundStatement:
+        """A prepared statement with its values."""
+        bound = self.statement(cql).bind(values)
+        bound.consistency_level = level
+        return bound
+
+    def batch(self, writes: Iterable[Write], level: int = ConsistencyLevel.LOCAL_QUORUM) -> BatchStatement:
+        """All writes as one mutation."""
+        batch = BatchStatement(BatchType.UNLOGGED, consistency_level=level)
         batch.is_idempotent = True  # the driver looks at the batch itself before it speculates
         for cql, values in writes:
             batch.add(self.statement(cql), values)

@@ -113,6 +113,18 @@ def commands(
 
 
 @app.command()
+def waits(store: Store = "sqlite", json: JsonFile = None) -> None:
+    """Count the waits and statements of wishes and hydrations: no clock is read."""
+    from eslab.bench.table import show_waits
+    from eslab.bench.waits import measure_waits
+
+    report = measure_waits(store)
+    if json:
+        json.write_text(report.as_json() + "\n", encoding="utf-8")
+    show_waits(report)
+
+
+@app.command()
 def serializer(json: JsonFile = None, runs: Runs = 9) -> None:
     """Read current and older events in memory: checksums, defaults, upcasters."""
     from eslab.bench.serializer import measure_serializer

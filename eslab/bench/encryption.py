@@ -24,6 +24,7 @@ from eslab.store import Commit
 from eslab.stores.keys import FileKeys, make_master
 
 KEY_LOOKUPS = 100
+ENCRYPTED = "secret:1"
 NOTE = "One customer's small events, read again and again: this can't show large events, or keys on another machine."
 
 
@@ -42,7 +43,7 @@ def measure_encryption(store: str = "sqlite", events: int = 10_000, runs: int = 
         folder = stack.enter_context(TemporaryDirectory())
         keys = stack.enter_context(closing(_keys(Path(folder))))
         cipher = CustomerCipher(keys, CUSTOMER)
-        plain = [commit("1", number, request(number))._replace(aggregate_id="secret:1") for number in range(events)]
+        plain = [commit("1", number, request(number)) for number in range(events)]
         encrypted = [_encrypted(cipher, commit) for commit in plain]
         fill(opened, "1", events)
         for start in range(0, events, BATCH):
@@ -82,11 +83,11 @@ def _keys(folder: Path) -> FileKeys:
 
 
 def _encrypted(cipher: CustomerCipher, commit: Commit) -> Commit:
-    """The commit as a unit of work encrypts it."""
-    place = place_of_commit(commit.aggregate_id, commit.event_time)
-    checksum = Checksum.of_commits(CUSTOMER, commit.aggregate_id)
-    envelope = cipher.encrypt(place, decode_envelope(commit.payload, checksum))
-    return commit._replace(payload=encode_envelope(envelope, checksum))
+    """The commit as a unit of work encrypts it, as one of the encrypted aggregate."""
+    plain = decode_envelope(commit.payload, Checksum.of_commits(CUSTOMER, commit.aggregate_id))
+    envelope = cipher.encrypt(place_of_commit(ENCRYPTED, commit.event_time), plain)
+    payload = encode_envelope(envelope, Checksum.of_commits(CUSTOMER, ENCRYPTED))
+    return commit._replace(aggregate_id=ENCRYPTED, payload=payload)
 
 
 def _decrypted(cipher: CustomerCipher, commit: Commit) -> Envelope[Any]:

@@ -1,30 +1,49 @@
-"""The replay on Cassandra: what each command asked of its store, sent again by the bare driver in as many waits."""
+"""The baselines on Cassandra: what each command asked of its store, or the least of it, sent by the bare driver."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from uuid import UUID
 
 from cassandra.query import BatchStatement, BoundStatement
 
 from eslab.bench.baseline_cassandra import BareDriver, Write, stamp_of, writes_of
 from eslab.bench.baselines import Step
-from eslab.bench.replay import Call
-from eslab.store import ReadRow
-from eslab.stores.cassandra import read_tables
-from eslab.stores.cassandra.statements import EARLIEST, ENTRIES, LATEST, PAYLOADS, RECORDED, SNAPSHOTS
+from eslab.bench.replay import Call, commits_of, touched_by
+from eslab.clock import to_ms
+from eslab.request import is_after
+from eslab.store import Commit, Consistency, LateCommits, ReadRow
+from eslab.stores.cassandra import LEVELS, read_tables
+from eslab.stores.cassandra.statements import (
+    APPEND,
+    EARLIEST,
+    ENTRIES,
+    FIRST_ROWS,
+    LATE_SINCE,
+    LATE_UNTIL,
+    LATEST,
+    RECORDED,
+    SAFE,
+    SNAPSHOTS,
+)
+from eslab.stores.cassandra.write_times import earliest_wins
 
+LEAST = "SELECT payload FROM events WHERE customer_id = ? AND aggregate_id IN ?"
 Wait = Sequence[BoundStatement | BatchStatement]  # statements that are sent together and then waited for
+Waits = Callable[[BareDriver, Sequence[Call]], list[Wait]]
 
 
 class CassandraReplay:
     """The bare driver on a store's tables."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, waits: Waits) -> None:
+        """`waits` says what is sent for the calls of one command."""
         self.url = url
         self._driver = BareDriver(url)
+        self._waits = waits
 
     def prepare(self, calls: Sequence[Call]) -> Step:
-        """Prepare the statements of one command: one wait for each call."""
-        return partial(self._send, [self._wait(call) for call in calls])
+        """Prepare the statements of one command."""
+        return partial(self._send, self._waits(self._driver, calls))
 
     def settings(self) -> dict[str, str]:
         """The commit log mode in force."""
@@ -39,22 +58,60 @@ class CassandraReplay:
             for future in [self._driver.session.execute_async(statement) for statement in statements]:
                 future.result()
 
-    def _wait(self, call: Call) -> Wait:
-        match call:
-            case Call("heads", {"customer_id": customer, "aggregate_ids": ids, "event_time": event_time}):
-                key = (customer, list(ids))
-                reads = {ENTRIES: key, SNAPSHOTS: key, RECORDED: (*key, event_time)}
-                return [self._bound(cql, values) for cql, values in reads.items()]
-            case Call("read_many", {"customer_id": customer, "after": after}):
-                return [self._bound(PAYLOADS, (customer, id, low or EARLIEST, LATEST)) for id, low in after.items()]
-            case Call("append", {"customer_id": customer, "commits": commits, **options}):
-                return [self._driver.batch([*writes_of(customer, commits), *_read_rows(options.get("read_rows", ()))])]
-            case Call("put_read_rows", {"rows": rows}):
-                return [self._driver.batch(_read_rows(batch)) for batch in read_tables.batches(rows)]
-        raise NotImplementedError(f"Expected a call that a command makes, got {call}.")
 
-    def _bound(self, cql: str, values: tuple[object, ...]) -> BoundStatement:
-        return self._driver.statement(cql).bind(values)
+def least(driver: BareDriver, calls: Sequence[Call]) -> list[Wait]:
+    """What any design needs for a command: its aggregates' payloads, and the rows of its commits if it has any."""
+    customer, ids = touched_by(calls)
+    inserts = [(APPEND, (customer, *commit, *stamp_of(commit))) for commit in commits_of(calls)]
+    return [[driver.bound(LEAST, (customer, ids))], *([[driver.batch(inserts)]] if inserts else [])]
+
+
+def replayed(driver: BareDriver, calls: Sequence[Call]) -> list[Wait]:
+    """What the store sent for the calls of a command: one wait for each."""
+    return [_wait(driver, call) for call in calls]
+
+
+def _wait(driver: BareDriver, call: Call) -> Wait:
+    level = LEVELS[call.arguments.get("consistency", Consistency.EVERYWHERE)]
+    match call:
+        case Call("read", {"customer_id": customer, "after": after, "event_time": event_time, "up_to": None}):
+            return [driver.bound(*read, level) for read in _read(customer, after, event_time)]
+        case Call("heads", {"customer_id": customer, "aggregate_ids": ids, "event_time": event_time}):
+            return [driver.bound(*read, level) for read in _heads((customer, list(ids)), ids, event_time)]
+        case Call("append", {"customer_id": customer, "commits": commits, "read_rows": rows}):
+            return [driver.batch([*writes_of(customer, commits), *_read_rows(rows)], level)]
+        case Call("put_read_rows", {"rows": rows}):
+            return [driver.batch(_read_rows(batch), level) for batch in read_tables.batches(rows)]
+        case Call("mark", {"customer_id": customer, "aggregate_id": id, "late": late}):
+            return [driver.bound(*write, level) for write in _late(customer, id, late)]
+        case Call("note_safe", {"customer_id": customer, "commits": commits, "safe_at": at}):
+            return [driver.bound(*_safe(customer, commit, to_ms(at)), level) for commit in commits]
+    raise NotImplementedError(f"Expected a call that a command makes, got {call}.")
+
+
+def _read(customer: str, after: Mapping[str, UUID | None], event_time: UUID | None) -> Iterator[Write]:
+    for base in dict.fromkeys(after.values()):  # one statement reads all aggregates that begin at the same place
+        some = [id for id, start in after.items() if start == base]
+        yield FIRST_ROWS, (customer, some, base or EARLIEST, LATEST)
+    below = [id for id, base in after.items() if event_time and base and not is_after(event_time, base)]
+    yield from _heads((customer, list(after)), below, event_time)
+
+
+def _heads(key: tuple[str, list[str]], with_recorded: Sequence[str], event_time: UUID | None) -> Iterator[Write]:
+    yield ENTRIES, key
+    yield SNAPSHOTS, key
+    if event_time and with_recorded:
+        yield RECORDED, (key[0], list(with_recorded), event_time)
+
+
+def _late(customer: str, aggregate_id: str, late: LateCommits) -> Iterator[Write]:
+    until = to_ms(late.until)
+    yield LATE_SINCE, (earliest_wins(late.since), late.since, customer, aggregate_id)
+    yield LATE_UNTIL, (until, until, customer, aggregate_id)
+
+
+def _safe(customer: str, commit: Commit, at: int) -> Write:
+    return SAFE, (*stamp_of(commit), at, customer, commit.aggregate_id, commit.event_time)
 
 
 def _read_rows(rows: Iterable[ReadRow]) -> Iterator[Write]:

@@ -61,16 +61,16 @@ def request(number: int) -> Request:
     return Request.at(BEGAN + timedelta(seconds=number), f"event {number}")
 
 
-def commit(key: str, number: int, request: Request) -> Commit:
+def commit(key: str, number: int, request: Request, customer: str = CUSTOMER) -> Commit:
     """The commit of the `number`th event, with its payload encoded."""
     id = aggregate_id((Frosting, key))
     event = ColorAdded(color(number))
-    payload = encode_append(CUSTOMER, request.event_time, {id: [event]}, command_hash(AddColor(event.color)))[id]
+    payload = encode_append(customer, request.event_time, {id: [event]}, command_hash(AddColor(event.color)))[id]
     return Commit(id, request.event_time, *split_tag(tag_of(ColorAdded)), payload)
 
 
-def fill(store: EventStore, key: str, events: int) -> None:
-    """Write the first `events` events of one frosting, a commit each, in batches."""
-    for start in range(0, events, BATCH):
-        numbers = range(start, min(start + BATCH, events))
-        store.append(CUSTOMER, [commit(key, number, request(number)) for number in numbers])
+def fill(store: EventStore, key: str, events: int, begin: int = 0, customer: str = CUSTOMER) -> None:
+    """Write `events` events of one frosting, from the one with number `begin` on, a commit each, in batches."""
+    for start in range(begin, begin + events, BATCH):
+        numbers = range(start, min(start + BATCH, begin + events))
+        store.append(customer, [commit(key, number, request(number), customer) for number in numbers])

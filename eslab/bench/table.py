@@ -1,7 +1,9 @@
 """A report in the terminal: a table for each length or setting, the ratios, and what the figures can't show."""
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -9,12 +11,15 @@ from rich.table import Table
 
 from eslab.bench.measure import Report, Row
 
+if TYPE_CHECKING:
+    from eslab.bench.waits import Waits
+
 COMPARED_WITH = {  # by measure: the names, or how they begin, of the measures beside it
     "hydrate": ("baseline", "peer:"),
     "store": ("insert", "baseline"),
     "append": ("insert", "baseline", "peer:"),
-    "command": ("baseline", "peer-command:"),
-    "service": ("baseline",),
+    "command": ("insert", "baseline", "peer-command:"),
+    "service": ("baseline", "least"),
 }
 BY_RATE = {"service"}  # compared by the work done in a second; all others by their medians
 
@@ -29,6 +34,19 @@ def show(report: Report, console: Console | None = None) -> None:
             console.print(sentence)
     console.print(f"\n{_machine_and_versions(report)}.")
     console.print(report.note)
+
+
+def show_waits(report: "Waits", console: Console | None = None) -> None:
+    """Print the waits and statements of all scenarios, and the versions."""
+    console = console or Console(highlight=False)
+    table = Table(title=f"\n{report.rows[0].store}", title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    table.add_column("scenario", no_wrap=True)
+    for name in ("waits to read", "statements", "waits to write", "statements"):
+        table.add_column(name, justify="right")
+    for row in report.rows:
+        table.add_row(row.scenario, *map(str, astuple(row.cost)))
+    console.print(table)
+    console.print(f"{_machine_and_versions(report)}.")
 
 
 def ratios(rows: Sequence[Row]) -> list[str]:
@@ -74,7 +92,7 @@ def _time(seconds: float) -> str:
     return f"{seconds * 1e3:,.1f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:,.0f} µs"
 
 
-def _machine_and_versions(report: Report) -> str:
+def _machine_and_versions(report: "Report | Waits") -> str:
     machine = report.machine
     versions = ", ".join(f"{name} {number}" for name, number in report.versions.items())
     return f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}; {versions}"

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from eslab import EventStore, open_store
+from eslab.bench import replay
 from eslab.bench.baselines import Baseline, SqliteBaseline
 from eslab.bench.replay import Replay, SqliteReplay
 from eslab.layout import Layout
@@ -46,9 +47,9 @@ class Target:
         """The baseline that writes at this durability, if there is one."""
         return None
 
-    def replay(self, durability: str, layouts: Sequence[Layout]) -> Replay | None:
-        """The replay at this durability on tables like the store's, if there is one."""
-        return None
+    def replays(self, durability: str, layouts: Sequence[Layout]) -> dict[str, Replay]:
+        """The baselines of whole commands at this durability, on tables like the store's, by name."""
+        return {}
 
 
 class SqliteTarget(Target):
@@ -70,12 +71,15 @@ class SqliteTarget(Target):
         """Bare sqlite3 on a file of its own."""
         return SqliteBaseline(self._file(durability), durability)
 
-    def replay(self, durability: str, layouts: Sequence[Layout]) -> Replay:
-        """Bare sqlite3 on a file of its own, with these read tables."""
-        return SqliteReplay(self._file(durability, layouts), durability)
+    def replays(self, durability: str, layouts: Sequence[Layout]) -> dict[str, Replay]:
+        """Bare sqlite3 on a file for each, with these read tables."""
+        return {
+            name: SqliteReplay(self._file(durability, layouts, name), durability, exchanges)
+            for name, exchanges in {"baseline": replay.replayed, "least": replay.least}.items()
+        }
 
-    def _file(self, durability: str, layouts: Sequence[Layout] = ()) -> Path:
-        with closing(self.open_beside(f"baseline-{durability}", durability)) as store:
+    def _file(self, durability: str, layouts: Sequence[Layout] = (), name: str = "baseline") -> Path:
+        with closing(self.open_beside(f"{name}-{durability}", durability)) as store:
             store.make_read_tables(layouts)
             return store.path
 
@@ -102,11 +106,13 @@ class CassandraTarget(Target):
 
         return CassandraBaseline(self.url)
 
-    def replay(self, durability: str, layouts: Sequence[Layout]) -> Replay:
+    def replays(self, durability: str, layouts: Sequence[Layout]) -> dict[str, Replay]:
         """The bare driver on the same keyspace, whose read tables the service has made."""
-        from eslab.bench.replay_cassandra import CassandraReplay
+        from eslab.bench.replay_cassandra import CassandraReplay, least, replayed
 
-        return CassandraReplay(self.url)
+        return {
+            name: CassandraReplay(self.url, waits) for name, waits in {"baseline": replayed, "least": least}.items()
+        }
 
 
 def durabilities(store: str) -> Sequence[str]:

@@ -4,7 +4,6 @@ The store above it is the one that production uses, unchanged: its statements, b
 """
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,13 +25,20 @@ LEVEL = 6  # LOCAL_QUORUM, of statements that name none
 
 
 class Tables(dict[str, Table]):
-    """The tables of a keyspace, from the store's own CREATE TABLE statements."""
+    """The tables of a keyspace, from the store's own CREATE TABLE statements, and the statements prepared for them."""
 
     def __init__(self, layouts: Sequence[Layout] = ()) -> None:
         super().__init__()
+        self._prepared: dict[str, Prepared] = {}
         for cql in (*schema.statements("lab", {})[1:], *read_tables.statements("lab", layouts)):
             table = Table.parse(cql)
             self[table.name] = table
+
+    def prepared(self, cql: str) -> "Prepared":
+        """The prepared statement of a CQL text; compiled once for all schedules."""
+        if cql not in self._prepared:
+            self._prepared[cql] = Prepared(cql, self)
+        return self._prepared[cql]
 
 
 class Prepared(PreparedStatement):  # a subclass, since the driver's batch asks for one
@@ -40,12 +46,13 @@ class Prepared(PreparedStatement):  # a subclass, since the driver's batch asks 
 
     def __init__(self, cql: str, tables: Tables) -> None:
         self.query_id = self
+        self.query_string = cql
         self.statement = Statement(cql, tables)
 
     def bind(self, values: Sequence[Any]) -> Any:
         """The statement with its values; the rest is what the driver's batch looks at."""
         return SimpleNamespace(
-            prepared=self, values=values, consistency_level=LEVEL, fetch_size=PAGE,
+            prepared_statement=self, values=values, consistency_level=LEVEL, fetch_size=PAGE,
             keyspace=None, routing_key=None, custom_payload=None,
         )  # fmt: skip
 
@@ -106,7 +113,7 @@ class Session:
 
     def prepare(self, cql: str) -> Prepared:
         """A prepared statement; costs no time here."""
-        return prepared(cql)
+        return self._tables.prepared(cql)
 
     def execute(self, query: Any, parameters: Sequence[Any] = (), timeout: float = TIMEOUT) -> Rows:
         """Send a statement and wait for its answer."""
@@ -123,9 +130,9 @@ class Session:
             parts = [(prepared, values) for _, prepared, values in sent]
             mutation = [self._bound(prepared, values) for prepared, values in parts]
             return self._write(mutation, query.consistency_level)
-        if "checkpoints" in query.prepared.statement.cql:
-            return self._checkpoint(query.prepared.statement.cql, query.values)
-        bound = self._bound(query.prepared, query.values)
+        if "checkpoints" in query.prepared_statement.statement.cql:
+            return self._checkpoint(query.prepared_statement.statement.cql, query.values)
+        bound = self._bound(query.prepared_statement, query.values)
         if isinstance(bound, Query):
             return Response(lambda after: self._read(bound, after, query.consistency_level), TIMEOUT, self._page)
         return self._write([bound], query.consistency_level)
@@ -179,12 +186,6 @@ class Session:
 
 
 TABLES = Tables()
-
-
-@cache
-def prepared(cql: str) -> Prepared:
-    """The prepared statement of a CQL text; compiled once for all schedules."""
-    return Prepared(cql, TABLES)
 
 
 def open_simulated(

@@ -56,7 +56,7 @@ class _Log:
         index = bisect_left(self.keys, key)
         if index == len(self.keys) or self.keys[index] != key:
             self.keys.insert(index, key)
-        if self.first is None or key < sort_key(self.first):
+        if index == 0 and (self.first is None or key < sort_key(self.first)):
             self.first = commit.event_time
 
     def head(self, event_time: UUID | None) -> Head:
@@ -164,7 +164,9 @@ class MemoryStore(EventStore):
     ) -> dict[str, Log]:
         def read() -> dict[str, Log]:
             logs = self._logs.get(customer_id, {})
-            return {id: logs.get(id, _Log()).page(start, up_to, event_time, self._page) for id, start in after.items()}
+            return {
+                id: (logs.get(id) or _Log()).page(start, up_to, event_time, self._page) for id, start in after.items()
+            }
 
         return self._read(read)
 
@@ -177,7 +179,7 @@ class MemoryStore(EventStore):
     ) -> dict[str, Head]:
         def read() -> dict[str, Head]:
             logs = self._logs.get(customer_id, {})
-            return {id: logs.get(id, _Log()).head(event_time) for id in aggregate_ids}
+            return {id: (logs.get(id) or _Log()).head(event_time) for id in aggregate_ids}
 
         return self._read(read)
 
@@ -304,7 +306,8 @@ class MemoryStore(EventStore):
         self._closed = True
 
     def _log(self, customer_id: str, aggregate_id: str) -> _Log:
-        return self._logs.setdefault(customer_id, {}).setdefault(aggregate_id, _Log())
+        logs = self._logs.setdefault(customer_id, {})
+        return logs.get(aggregate_id) or logs.setdefault(aggregate_id, _Log())
 
     def _between(self, customer_id: str, aggregate_id: str, after: UUID | None, up_to: UUID | None) -> list[Commit]:
         return self._read(lambda: self._logs.get(customer_id, {}).get(aggregate_id, _Log()).between(after, up_to))

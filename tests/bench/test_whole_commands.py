@@ -1,6 +1,7 @@
 """`eslab bench commands`: the baseline sends what the service sent, and both leave the same states."""
 
 import json
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from eslab import EslabError, open_store
 from eslab.bench import commands
 from eslab.bench.baselines import baseline_settings
 from eslab.bench.cli import app
-from eslab.bench.replay import Recorder, SqliteReplay
+from eslab.bench.replay import Recorder, SqliteReplay, replayed
 from eslab.bench.targets import SqliteTarget, target
 from eslab.domains.downloads.read_tables import READ_TABLES
 from eslab.domains.downloads.service import DownloadService
@@ -45,7 +46,7 @@ def test_service_and_baseline_for_each_durability_and_number_of_workers(
     url = request.getfixturevalue("node").url("lab_bench_commands") if store == "cassandra" else store
     measured = rows(tmp_path / "j", "--store", url)
     assert [(row[setting], row["workers"], row["measure"]) for row in measured] == [
-        (value, workers, side) for value in values for workers in (1, 3) for side in ("service", "baseline")
+        (value, workers, side) for value in values for workers in (1, 3) for side in ("service", "baseline", "least")
     ]
     assert all(row["commands"] == sum(map(len, LIVES)) and row["per_second"] > 0 for row in measured)
     assert all(row["p99_s"] >= row["median_s"] > 0 for row in measured)
@@ -57,15 +58,36 @@ def test_memory_has_no_baseline(tmp_path: Path) -> None:
 
 
 def test_a_recorder_records_the_calls_of_a_command() -> None:
-    """One look-up, one read, one append with the customer's read rows, and the read rows of other partitions."""
+    """One read, one append with the customer's read rows, and the read rows of other partitions."""
     recorder: Any = Recorder(open_store("memory:"))
     step = LIVES[-1][0]
     service = DownloadService(recorder, lambda: step.at)
     service.request_download("ann", "phone", "glow", step.request)
     calls = recorder.take()
-    assert [call.method for call in calls] == ["heads", "read_many", "append", "put_read_rows"]
-    assert len(calls[2].arguments["commits"]) == len(calls[2].arguments["read_rows"]) == 3
+    assert [call.method for call in calls] == ["read", "append", "put_read_rows"]
+    assert len(calls[1].arguments["commits"]) == len(calls[1].arguments["read_rows"]) == 3
     assert recorder.take() == []
+
+
+def test_the_baseline_sends_the_very_statements_of_the_store(tmp_path: Path) -> None:
+    """For every command of every life, in the same order and with the same values."""
+    with closing(SqliteStore.open(new_url("sqlite", tmp_path))) as store, closing(open_store("memory:")) as memory:
+        store.make_read_tables(commands.LAYOUTS)
+        replay = SqliteReplay(store.path, "normal", replayed)
+        sent = traced(store._file.connection())
+        sent_again = traced(replay._connection())
+        for life in LIVES:
+            commands.live(store, life)
+            commands._send([replay.prepare(calls) for calls in commands._recorded(memory, life)])
+        assert sent_again == [sql for sql in sent if "PRAGMA" not in sql]
+        replay.close()
+
+
+def traced(connection: sqlite3.Connection) -> list[str]:
+    """What is sent from now on, values filled in."""
+    sent: list[str] = []
+    connection.set_trace_callback(sent.append)
+    return sent
 
 
 def test_a_baseline_that_leaves_other_states_is_refused(tmp_path: Path) -> None:
@@ -73,7 +95,7 @@ def test_a_baseline_that_leaves_other_states_is_refused(tmp_path: Path) -> None:
     with closing(open_store(new_url("sqlite", tmp_path))) as store, closing(open_store("memory:")) as memory:
         assert isinstance(store, SqliteStore)
         store.make_read_tables([table.layout for table in READ_TABLES])
-        bare = SqliteReplay(store.path)
+        bare = SqliteReplay(store.path, "normal", replayed)
         commands.live(memory, LIVES[-1])
         with pytest.raises(EslabError, match="Expected the baseline to leave the states of"):
             commands._check_states(memory, LIVES[-1:], bare, LIVES[-1:])
@@ -85,7 +107,7 @@ def test_a_baseline_at_another_durability_is_refused() -> None:
     with target("sqlite", "full") as place:
         assert isinstance(place, SqliteTarget)
         with closing(place.open_beside("baseline", "full")) as store:
-            replay = SqliteReplay(store.path, "normal")
+            replay = SqliteReplay(store.path, "normal", replayed)
         with (
             closing(replay),
             pytest.raises(EslabError, match=r"Expected baseline to run at .*'full'.* can't be compared"),

@@ -83,7 +83,7 @@ MUTANTS = [
     Mutant("G1", "stores/memory.py", "row.commit.payload > partition[key].commit.payload", "True", READ_CONTRACT),
     Mutant("G1", "stores/sqlite/read_tables.py", "WHERE excluded.payload > {quoted(layout.name)}.payload", "WHERE true",
            READ_CONTRACT),
-    Mutant("G1", "store.py", "            *_ids_in_keys(read_rows),\n", "", READ_CONTRACT),
+    Mutant("G1", "store.py", "    _check_keys(read_rows, checked)\n", "", READ_CONTRACT),
     # What was acknowledged survives.
     Mutant("G2", "stores/sqlite/file.py", "            return work(connection)\n    finally", "            work(connection)\n            return connection.rollback()\n    finally", SQLITE),
     Mutant("G2", "stores/sqlite/file.py", "        connection.rollback()  # does nothing", "        pass  #", INTERRUPTS),
@@ -117,7 +117,7 @@ MUTANTS = [
     # The same rows, the same state.
     Mutant("G4", "payload/decoding.py", "building = RLock()", "building = __import__('threading').Semaphore(9)",
            "tests/payload/test_decoding.py"),
-    Mutant("G4", "request.py", "(event_time.int & LOW_HALF) ^ SIGN_BITS", "event_time.int & LOW_HALF", REQUEST),
+    Mutant("G4", "request.py", "ticks << 64 | (number & LOW_HALF) ^ SIGN_BITS", "event_time.int & LOW_HALF", REQUEST),
     Mutant("G4", "request.py", "TICKS_PER_MS + TICKS_PER_MS - 1 + TICKS_AT_1970", "TICKS_PER_MS + TICKS_AT_1970", REQUEST),
     Mutant("G4", "stores/memory.py", "self.keys.insert(index, key)", "self.keys.append(key)", CONTRACT),
     Mutant("G4", "stores/memory.py", "sorted(known, key=str.encode)",
@@ -178,7 +178,7 @@ MUTANTS = [
     Mutant("G6", "operations/rebuild.py", "rebuilding.get(table.layout.name, mark) == mark", "True", COMPLETE),
     Mutant("G6", "operations/rebuild.py", "since = min(since, late", "since = max(since, late", COMPLETE),
     Mutant("G6", "operations/walk.py", "CUSTOMERS_PER_CHECKPOINT == 0 and not problems", "CUSTOMERS_PER_CHECKPOINT == 0", COMPLETE),
-    Mutant("G6", "unit_of_work.py", "        check_read_rows(rows)  # now", "        pass  #", COMPLETE),
+    Mutant("G6", "unit_of_work.py", "        check_read_rows(elsewhere)  # now", "        pass  #", COMPLETE),
     Mutant("G6", "unit_of_work.py", "        noted = self._note_late(elsewhere)\n", "        noted = True\n", COMPLETE),
     Mutant("G6", "repository.py", "if made and next(store.customers(), None) is None", "if made", COMPLETE),
     Mutant("G6", "operations/walk.py", "store.customers(checkpoint.after, ", "store.customers('', ", WALK),

@@ -55,7 +55,7 @@ class DownloadService:
         downloads = DownloadService(store, clock)
         downloads = DownloadService(store, clock, Policies(rules=load_rules(path)), drm=LocalSigner(load_keys(path)))
 
-    Every command costs two waits on the store and, if it needs events, one append; the first token of a grant or a
+    Every command costs one wait on the store and, if it needs events, one append; the first token of a grant or a
     renewal costs as much again (delivery.py). A rejection writes nothing (G7). A repeat of a request gets the same
     licence and counts once (G3). The methods raise the errors that `AggregateService.send` raises; after
     `OutcomeUnknown` and `StoreError` send the same request again.

@@ -53,7 +53,7 @@ from eslab.store import (
 from eslab.stores.cassandra import read_tables, statements
 from eslab.stores.cassandra.connection import Options, connect
 from eslab.stores.cassandra.errors import translate_errors
-from eslab.stores.cassandra.paging import FIRST_PAGE, first_page, pages, send_ahead
+from eslab.stores.cassandra.paging import FIRST_PAGE, WHOLE_ROWS, first_page, pages, send_ahead
 from eslab.stores.cassandra.rows import NO_BYTES, Row, commit_in, heads_in, logs_in, read_row
 from eslab.stores.cassandra.schema import check_lifetime, ensure_schema, until_valid
 from eslab.stores.cassandra.statements import EARLIEST, LATEST, Statements
@@ -153,7 +153,12 @@ class CassandraStore(EventStore):
             together.setdefault(start or EARLIEST, []).append(id)
         with self._translate_errors():
             sent = [
-                (some, self._send(statements.FIRST_ROWS, (customer_id, some, start, up_to or LATEST), consistency))
+                (
+                    some,
+                    self._send(
+                        statements.FIRST_ROWS, (customer_id, some, start, up_to or LATEST), consistency, WHOLE_ROWS
+                    ),
+                )
                 for start, some in together.items()
             ]
             # What lies at or below its base is not among the commits.
@@ -381,11 +386,11 @@ class CassandraStore(EventStore):
                 batch.add(self._statements.prepare(cql), values)
             self._session().execute(batch)
 
-    def _send(self, cql: str, values: Row, consistency: Consistency) -> ResponseFuture:
+    def _send(self, cql: str, values: Row, consistency: Consistency, first_page: int = FIRST_PAGE) -> ResponseFuture:
         session = self._session()  # raises if the store is closed, before a statement is prepared
         bound = self._statements.prepare(cql).bind(values)
         bound.consistency_level = LEVELS[consistency]
-        bound.fetch_size = FIRST_PAGE
+        bound.fetch_size = first_page
         return session.execute_async(bound)
 
     def _session(self) -> Session:

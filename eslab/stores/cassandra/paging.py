@@ -9,7 +9,8 @@ from cassandra.cluster import ResponseFuture
 
 from eslab.stores.cassandra.rows import Row
 
-FIRST_PAGE = 500  # rows; how large they are is known only when they have come
+FIRST_PAGE = 1000  # rows; how large they are is known only when they have come
+WHOLE_ROWS = 128  # in the first page beside a head: a row with all its columns costs more; see docs/benchmarks.md
 PAGE = 20_000  # rows in a further page, at most
 PAGE_BYTES = 4_000_000  # of payload in a further page, about; see docs/benchmarks.md
 IN_FLIGHT = 32  # queries or batches that are sent ahead

@@ -46,11 +46,11 @@ from eslab.store import (
 from eslab.stores import url_options
 from eslab.stores.sqlite import read_tables, statements
 from eslab.stores.sqlite.file import SqliteFile
-from eslab.stores.sqlite.rows import check_key, check_text, head
+from eslab.stores.sqlite.rows import check_key, check_text, head, log_in
 from eslab.stores.sqlite.rows import commits as commits_in
 
 PAGE = 1000  # rows in a page
-FIRST_PAGE = 100  # rows that are read with their keys, beside the head
+FIRST_PAGE = 32  # rows that are read with their keys, beside the head: a row costs more so; see docs/benchmarks.md
 
 
 class SqliteStore(EventStore):
@@ -117,11 +117,15 @@ class SqliteStore(EventStore):
         up_to: UUID | None = None,
         consistency: Consistency = Consistency.LOCAL,
     ) -> dict[str, Log]:
+        own = sort_key(event_time) if event_time else b""
+
         def log(connection: sqlite3.Connection, id: str) -> Log:
-            key = (customer_id, id, *_between(after[id], up_to), FIRST_PAGE + 1)
-            rows = connection.execute(statements.ROWS, key).fetchall()
-            page = commits_in(customer_id, id, rows[:FIRST_PAGE])
-            return Log(head(connection, customer_id, id, event_time), page, len(rows) > FIRST_PAGE)
+            low, high = _between(after[id], up_to)
+            rows = connection.execute(statements.FIRST_ROWS, (customer_id, id, low, high, FIRST_PAGE + 1)).fetchall()
+            # The request's commit is among the rows, unless it lies at or below the base.
+            below = event_time if isinstance(low, bytes) and own <= low else None
+            found = head(connection, customer_id, id, below)
+            return log_in(customer_id, id, found, rows, FIRST_PAGE, own)
 
         return self._file.read_at_once(lambda connection: {id: log(connection, id) for id in after})
 
@@ -140,8 +144,13 @@ class SqliteStore(EventStore):
         self, customer_id: str, prefix: str, consistency: Consistency = Consistency.LOCAL
     ) -> dict[str, Head]:
         last = prefix + statements.GREATEST_END if prefix else statements.GREATEST_ID
-        ids = self._rows(statements.IDS, customer_id, prefix, last)
-        return self.heads(customer_id, [check_text(id, "aggregates", "aggregate_id") for (id,) in ids])
+
+        def heads(connection: sqlite3.Connection) -> dict[str, Head]:
+            rows = connection.execute(statements.IDS, (customer_id, prefix, last)).fetchall()
+            ids = [check_text(id, "aggregates", "aggregate_id") for (id,) in rows]
+            return {id: head(connection, customer_id, id) for id in ids}
+
+        return self._file.read_at_once(heads)
 
     def read_many(
         self,
@@ -276,9 +285,13 @@ class SqliteStore(EventStore):
             low, high = _between(start, up_to)
             # One statement per page: an open cursor is an open read transaction, which holds up the reader's own
             # appends in between and the checkpoints of the write-ahead log, even if nobody reads on.
-            while page := self._rows(sql, customer_id, id, low, high, PAGE):
-                low = page[-1][0]
-                yield id, page
+            more = True
+            while more:
+                page = self._rows(sql, customer_id, id, low, high, PAGE)
+                more = len(page) == PAGE
+                if page:
+                    low = page[-1][0]
+                    yield id, page
 
     def _read_page(self, layout: Layout, key: tuple[str, ...], last: Sequence[Any]) -> list[tuple[Any, ...]]:
         return self._file.read(lambda connection: read_tables.page(connection, layout, key, last, PAGE))

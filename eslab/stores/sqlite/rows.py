@@ -9,7 +9,7 @@ from uuid import UUID
 from eslab.clock import from_ms
 from eslab.errors import Unreadable
 from eslab.request import LATEST_MS, from_sort_key, sort_key
-from eslab.store import Commit, Head, LateCommits, StoredSnapshot, place
+from eslab.store import Commit, Head, LateCommits, Log, StoredSnapshot, place
 from eslab.stores.sqlite import statements
 
 KEY_BYTES = 16
@@ -45,14 +45,30 @@ def check_text(value: Any, table: str, column: str) -> str:
 
 def commits(customer_id: str, aggregate_id: str, page: Sequence[tuple[Any, ...]]) -> list[Commit]:
     """The commits in a page of events."""
-    return [Commit(aggregate_id, event_time(key, "events", customer_id, aggregate_id), *rest) for key, *rest in page]
+    for row in page:
+        check_key(row[0], "events", customer_id, aggregate_id)
+    return [
+        Commit(aggregate_id, from_sort_key(key), event_type, version, payload)
+        for key, event_type, version, payload, *_ in page
+    ]
+
+
+def log_in(
+    customer_id: str, aggregate_id: str, head: Head, rows: Sequence[tuple[Any, ...]], most: int, own: bytes
+) -> Log:
+    """The log of one aggregate, from its head and the first rows of its events; `own` is the request's sort key."""
+    page = commits(customer_id, aggregate_id, rows[:most])
+    for row, commit in zip(rows, page, strict=False):
+        if row[0] == own:
+            head = head._replace(recorded=commit, safe=row[-1] is not None)
+    return Log(head, page, len(rows) > most)
 
 
 def head(connection: sqlite3.Connection, customer_id: str, aggregate_id: str, at: UUID | None = None) -> Head:
     """The head of one aggregate, with its commit at an event time."""
     key = (customer_id, aggregate_id)
     *times, until = connection.execute(statements.ENTRY, key).fetchone() or (None,) * 5
-    first, floor, intended, since = (it if it is None else event_time(it, "aggregates", *key) for it in times)
+    first, floor, intended, since = [it if it is None else event_time(it, "aggregates", *key) for it in times]
     late = LateCommits(since, _moment(until, *key)) if since else None
     snapshots = [_snapshot(row, *key) for row in connection.execute(statements.SNAPSHOTS, key).fetchall()]
     recorded, safe_at = None, None

@@ -38,6 +38,9 @@ WHERE customer_id = ? AND aggregate_id = ? AND event_time > ? AND event_time <= 
 ROWS = f"""
 SELECT event_time, event_type, version, {BYTES} FROM events
 WHERE customer_id = ? AND aggregate_id = ? AND event_time > ? AND event_time <= ? ORDER BY event_time LIMIT ?"""  # noqa: S608
+FIRST_ROWS = f"""
+SELECT event_time, event_type, version, {BYTES}, safe_at FROM events
+WHERE customer_id = ? AND aggregate_id = ? AND event_time > ? AND event_time <= ? ORDER BY event_time LIMIT ?"""  # noqa: S608
 SAVE_SNAPSHOT = """
 INSERT INTO snapshots (customer_id, aggregate_id, up_to, fold, payload, written_at) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET payload = excluded.payload, written_at = excluded.written_at
