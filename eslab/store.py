@@ -345,10 +345,9 @@ def check_read_rows(rows: Sequence[ReadRow]) -> None:
 
 
 def _check_keys(rows: Sequence[ReadRow], checked: set[str]) -> None:
-    for row in rows:
-        if len(row.key) != len(row.layout.key) - 2:
-            raise _misfit(row)
     try:
+        for row in rows:
+            _check_length(row)
         _check_ids("key", [value for row in rows for value in (*row.key, row.commit.aggregate_id)], checked)
     except InvalidInput:
         for row in rows:
@@ -358,6 +357,7 @@ def _check_keys(rows: Sequence[ReadRow], checked: set[str]) -> None:
 
 def _check_read_row(row: ReadRow) -> None:
     try:
+        _check_length(row)
         _check_ids(f"key of {row.layout.name}", [*row.key, row.commit.aggregate_id], set())
     except InvalidInput as error:
         raise InvalidInput(
@@ -432,9 +432,11 @@ def _check_ids(kind: str, ids: Iterable[str], checked: set[str]) -> None:
             checked.add(check_id(kind, id))
 
 
-def _misfit(row: ReadRow) -> InvalidInput:
-    return InvalidInput(
-        f"Expected a key of {row.layout.name} with values for {', '.join(row.layout.key[:-2])}, got {row.key}.",
-        aggregate_id=row.commit.aggregate_id,
-        event_time=row.commit.event_time,
-    )
+def _check_length(row: ReadRow) -> None:
+    columns = row.layout.key[:-2]
+    if len(row.key) != len(columns):
+        raise InvalidInput(
+            f"Expected a key of {row.layout.name} with values for {', '.join(columns)}, got {row.key}.",
+            aggregate_id=row.commit.aggregate_id,
+            event_time=row.commit.event_time,
+        )

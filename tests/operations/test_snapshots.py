@@ -18,7 +18,7 @@ from eslab import (
     SnapshotPolicy,
     StoreUnavailable,
 )
-from eslab.operations.snapshots import build_snapshot
+from eslab.operations.snapshots import build_snapshot, tidy
 from eslab.payload.encryption import NO_CIPHER
 from eslab.payload.serializer import command_hash
 from eslab.request import latest_at
@@ -101,6 +101,34 @@ def test_G5_a_snapshot_is_built_from_a_read_of_every_region(store: EventStore, c
     clock.advance(30 * HOUR)
     assert build_snapshot(Repository(faulty, clock), "ann", Counter, "1", ONE)
     assert faulty.calls == [("read", Consistency.EVERYWHERE), ("heads", Consistency.EVERYWHERE)]
+
+
+def test_G5_a_builders_clock_that_runs_ahead_is_not_believed(store: EventStore, clock: ManualClock) -> None:
+    """The store's own clock counts if it is earlier: a snapshot may only be too old."""
+    fill(store, 3)
+
+    class Behind(Faulty):
+        def time(self) -> datetime:
+            return START + 26 * HOUR + MINUTE
+
+    clock.advance(400 * DAY)
+    built = build_snapshot(Repository(Behind(store), clock), "ann", Counter, "1", ONE)
+    assert built and built.up_to == latest_at(START + MINUTE)
+
+
+@pytest.mark.parametrize("mark", [{"floor": 3}, {"intended": 3}, {"floor": 1, "intended": 3}])
+def test_G6_tidying_spares_what_may_be_the_base_of_last_resort(
+    repository: Repository, store: EventStore, clock: ManualClock, mark: dict[str, int]
+) -> None:
+    """Every snapshot from the floor to the intended one, whatever the policy keeps."""
+    for minutes in (1, 3, 5):
+        store.save_snapshot("ann", "counter:1", snapshot(at(minutes), Counter()), START)
+    store.mark("ann", "counter:1", **{name: at(minutes).event_time for name, minutes in mark.items()})
+    clock.now = LATER
+    tidy(repository, "ann", "counter:1", 1, keep=1)
+    kept = [each.up_to for each in store.heads("ann", ["counter:1"])["counter:1"].snapshots]
+    expected = [5, 3, 1] if "floor" in mark and "intended" in mark else [5, 3] if "floor" in mark else [5, 3, 1]
+    assert kept == [at(minutes).event_time for minutes in expected]
 
 
 def test_G5_no_snapshot_is_built_while_a_region_is_cut_off(store: EventStore, clock: ManualClock) -> None:
