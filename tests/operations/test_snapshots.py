@@ -1,7 +1,7 @@
 """Snapshots are built off the path, and hydration from one and its tail equals a full replay (G5, G6)."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -42,6 +42,7 @@ from tests.support.sample import (
     fill,
     replayed,
     rows,
+    snapshot,
 )
 
 ONE = SnapshotPolicy(every=1)
