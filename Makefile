@@ -4,6 +4,7 @@ STORE ?=
 SEED ?= 7
 LAB ?=
 NOTEBOOKS ?=
+SCHEDULES ?= 1000000
 OUT ?=
 NEWEST ?= python3.13
 ALLOW_MISSING ?=
@@ -47,8 +48,9 @@ newest: venv ## run the quick tests of core, bytes and operations on NEWEST=pyth
 	VIRTUAL_ENV=.venv-newest $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-full: venv ## run all tests, with a browser, real Cassandra and long runs
+full: venv ## run all tests, with a browser, real Cassandra and long runs, then a long search (SCHEDULES=)
 	$(BIN)/python -m tests.support.suites
+	$(BIN)/eslab simulate --schedules $(SCHEDULES) --seconds 36000 --jobs 2
 
 lab: venv ## open JupyterLab on your copies of the lessons, lab/ (LAB=options, such as --no-browser)
 	@$(BIN)/eslab lessons copy lab

@@ -5,6 +5,7 @@ true if there are none, or unknown if nothing was acknowledged that could have b
 
     lost        what was acknowledged shows in every state of the end (G2)
     twice       no request has two places in one tally (G3)
+    torn        the state in an answer holds the request at the places that the answer tells
     changed     every answer to a request tells the same places (G1)
     forgotten   what an answer said, the next hydration in its region shows (read your own writes)
     apart       in the end all regions show the same state (G4)
@@ -59,6 +60,17 @@ def twice(operations: Sequence[Operation]) -> Iterator[Violation]:
             for request, places in tally.places.items():
                 if len(places) > 1:
                     yield Violation("twice", f"{request[-12:]} has places {places} in tally {key}", (operation,))
+
+
+def torn(operations: Sequence[Operation]) -> Iterator[Violation]:
+    """The state in an answer holds the request at the places that the answer tells."""
+    for operation in operations:
+        for key, place in operation.places.items():
+            held = operation.answer.tallies[key].places.get(_name(operation), [])
+            if place not in held:
+                yield Violation(
+                    "torn", f"{_short(operation)} was told place {place}, its tally {key} holds {held}", (operation,)
+                )
 
 
 def changed(operations: Sequence[Operation]) -> Iterator[Violation]:
@@ -175,7 +187,7 @@ def believed(operations: Sequence[Operation]) -> Iterator[Violation]:
             yield Violation("believed", "a copied row counts", (operation,))
 
 
-RULES = (lost, twice, changed, forgotten, apart, unfounded, overshot, undone, partial, gone, stuck, believed)
+RULES = (lost, twice, torn, changed, forgotten, apart, unfounded, overshot, undone, partial, gone, stuck, believed)
 
 
 def _accepted(operations: Sequence[Operation]) -> list[Operation]:

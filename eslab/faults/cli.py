@@ -15,6 +15,7 @@ Seed = Annotated[int, typer.Option(help="The seed of the first schedule; the oth
 Seconds = Annotated[float, typer.Option(help="Stop after this time, however many schedules have run.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Processes that search at once.")]
 Name = Annotated[str, typer.Option("--variant", help="Break the core in a known way, which the search must catch.")]
+Duels = Annotated[bool, typer.Option(help="Run all orders of some duels between two processes first.")]
 List = Annotated[bool, typer.Option("--variants", help="List the variants.")]
 Replay = Annotated[str, typer.Option(help="Run one schedule, given by its choices, and print its operations.")]
 
@@ -24,6 +25,7 @@ def simulate(
     seed: Seed = 0,
     seconds: Seconds = 60.0,
     jobs: Jobs = 1,
+    duels: Duels = True,
     variant: Name = "",
     variants: List = False,
     replay: Replay = "",
@@ -42,7 +44,7 @@ def simulate(
     with broken(variant) if variant else nullcontext():
         if replay:
             raise typer.Exit(_replay(replay))
-        lost = _duels()
+        lost = duels and _duels()
         search = search_together(range(seed, seed + schedules), seconds, jobs, variant)
         met = ", ".join(f"{what} in {number:,}" for what, number in sorted(search.met.items()))
         say(f"{search.schedules:,} schedules; {met or 'nothing happened'}")

@@ -127,16 +127,6 @@ def deleted_snapshots() -> list[Any]:
     return [patch.object(unit_of_work, "make_safe", make_safe)]
 
 
-def late_stopwatch() -> list[Any]:
-    timer = Environment.timer
-
-    def begun_later(self: Environment) -> Callable[[], timedelta]:
-        self.clock()  # a process may sleep here, and the seconds that it slept are not counted
-        return timer(self)
-
-    return [patch.object(Environment, "timer", begun_later)]
-
-
 def fewer_aggregates() -> list[Any]:
     return [patch.object(unit_of_work.UnitOfWork, "_heads_elsewhere", lambda self: {})]
 
@@ -218,7 +208,6 @@ VARIANTS = {
     "fewer aggregates": Variant("what is missing is looked for in all aggregates", fewer_aggregates),
     "unproved keys": Variant("a checksum begins from the place of its row", unproved_keys),
     "no digest order": Variant("the digest decides which of two decisions stays", no_digest_order),
-    "late stopwatch": Variant("a duration is measured from before the clock is looked at", late_stopwatch),
     "endless hydration": Variant("a hydration that took longer than H starts over", endless_hydration),
     "no grace": Variant("events are kept for H after the floor was raised", no_grace),
     "tidied floor": Variant("the snapshot on the floor is spared", tidied_floor),

@@ -40,7 +40,8 @@ class Told:
     def count(self, request: Request, places: dict[str, int], *, limit: int = 9, **about: Any) -> None:
         """A request that was counted at these places; a repeated one says so."""
         repeated = about.pop("repeated", False)
-        answer = Answer(places, about.pop("tallies", {}), repeated=repeated)
+        consistent = {key: Tally({str(request.id): [place]}) for key, place in places.items()}
+        answer = Answer(places, about.pop("tallies", consistent), repeated=repeated)
         self.add("count", answer, request=request, limit=limit, keys=about.pop("keys", tuple(places)), **about)
 
     def reject(self, request: Request, limit: int = 1) -> None:
@@ -59,6 +60,10 @@ def lost(told: Told, bad: bool) -> None:
 
 def twice(told: Told, bad: bool) -> None:
     told.load(tally(one=[1, 2] if bad else [1]))
+
+
+def torn(told: Told, bad: bool) -> None:
+    told.count(ONE, {"1": 1}, tallies={"1": tally() if bad else tally(one=[1])})
 
 
 def changed(told: Told, bad: bool) -> None:
@@ -103,7 +108,7 @@ def gone(told: Told, bad: bool) -> None:
 
 def stuck(told: Told, bad: bool) -> None:
     told.count(ONE, {"1": 1, "2": 1})
-    answer = Answer({"1": 1}, {}, repeated=not bad)
+    answer = Answer({"1": 1}, {"1": tally(one=[1])}, repeated=not bad)
     told.add("recall", answer, request=ONE)
 
 
@@ -114,7 +119,7 @@ def believed(told: Told, bad: bool) -> None:
 
 
 HISTORIES: list[Callable[[Told, bool], None]] = [
-    lost, twice, changed, forgotten, apart, unfounded, overshot, undone, partial, gone, stuck, believed,
+    lost, twice, torn, changed, forgotten, apart, unfounded, overshot, undone, partial, gone, stuck, believed,
 ]  # fmt: skip
 
 
