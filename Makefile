@@ -4,7 +4,7 @@ STORE ?=
 SEED ?= 7
 LAB ?=
 NOTEBOOKS ?=
-SCHEDULES ?= 1000000
+SEARCH ?= --schedules 1000000 --seconds 36000 --jobs 2
 OUT ?=
 NEWEST ?= python3.13
 ALLOW_MISSING ?=
@@ -48,9 +48,9 @@ newest: venv ## run the quick tests of core, bytes and operations on NEWEST=pyth
 	VIRTUAL_ENV=.venv-newest $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-full: venv ## run all tests, with a browser, real Cassandra and long runs, then a long search (SCHEDULES=)
+full: venv ## run all tests, with a browser, real Cassandra and long runs, then a long search (SEARCH=)
 	$(BIN)/python -m tests.support.suites
-	$(BIN)/eslab simulate --schedules $(SCHEDULES) --seconds 36000 --jobs 2
+	$(BIN)/eslab simulate $(SEARCH)
 
 lab: venv ## open JupyterLab on your copies of the lessons, lab/ (LAB=options, such as --no-browser)
 	@$(BIN)/eslab lessons copy lab

@@ -52,6 +52,7 @@ ON_A_FILE = {  # after the snippet wrote to lab.db
     "eslab read-tables catch-up --store sqlite:///lab.db": "1 customers",
     "eslab read-tables rebuild --store sqlite:///lab.db": "1 customers",
 }
+SHORT = "--schedules 400 --no-duels"
 MADE = {  # by make, without activation
     "make venv": "",
     "make test": "passed",
@@ -204,8 +205,8 @@ def test_a_command_runs_on_a_file(shell, command):
 
 @pytest.mark.parametrize("command", MADE)
 def test_make_runs_without_activation(shell, command):
-    """A whole suite inside a suite would take long, so the tests run a single module."""
-    assert MADE[command] in shell.run(command, PYTEST_ADDOPTS="tests/test_clock.py -o addopts=")
+    """A whole suite inside a suite would take long, so the tests run a single module, and the search is short."""
+    assert MADE[command] in shell.run(command, PYTEST_ADDOPTS="tests/test_clock.py -o addopts=", SEARCH=SHORT)
 
 
 def test_make_run_writes_reports(shell):
