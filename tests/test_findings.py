@@ -1,24 +1,22 @@
 """What a review once found in the core, one test each, on every store (the numbers are those of the review).
 
 A store runs something between two calls of a process, as another process would. The tests of some findings lie where
-their topic is: 4 (settings that all processes share) in `tests/test_settings.py`, and a builder's clock far ahead in
-`tests/operations/test_snapshots.py`; 5 (a row's key is proved) in `tests/test_copied_rows.py`; 7 (`add` is all or
-nothing) in `tests/test_unit_of_work.py`. `eslab.faults` looks for all of them by search.
+their topic is: 1 (a retry overlaps its first delivery) in `tests/test_overlapping_retries.py`; 4 (settings that all
+processes share) in `tests/test_settings.py`, and a builder's clock far ahead in `tests/operations/test_snapshots.py`;
+5 (a row's key is proved) in `tests/test_copied_rows.py`; 7 (`add` is all or nothing) in `tests/test_unit_of_work.py`.
+`eslab.faults` looks for all of them by search.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
 from functools import partial
-from threading import Barrier
 from typing import Any
 
 import pytest
 
 from eslab import (
-    Accepted,
     AggregateService,
-    Command,
     EventStore,
     ManualClock,
     OutcomeUnknown,
@@ -33,10 +31,10 @@ from eslab.payload.serializer import command_hash
 from eslab.store import Consistency
 from eslab.unit_of_work import UnitOfWork
 from tests.conftest import alone
+from tests.support.between import Between
 from tests.support.sample import (
     DAY,
     HOUR,
-    MINUTE,
     START,
     Card,
     Count,
@@ -48,6 +46,7 @@ from tests.support.sample import (
     at,
     commits,
     fill,
+    handle,
     rows,
     snapshot,
 )
@@ -57,101 +56,6 @@ PAGES = 2500  # so many commits need several pages
 ONE = SnapshotPolicy(every=1)
 RUM = Count("rum")
 LATE = at(5.5)  # a request among the first commits
-
-
-class Between:
-    """A store that runs something once, before or after the next call of a name."""
-
-    def __init__(self, store: EventStore, when: str, name: str, run: Callable[[], object]) -> None:
-        self._store, self._name = store, name
-        self._runs = {"before": run if when == "before" else None, "after": run if when == "after" else None}
-
-    @property
-    def ran(self) -> bool:
-        return not any(self._runs.values())
-
-    def __getattr__(self, name: str) -> Any:
-        call = getattr(self._store, name)
-        return partial(self._around, call) if name == self._name else call
-
-    def _around(self, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        self._run("before")
-        result = call(*args, **options)
-        self._run("after")
-        return result
-
-    def _run(self, when: str) -> None:
-        run, self._runs[when] = self._runs[when], None
-        if run:
-            run()
-
-
-class Fill(Command):
-    """Count one more, of at most so many."""
-
-    limit: int
-
-
-def fill_up(counter: Counter, command: Fill, request: Request) -> Sequence[Counted]:
-    """Reject what exceeds the limit of the command."""
-    if counter.total >= command.limit:
-        raise Rejected("limit", "it is full", limit=command.limit, count=counter.total)
-    return [Counted("tea")]
-
-
-def filling(store: Any, clock: ManualClock) -> AggregateService[Counter]:
-    """A service of counters that can be full."""
-    return AggregateService(store, Counter, fill_up, clock)
-
-
-# 1. A retry that overlaps its first delivery was decided on its own commit
-
-
-@pytest.mark.parametrize(
-    ("number", "when", "name"),
-    [
-        (0, "before", "read"),
-        (0, "after", "read"),
-        (PAGES, "before", "read"),
-        (PAGES, "after", "read"),
-        (PAGES, "before", "heads"),
-    ],
-)
-def test_G3_finding_1_an_overlapping_retry_is_answered_as_its_first_delivery(
-    store: EventStore, clock: ManualClock, number: int, when: str, name: str
-) -> None:
-    """The request fills the counter to its limit; whenever the other delivery comes, neither is rejected for itself."""
-    fill(store, number)
-    clock.now = START + number * MINUTE
-    other, request, command = filling(store, clock), at(number), Fill(number + 1)
-    deliveries: list[Any] = []
-    hooked = Between(store, when, name, lambda: deliveries.append(other.send("ann", "counter:1", command, request)))
-    deliveries.append(filling(hooked, clock).send("ann", "counter:1", command, request))
-    assert hooked.ran
-    state = other.load("ann", "counter:1")
-    assert state.total == number + 1
-    assert [(type(it), it.events, it.state) for it in deliveries] == [(Accepted, [Counted("tea")], state)] * 2
-
-
-@pytest.mark.parametrize("rounds", [1500, pytest.param(10_000, marks=pytest.mark.full)])
-def test_G3_finding_1_retries_of_two_threads_are_answered_alike(
-    store: EventStore, clock: ManualClock, rounds: int
-) -> None:
-    """Each request fills its counter to the limit, and is delivered twice at the same moment."""
-    services, together = [filling(store, clock) for _ in range(2)], Barrier(2)
-
-    def deliver(service: AggregateService[Counter], number: int) -> Any:
-        bowl, portion = divmod(number, 12)
-        together.wait()
-        return service.send("ann", f"counter:{bowl}", Fill(portion + 1), at(key=str(number)))
-
-    with ThreadPoolExecutor(2) as threads:
-        for number in range(rounds):
-            one, other = threads.map(partial(deliver, number=number), services)
-            state = services[0].load("ann", f"counter:{number // 12}")
-            assert [(type(it), it.events, it.state) for it in (one, other)] == [
-                (Accepted, [Counted("tea")], state)
-            ] * 2, f"request {number}"
 
 
 # 2. A floor was raised between two reads
@@ -171,10 +75,8 @@ def rotation(store: EventStore, clock: ManualClock, whole: bool = True) -> Calla
 
     def run() -> None:
         build_snapshot(Repository(store, ManualClock(clock.now - HOUR)), "ann", Counter, "1", ONE)
-        try:
+        with suppress(Interrupted):
             rotate(Repository(store, clock), "ann", Counter, "1", len, wait)
-        except Interrupted:
-            pass
 
     return run
 
@@ -200,7 +102,7 @@ def test_G5_finding_2a_no_reader_sees_a_blank_state(
     """Whether the events are gone already or not; so a full counter accepts no more."""
     hooked = Between(long_ago, when, name, rotation(long_ago, clock, whole))
     wish = Request.at(clock.now, "one more")
-    answer = filling(hooked, clock).send("ann", "counter:1", Fill(PAGES), wish)
+    answer = AggregateService(hooked, Counter, handle, clock).send("ann", "counter:1", Count("tea"), wish)
     assert hooked.ran and (rows(long_ago) == []) is whole
     assert isinstance(answer, Rejected) and answer.count == PAGES
     assert Repository(hooked, clock).load("ann", Counter, "1").total == PAGES
@@ -247,10 +149,14 @@ def test_G6_finding_2c_an_old_repeat_spares_the_snapshot_on_the_floor(
     assert Repository(store, clock).load("ann", Counter, "1").total == 11
 
 
+@pytest.mark.parametrize("ahead", [timedelta(0), timedelta(seconds=30), 400 * DAY])
 def test_G6_finding_2d_a_builder_that_tidies_spares_the_snapshot_on_the_floor(
-    store: EventStore, clock: ManualClock
+    store: EventStore, clock: ManualClock, ahead: timedelta
 ) -> None:
-    """It looked before the floor was announced, and its delete arrives after that: what a rotation saved is newer."""
+    """It looked before the floor was announced, and its delete arrives after that: what a rotation saved is newer.
+
+    Even if the builder's clock is far ahead of the store's.
+    """
     fill(store, 10)
     clock.advance(30 * HOUR)
     build_snapshot(Repository(store, clock), "ann", Counter, "1", ONE)
@@ -260,10 +166,14 @@ def test_G6_finding_2d_a_builder_that_tidies_spares_the_snapshot_on_the_floor(
         def delete_snapshot(self, *args: Any) -> None:
             on_their_way.append(partial(store.delete_snapshot, *args))
 
+        def time(self) -> datetime:
+            return clock.now
+
     def build() -> None:
         append(store, (250, Counted("milk")))
         clock.advance(HOUR)
-        build_snapshot(Repository(Slow(store), clock), "ann", Counter, "1", SnapshotPolicy(every=1, keep=1))
+        builder = Repository(Slow(store), ManualClock(clock.now + ahead))
+        build_snapshot(builder, "ann", Counter, "1", SnapshotPolicy(every=1, keep=1))
 
     def wait(seconds: float) -> None:
         assert len(on_their_way) == 1
@@ -339,7 +249,7 @@ def test_G3_finding_6_the_floor_of_an_untouched_aggregate_makes_nothing_whole(
     store.append("ann", [it for it in both if it.aggregate_id == "counter:1"])
     store.mark("ann", "card:2", floor=at(1).event_time)
     store.save_snapshot("ann", "card:2", snapshot(at(1), Card()), START)
-    with pytest.raises(OutcomeUnknown, match="Expected 2 commits of Request .* found 1 of them missing"):
+    with pytest.raises(OutcomeUnknown, match=r"Expected 2 commits of Request .* found 1 of them missing"):
         repository.begin("ann", at(), RUM).load((Counter, "1"), (Card, "1"))
 
 
