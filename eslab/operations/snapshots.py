@@ -44,27 +44,26 @@ def build_snapshot(
         return None
     cipher = hydrator.cipher if aggregate_type.encrypted else NO_CIPHER
     snapshot = snapshot_of(customer_id, id, hydration.state, hydration.commits, up_to, now, cipher)
-    repository.store.save_snapshot(customer_id, id, snapshot, time_on(repository.clock))
-    tidy(repository, customer_id, id, snapshot.fold, policy.keep)
+    repository.store.save_snapshot(customer_id, id, snapshot, now)
+    tidy(repository, customer_id, id, snapshot.fold, policy.keep, now)
     return snapshot
 
 
-def tidy(repository: Repository, customer_id: str, aggregate_id: str, fold: int, keep: int) -> None:
+def tidy(repository: Repository, customer_id: str, aggregate_id: str, fold: int, keep: int, now: datetime) -> None:
     """Delete the snapshots of a fold but the newest ones, and those between the floor and the intended one.
 
-    A snapshot there may be the base of last resort. Gives up if it takes longer than an append may.
+    A snapshot there may be the base of last resort. `now` stamps the deletes: no clock that runs ahead may have told
+    it, since whatever a rotation saves again must be stamped later. Gives up if it takes longer than an append may.
     """
     store = repository.store
     took = repository.environment.timer()
-    # Before the floors are read: whatever a rotation saves again after it raised a floor is stamped later.
-    stamp = time_on(repository.clock)
     head = store.heads(customer_id, [aggregate_id], consistency=Consistency.EVERYWHERE)[aggregate_id]
     of_fold = [snapshot.up_to for snapshot in head.snapshots if snapshot.fold == fold]
     for up_to in of_fold[keep:]:
         if took() > repository.bounds.append:
             return
         if not _is_at_floors(up_to, head):
-            store.delete_snapshot(customer_id, aggregate_id, up_to, fold, stamp)
+            store.delete_snapshot(customer_id, aggregate_id, up_to, fold, now)
 
 
 def _is_at_floors(up_to: UUID, head: Head) -> bool:

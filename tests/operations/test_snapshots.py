@@ -119,14 +119,13 @@ def test_G5_a_builders_clock_that_runs_ahead_is_not_believed(store: EventStore, 
 
 @pytest.mark.parametrize("mark", [{"floor": 3}, {"intended": 3}, {"floor": 1, "intended": 3}])
 def test_G6_tidying_spares_what_may_be_the_base_of_last_resort(
-    repository: Repository, store: EventStore, clock: ManualClock, mark: dict[str, int]
+    repository: Repository, store: EventStore, mark: dict[str, int]
 ) -> None:
     """Every snapshot from the floor to the intended one, whatever the policy keeps."""
     for minutes in (1, 3, 5):
         store.save_snapshot("ann", "counter:1", snapshot(at(minutes), Counter()), START)
     store.mark("ann", "counter:1", **{name: at(minutes).event_time for name, minutes in mark.items()})
-    clock.now = LATER
-    tidy(repository, "ann", "counter:1", 1, keep=1)
+    tidy(repository, "ann", "counter:1", 1, keep=1, now=LATER)
     kept = [each.up_to for each in store.heads("ann", ["counter:1"])["counter:1"].snapshots]
     expected = [5, 3, 1] if "floor" in mark and "intended" in mark else [5, 3] if "floor" in mark else [5, 3, 1]
     assert kept == [at(minutes).event_time for minutes in expected]

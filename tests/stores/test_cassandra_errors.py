@@ -155,7 +155,7 @@ def test_a_keyspace_that_is_no_labs_is_not_made(node: Cluster) -> None:
 def test_the_command_makes_a_keyspace_and_may_be_repeated(node: Cluster) -> None:
     """`eslab schema apply` makes what is missing; then a store opens, and a second time changes nothing."""
     said = [eslab("schema", "apply", node.url("bakery"), "--regions", "us=1") for _ in range(2)]
-    assert said == [f"Cassandra at {node.addresses()[0]}:9042, keyspace bakery holds schema version 1.\n"] * 2
+    assert said == [f"Cassandra at {node.addresses()[0]}:9042, keyspace bakery holds schema version 2.\n"] * 2
     with opened(node.url("bakery")) as store:
         store.append("ann", [row()])
         eslab("schema", "apply", node.url("bakery"))
@@ -179,7 +179,7 @@ def test_a_schema_of_another_version_is_refused(node: Cluster) -> None:
     comment = "eslab schema 9: the directory, but better"
     with opened(node.url("lab_version")) as store:
         store.session.execute(f"ALTER TABLE aggregates WITH comment = '{comment}'")
-    with pytest.raises(StoreError, match=f"Expected eslab schema 1 in .*, found '{comment}': use the version"):
+    with pytest.raises(StoreError, match=f"Expected eslab schema 2 in .*, found '{comment}': use the version"):
         open_store(node.url("lab_version"))
     with node.session() as session:
         session.execute("DROP KEYSPACE lab_version")

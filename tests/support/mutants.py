@@ -56,6 +56,7 @@ INTERRUPTS, ODD = "tests/stores/test_interrupts.py", "tests/stores/test_odd_valu
 PATHS, COMPLETE = "tests/stores/test_sqlite_paths.py", "tests/operations/test_complete.py"
 COPIED, RECORDED = "tests/test_copied_rows.py", "tests/test_recorded.py"
 ENCRYPTION, KEYS = "tests/payload/encryption", "tests/stores/test_keys.py"
+FINDINGS = "tests/test_findings.py"
 SETTINGS, CHANGE = "tests/test_settings.py", "tests/operations/test_settings.py"
 DUELS = "tests/faults/test_search.py::test_no_order_of_two_processes_breaks_a_promise"
 ROTATION = "tests/operations/test_retention.py"
@@ -179,6 +180,7 @@ MUTANTS = [
     Mutant("G6", "snapshot.py", "if self.up_to is not None and is_after(up_to, self.up_to):", "if False:", SNAPSHOT),
     Mutant("G6", "snapshot.py", "        if steps is None:\n", "        if False:\n", SNAPSHOT),
     Mutant("G6", "operations/snapshots.py", "        if not _is_at_floors(up_to, head):\n", "        if True:\n", BUILD),
+    Mutant("G6", "operations/snapshots.py", "aggregate_id, up_to, fold, now)", "aggregate_id, up_to, fold, time_on(repository.clock))", FINDINGS),
     Mutant("G6", "late_commits.py", "if floor and is_below(commit.event_time, floor):", "if False:", WISH),
     Mutant("G6", "operations/retention.py", "        self.store.mark(self.customer_id, self.id, intended=up_to)\n", "", ROTATION),
     Mutant("G6", "operations/retention.py", "+ 2 * repository.bounds.skew + MOMENT", "+ 2 * repository.bounds.skew", ROTATION),
