@@ -53,7 +53,7 @@ def find_undelivered(repository: Repository, customer: str, before: datetime | N
 
 
 def record_delivery(repository: Repository, customer: str, command: Deliver) -> None:
-    """Record that a token went out, unless that is known. Two waits and one append.
+    """Record that a token went out, unless that is known. One read and one append.
 
     A failure is logged and not raised: the token is signed, and the licence is found as undelivered until another is.
     """
