@@ -17,6 +17,7 @@ from eslab.cluster.cluster import Cluster
 from eslab.layout import Layout
 from eslab.store import Commit, Consistency, ReadRow, closed
 from eslab.stores.cassandra import CassandraStore
+from tests.support.clusters import awake_url
 from tests.support.sample import ROOT, START, Counter, handle
 
 T = TypeVar("T")
@@ -99,8 +100,7 @@ def pool(node: Cluster) -> Iterator[Pool]:
 @pytest.fixture(scope="session")
 def frozen_store(us3: Cluster) -> Iterator[EventStore]:
     """A store on three replicas of which one is frozen; opened once, since the driver tries that one for a while."""
-    awake = ",".join(us3.addresses()[:2])
-    with closing(open_store(us3.url("lab_frozen").replace(",".join(us3.addresses()), awake))) as store:
+    with closing(open_store(awake_url(us3))) as store:
         yield store
 
 

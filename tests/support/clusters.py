@@ -5,12 +5,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from threading import Event, Thread
+from time import monotonic, sleep
+from typing import Any
 
 import pytest
+from cassandra import ConsistencyLevel, OperationTimedOut, ReadTimeout, Unavailable
+from cassandra.query import SimpleStatement
 
 from eslab import open_store
 from eslab.cluster.cluster import Cluster
 from eslab.domains.downloads.read_tables import READ_TABLES
+from eslab.stores.cassandra import CassandraStore
 from tests.support.sample import LAYOUTS
 
 JAVA_OPTIONS = "JDK_JAVA_OPTIONS"
@@ -45,10 +50,41 @@ def start_us3() -> Cluster:
         with closing(open_store(cluster.url("lab_frozen"))) as store:  # no schema is agreed on while one is frozen
             store.make_read_tables([*LAYOUTS, *(table.layout for table in READ_TABLES)])
         cluster.freeze("us/3")
+        wait_until_given_up(cluster)
     except BaseException:
         cluster.close()
         raise
     return cluster
+
+
+def awake_url(us3: Cluster) -> str:
+    """The URL of the replicas that are awake."""
+    return us3.url("lab_frozen").replace(",".join(us3.addresses()), ",".join(us3.addresses()[:2]))
+
+
+def wait_until_given_up(us3: Cluster, seconds: float = 60) -> None:
+    """Wait until the others take the frozen replica for dead: then a read at ALL is refused instead of timing out.
+
+    Until then a read EVERYWHERE may wait for that replica and fail, since Cassandra asks no spare one at EACH_QUORUM.
+    """
+    end = monotonic() + seconds
+    with closing(CassandraStore.open(awake_url(us3))) as store:
+        driver: Any = store.session.cluster
+        for address in us3.addresses()[:2]:
+            while not _is_refused(store, driver.metadata.get_host(address)) and monotonic() < end:
+                sleep(0.2)
+
+
+def _is_refused(store: CassandraStore, host: Any) -> bool:
+    """Does a coordinator refuse a read at ALL?"""
+    select = "SELECT * FROM aggregates WHERE customer_id = 'nobody'"
+    try:
+        store.session.execute(SimpleStatement(select, consistency_level=ConsistencyLevel.ALL), timeout=1, host=host)
+    except Unavailable:
+        return True
+    except (ReadTimeout, OperationTimedOut):
+        pass
+    return False
 
 
 def start_three_regions() -> Cluster:
