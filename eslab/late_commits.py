@@ -19,7 +19,7 @@ def make_safe(environment: Environment, customer_id: str, request: Request, comm
     """Write commits of a request everywhere, mark them as late, and note that this was done.
 
     Five waits on all regions. Raises `OutcomeUnknown` if the history of one of them is archived or about to be: it may
-    be in the state already, and may not. After that, or any `StoreError`, send the same request again.
+    be in the state already, and may not. After any `StoreError` send the same request again.
     """
     store = environment.store
     _check_floors(environment, customer_id, request, commits)

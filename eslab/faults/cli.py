@@ -48,7 +48,7 @@ def simulate(
         search = search_together(range(seed, seed + schedules), seconds, jobs, variant)
         met = ", ".join(f"{what} in {number:,}" for what, number in sorted(search.met.items()))
         say(f"{search.schedules:,} schedules; {met or 'nothing happened'}")
-        _show(search)
+        _show(search, variant)
     for what in search.never_met:
         say(f"Expected schedules in which {what} happens, met none: run more of them.")
     raise typer.Exit(int(bool(lost or search.first or search.never_met)))
@@ -88,7 +88,7 @@ def _duels() -> bool:
     return lost
 
 
-def _show(search: "Search") -> None:
+def _show(search: "Search", variant: str) -> None:
     from eslab.faults import explore
     from eslab.faults.choices import Choices, written
 
@@ -96,4 +96,5 @@ def _show(search: "Search") -> None:
         smallest = explore.shrink(explore.run(Choices(seed)), rule)
         say(f"\n{rule}: broken in {search.broken[rule]:,} schedules, first by seed {seed}. Its smallest form:")
         say("\n".join(str(violation) for violation in smallest.violations if violation.rule == rule))
-        say(f"Replay it: eslab simulate --replay '{written(smallest.choices)}'")
+        option = f" --variant '{variant}'" if variant else ""
+        say(f"Replay it: eslab simulate{option} --replay '{written(smallest.choices)}'")
