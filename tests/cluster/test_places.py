@@ -15,6 +15,7 @@ from eslab.cluster.folder import options_argument, read_down, write_plan
 from eslab.cluster.places import usable_folders
 from eslab.cluster.process import kill_orphans, pid_file
 from eslab.cluster.runtime import Java
+from tests.cluster.conftest import eventually
 
 NODES = tuple(
     Node(region, 1, f"127.64.0.{n}", f"127.64.0.{100 + n}") for n, region in enumerate(("us", "eu", "asia"), 1)
@@ -130,6 +131,7 @@ def test_a_node_that_lost_its_supervisor_is_killed(tmp_path: Path) -> None:
     folder.mkdir()
     orphan = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", options_argument(folder)])
     pid_file(folder).write_text(f"{orphan.pid}\n")
+    assert eventually(lambda: options_argument(folder) in psutil.Process(orphan.pid).cmdline())  # not at once
     assert kill_orphans(tmp_path) == [orphan.pid]
     assert not psutil.pid_exists(orphan.pid)
     orphan.wait()
