@@ -119,8 +119,8 @@ def outcome_unknown(
     """The error raised when only a part of a decision can be seen."""
     touched = len(decision[0].envelope.touched) // TOUCHED_BYTES
     return OutcomeUnknown(
-        f"Expected {touched} commits of {request} of customer {customer_id!r}, found {len(missing)} of them "
-        "missing. It may have happened: send the same request again, it can't count twice.",
+        f"Expected {touched} commits of {request} of customer {customer_id!r}, found {touched - len(missing)}. "
+        "It may have happened: send the same request again, it can't count twice.",
         customer_id=customer_id,
         event_time=request.event_time,
     )

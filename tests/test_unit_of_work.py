@@ -390,7 +390,7 @@ def test_G3_half_a_truth_is_an_unknown_outcome(shop: Repository, faulty: Faulty,
     before = everything(store)
     faulty.hide = {Consistency.LOCAL: {"card:1"}, Consistency.QUORUM: {"card:1"}}
     with pytest.raises(
-        OutcomeUnknown, match=r"Expected 2 commits of Request .* found 1 of them missing.*send the same"
+        OutcomeUnknown, match=r"Expected 2 commits of Request .* found 1\..*send the same"
     ) as error:
         decide(shop)
     assert (error.value.customer_id, error.value.event_time) == ("ann", at().event_time)
@@ -401,7 +401,7 @@ def test_G3_what_quorum_no_longer_shows_is_unknown_too(shop: Repository, faulty:
     """Seen in part at LOCAL and not at all at QUORUM: still never decided a second time."""
     decide(shop)
     faulty.hide = {Consistency.LOCAL: {"card:1"}, Consistency.QUORUM: {"card:1", "counter:1"}}
-    with pytest.raises(OutcomeUnknown, match=r"Expected 2 commits .* found 1 of them missing"):
+    with pytest.raises(OutcomeUnknown, match=r"Expected 2 commits .* found 1\."):
         decide(shop)
 
 

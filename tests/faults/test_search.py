@@ -1,5 +1,7 @@
 """The search: it finds nothing in the core, everything in its broken variants, and what it finds can be replayed."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,6 +78,15 @@ def test_every_variant_is_caught_somewhere() -> None:
     assert sorted([*QUICK, *BY_DUEL, *RARE]) == sorted(VARIANTS)
     with pytest.raises(InvalidInput, match="Expected a variant among look-up first, "), broken("nonsense"):
         pass
+
+
+def test_the_table_of_variants_tells_what_these_tests_prove() -> None:
+    """docs/simulator.md names each variant, and the seeds or the duel that catch it."""
+    seeds = {name: f"within {number:,} seeds" for name, number in {**QUICK, **RARE}.items()}
+    duels = {name: f'by the duel "{DUELS[number].name}"' for name, number in BY_DUEL.items()}
+    table = [line.strip("|").split("|") for line in Path("docs/simulator.md").read_text().splitlines()]
+    told = {row[0].strip(): row[2].strip() for row in table if len(row) == 3}
+    assert {name: told.get(name) for name in VARIANTS} == {**seeds, **duels}
 
 
 def test_the_classes_under_simulation_are_those_of_production() -> None:
