@@ -389,9 +389,7 @@ def test_G3_half_a_truth_is_an_unknown_outcome(shop: Repository, faulty: Faulty,
     decide(shop)
     before = everything(store)
     faulty.hide = {Consistency.LOCAL: {"card:1"}, Consistency.QUORUM: {"card:1"}}
-    with pytest.raises(
-        OutcomeUnknown, match=r"Expected 2 commits of Request .* found 1\..*send the same"
-    ) as error:
+    with pytest.raises(OutcomeUnknown, match=r"Expected 2 commits of Request .* found 1\..*send the same") as error:
         decide(shop)
     assert (error.value.customer_id, error.value.event_time) == ("ann", at().event_time)
     assert everything(store) == before
