@@ -31,7 +31,7 @@ COMMANDS = {
     "doctor": Entry("eslab.lab.cli", "doctor", "Check that lessons and a Cassandra can run here."),
     "downloads": Entry("eslab.domains.downloads.cli", "app", "Find undelivered licences; finish them.", "downloads"),
     "inspect": Entry("eslab.operations.cli", "inspect", "Show the rows of a customer, decoded."),
-    "lessons": Entry("eslab.lab.cli", "lessons", "Copy the lessons to a folder of yours."),
+    "lessons": Entry("eslab.lab.cli", "lessons", "Copy the lessons; check their exercises."),
     "play": Entry("eslab.bench.cli", "play", "Play a year of made-up customers.", "downloads"),
     "read-tables": Entry("eslab.operations.cli", "read_tables", "Rebuild read tables, or close a gap.", "downloads"),
     "row": Entry("eslab.operations.cli", "row", "Restore a broken row, or skip it with a mark."),

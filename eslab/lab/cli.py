@@ -1,7 +1,7 @@
 """The commands of the lab: `eslab run`, `eslab lessons`, `eslab doctor`. Each imports heavy packages when it runs."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -101,18 +101,39 @@ def copy(
 ) -> None:
     """Copy the lessons to a folder, where you may change them. Repeat it to update those that you haven't changed."""
     from eslab.lab.copies import copy_lessons
+    from eslab.lab.solutions import lessons_folder
 
-    say(str(copy_lessons(_lessons_of_the_package(), folder)))
+    say(str(copy_lessons(lessons_folder(), folder)))
     say(f"Run them with: eslab run {folder}\nOpen them with: jupyter lab {folder}")
 
 
-def _lessons_of_the_package() -> Path:
-    """The folder of the lessons: in an installed package or in a clone."""
-    package = Path(__file__).parent.parent
-    for folder in (package / "notebooks", package.parent / "notebooks"):
-        if folder.is_dir():
-            return folder
-    raise InvalidInput(f"Expected the lessons in {package / 'notebooks'}, found none. Install eslab again.")
+@lessons.command()
+def check(
+    store: Annotated[
+        str | None,
+        typer.Option(help="`cassandra` starts a node for the exercises that need one; or the URL of a Cassandra."),
+    ] = None,
+) -> None:
+    """Check the exercises: stubs fail, each wrong answer gets its own feedback, solutions pass; else exit code 1."""
+    from contextlib import closing
+
+    from rich.console import Console
+
+    from eslab import open_store
+    from eslab.lab import course, lessoncheck
+
+    with ExitStack() as stack:
+        url = stack.enter_context(_opened(store))
+        opened = stack.enter_context(closing(open_store(url.replace("{notebook}", "exercises")))) if url else None
+        proofs = list(lessoncheck.prove(course.LESSONS, opened))
+    Console().print(lessoncheck.table(proofs))
+    problems = [problem for proof in proofs for problem in proof.problems]
+    for problem in problems:
+        say(f"\n{problem}", err=True)
+    left_out = [proof.exercise for proof in proofs if proof.is_left_out]
+    if left_out:
+        say(f"Left out: {', '.join(left_out)}, which need a Cassandra: eslab lessons check --store cassandra")
+    raise typer.Exit(1 if problems else 0)
 
 
 def _lessons_here() -> list[Path]:

@@ -21,6 +21,7 @@ from nbformat import NotebookNode
 from papermill.execute import remove_error_markers
 
 from eslab.lab.execution import INJECTED
+from eslab.lab.files import write_whole
 from eslab.lab.names import fresh_store, page_name
 from eslab.lab.needs import starts_cassandra
 from eslab.lab.runner import Failure, Run
@@ -68,7 +69,7 @@ class Reports:
         self.written.append(_report(run, self.out))
         seconds = sum(run.seconds for run in self.runs)
         page = _template("index").render(reports=self.written, facts=_facts(self.written, self.out), seconds=seconds)
-        _replace(self.index, page)
+        write_whole(self.index, page)
 
 
 def write(runs: Iterable[Run], out: Path) -> Path:
@@ -95,7 +96,7 @@ def _write_substitute(run: Run, out: Path, error: Exception) -> Report:
     failed = replace(run, failure=run.failure or unshown)
     executed = run.executed.name if run.executed.exists() else ""
     page = out / page_name(run.notebook)
-    _replace(page, _template("substitute").render(name=run.name, failure=failed.failure, executed=executed))
+    write_whole(page, _template("substitute").render(name=run.name, failure=failed.failure, executed=executed))
     return Report(failed, page, run.name, "")
 
 
@@ -106,15 +107,8 @@ def write_report(run: Run, out: Path) -> Report:
     own_node = starts_cassandra(notebook, str(run.parameters["store"]))
     html = _html(_as_read(notebook), run, title)
     page = out / page_name(run.notebook)
-    _replace(page, html)
+    write_whole(page, html)
     return Report(run, page, title, summary, own_node)
-
-
-def _replace(page: Path, html: str) -> None:
-    """Write a page so that there is always a whole one, even if the process is killed now."""
-    unfinished = page.with_suffix(".part")
-    unfinished.write_text(html, encoding="utf-8")
-    unfinished.replace(page)
 
 
 def heading(notebook: NotebookNode, name: str) -> tuple[str, str]:
