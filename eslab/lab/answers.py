@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from eslab import EventStore, Rejected
@@ -37,7 +38,19 @@ class Outcome:
         return isinstance(self.error, Rejected)
 
     def __str__(self) -> str:
-        return repr(self.value) if self.error is None else f"{type(self.error).__name__}: {self.error}"
+        return in_words(self.value) if self.error is None else f"{type(self.error).__name__}: {self.error}"
+
+
+def in_words(value: Any) -> str:
+    """A value as Python shows it; in a list, equal neighbours are counted.
+
+    >>> in_words(["red", "red", "blue"])
+    "['red' (2 times), 'blue']"
+    """
+    if not isinstance(value, list):
+        return repr(value)
+    runs = [(item, len(list(run))) for item, run in groupby(map(repr, value))]
+    return f"[{', '.join(f'{item} ({count} times)' if count > 1 else item for item, count in runs)}]"
 
 
 @dataclass(frozen=True)

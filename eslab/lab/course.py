@@ -11,6 +11,7 @@ from typing import Any
 
 from eslab.errors import InvalidInput
 from eslab.lab import reader, solutions
+from eslab.lab.feedback import Note
 
 LINES = 5  # of a recap
 BOX, GAP, PAD = (150, 46), (34, 18), 4  # pixels of the map
@@ -69,6 +70,15 @@ LESSONS = (
 )
 
 
+CREDIT = (
+    "The story and its ideas come from **Event Sourcing at Scale**, a talk by Joseph Breuer and Robert Retta about "
+    "Netflix Downloads. The programme of Velocity New York 2017 announces a talk of theirs on the same subject: "
+    "[Event sourcing on a global scale: Netflix downloads]"
+    "(https://conferences.oreilly.com/velocity/vl-ny-2017/public/schedule/detail/61629). "
+    "The words, the code and the measurements here are ours, and so are the mistakes."
+)
+
+
 def lesson(name: str) -> Lesson:
     """The lesson of this name; raises `InvalidInput` if there is none."""
     for found in LESSONS:
@@ -80,6 +90,11 @@ def lesson(name: str) -> Lesson:
 def map() -> "Map":
     """The lessons, what each needs, and how far the reader has come."""
     return Map(LESSONS)
+
+
+def credit() -> Note:
+    """Where the story and its ideas come from."""
+    return Note(CREDIT)
 
 
 @dataclass(frozen=True)

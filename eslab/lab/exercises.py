@@ -6,16 +6,18 @@
     at_least.reset()                    a fresh stub below; your text is kept in a file
 
 A check is a list of rules. A rule looks at one case and returns the `Difference` from what is expected, or None. Its
-cases are examples, in the order in which they are written, then whatever hypothesis draws from `cases`; the same seed
-draws the same cases, and the smallest one that shows a difference is kept.
+cases are examples, in the order in which they are written, then whatever hypothesis draws from `cases`. On the same
+machine the same seed draws the same cases, and the smallest one that shows a difference is kept.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
 from random import Random
+from tempfile import gettempdir
 from typing import Any
 
-from hypothesis import errors, find, settings
+from hypothesis import configuration, errors, find, settings
 from hypothesis.strategies import SearchStrategy
 
 from eslab import EventStore
@@ -75,7 +77,7 @@ class Wrong:
     feedback: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Exercise:
     """A task with its check. `answer` is the name under which the exercise's cell defines the answer."""
 
@@ -88,10 +90,12 @@ class Exercise:
     hints: Sequence[str]
     wrong: Sequence[Wrong]
     on_cassandra: bool = False  # the check needs a Cassandra: check(answer, store=lab.store)
-    seconds: float = 10  # until a check gives up
+    seconds: float = 5  # until a check gives up
 
     def check(self, answer: Any, *, store: EventStore | None = None, seed: int = SEED) -> Checked:
         """Check an answer: right, not yet, or can't tell. The text that was checked is kept in the reader's record."""
+        # Its default is a folder beside the notebook, for what it has read in modules.
+        configuration.set_hypothesis_home_dir(Path(gettempdir()) / "eslab-hypothesis")
         source, imports = answers.written_in(self.answer)
         stub = solutions.cell_of(self.lesson, self.name).stub
         if answer is ... or (source and answers.is_same_code(source, stub)):
@@ -146,6 +150,9 @@ class Exercise:
 
     def _undecided(self, reason: str) -> Checked:
         return Checked(self.name, None, reason=reason)
+
+    def __repr__(self) -> str:
+        return f"Exercise {self.name}: {self.task}"
 
     def _repr_markdown_(self) -> str:
         return f"**Exercise {self.name}.** {self.task}"

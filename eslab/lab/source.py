@@ -35,8 +35,9 @@ def show_source(thing: Any) -> Source:
 
     Raises `InvalidInput` for anything that has no Python source.
     """
+    read: Any = thing.fget if isinstance(thing, property) else thing
     try:
-        found: Any = inspect.unwrap(thing.fget if isinstance(thing, property) and thing.fget else thing)
+        found = inspect.unwrap(read)
         text = dedent(inspect.getsource(found)).rstrip()
         title = f"{found.__qualname__} in {found.__module__}"
     except (TypeError, OSError, AttributeError):

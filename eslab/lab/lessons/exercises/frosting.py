@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from eslab import Command, Request
 from eslab.domains.bakery import BOWL, ColorAdded, Frosting
 from eslab.domains.pigment import SHELF
-from eslab.lab.answers import Answer, Outcome
+from eslab.lab.answers import Answer, Outcome, in_words
 from eslab.lab.exercises import Exercise, Rule, Wrong
 from eslab.lab.feedback import Difference
 from eslab.lab.session import START
@@ -70,7 +70,7 @@ def decides(answer: Answer, case: Case) -> Difference | None:
     expected = [ColorAdded(case.command.color)] * case.missing
     if outcome.error is None and isinstance(outcome.value, Sequence) and list(outcome.value) == expected:
         return None
-    return _differs(case, repr(expected), outcome, _why(case, outcome, expected))
+    return _differs(case, in_words(expected), outcome, _why(case, outcome, expected))
 
 
 def leaves_the_state_alone(answer: Answer, case: Case) -> Difference | None:
