@@ -110,14 +110,13 @@ class Exercise:
         if self.on_cassandra and answer.store is None:
             return self._undecided(f"this check needs the lesson's store: {self.name}.check(..., store=lab.store)")
         drawn = f"Cases drawn from seed {seed}." if any(rule.cases is not None for rule in self.rules) else ""
-        kept: list[tuple[bool, str]] = []
+        kept: list[str] = []
         try:
             with time_limit(self.seconds):
                 for rule in self.rules:
-                    difference = rule.broken_by(answer, seed)
-                    kept.append((difference is None, rule.says))
-                    if difference:
-                        return Checked(self.name, False, kept, difference, drawn=drawn)
+                    if difference := rule.broken_by(answer, seed):
+                        return Checked(self.name, False, kept, rule.says, difference, drawn=drawn)
+                    kept.append(rule.says)
         except Undecided as undecided:
             return self._undecided(str(undecided))
         return Checked(self.name, True, kept, drawn=drawn)
