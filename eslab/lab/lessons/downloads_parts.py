@@ -41,7 +41,9 @@ def invented(policies: Policies, title: str, *hours: int) -> Ask:
     wished = policies.catalogue[title]
     rules, plans = policies.rules.at(START), policies.plans.at(START)
     command = RequestDownload("tv", title)
-    return Ask(command, START, wished, studio=rules.for_studio(wished.studio), plan=plans.plans[command.plan], seen=seen)
+    return Ask(
+        command, START, wished, studio=rules.for_studio(wished.studio), plan=plans.plans[command.plan], seen=seen
+    )
 
 
 def signer_that_fails_once(seed: int) -> FaultyDrm:
