@@ -17,7 +17,6 @@ from eslab.lab.session import START
 from eslab.payload.checksum import Checksum
 from eslab.payload.serializer import encode_append
 
-
 EVENT_TIME = Request.at(START, "a sale").event_time
 
 
