@@ -64,7 +64,7 @@ def prove(lessons: Sequence[course.Lesson], store: EventStore | None = None) -> 
         exercises = exercises_of(lesson)
         unknown = solutions.exercises_in(lesson.name).keys() - {exercise.name for exercise in exercises}
         for exercise in exercises:
-            yield _proof(exercise, store)
+            yield proof_of(exercise, store)
         for name in sorted(unknown):
             problem = f"{lesson.name}: the notebook has a cell of {name}, but {lesson.exercises} no such exercise."
             yield Proof(lesson.name, name, "-", "-", "-", "-", [problem])
@@ -78,7 +78,8 @@ def table(proofs: Sequence[Proof]) -> Table:
     return table
 
 
-def _proof(exercise: Exercise, store: EventStore | None) -> Proof:
+def proof_of(exercise: Exercise, store: EventStore | None = None) -> Proof:
+    """Judge the stub, the solution and the wrong answers of one exercise."""
     problems = _shape(exercise)
     names = (exercise.lesson, exercise.name)
     hints = str(len(exercise.hints))
