@@ -16,6 +16,7 @@ from eslab.lab.feedback import Checked
 FEWEST_WRONG = 3
 FEWEST_HINTS = 2
 LEFT_OUT = "left out"
+ENDS = "its cell ends with"
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ def proof_of(exercise: Exercise, store: EventStore | None = None) -> Proof:
     wrong = [_judged(exercise, each.source, store) for each in exercise.wrong]
     known = [_gets(each.feedback, checked) for each, checked in zip(exercise.wrong, wrong, strict=True)]
     problems += [f"the stub passes:\n{stub}"] if stub.passed else []
+    problems += [f"the stub does not run: {stub.reason}"] if stub.reason.startswith(ENDS) else []
     problems += [f"the solution does not pass:\n{solution}"] if not solution.passed else []
     problems += [
         f"expected {each.feedback!r} for the wrong answer\n{each.source}\ngot\n{checked}"
@@ -124,7 +126,7 @@ def _judged(exercise: Exercise, source: str, store: EventStore | None) -> Checke
     try:
         exec(f"{imports}\n{source}", namespace)  # noqa: S102 - our own notebooks and wrong answers
     except Exception as error:
-        return Checked(exercise.name, None, reason=f"its cell ends with {type(error).__name__}: {error}")
+        return Checked(exercise.name, None, reason=f"{ENDS} {type(error).__name__}: {error}")
     return exercise.judge(Answer(namespace.get(exercise.answer, ...), source, imports, store))
 
 
