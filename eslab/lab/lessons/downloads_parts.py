@@ -20,13 +20,16 @@ from eslab.lab.rows import rows
 from eslab.lab.session import START, Lab
 
 
-def asked_of_the_store(store: EventStore, acts: Mapping[str, Callable[[], object]]) -> pandas.DataFrame:
-    """Run each act, and count how often it waits for the store: to read, and to write."""
+def asked_of_the_store(
+    downloads: DownloadService, acts: Mapping[str, Callable[[DownloadService], object]]
+) -> pandas.DataFrame:
+    """Run each act with the service, and count how often it waits for the store: to read, and to write."""
     asked = []
-    with metered(store) as (_, meter):
+    with metered(downloads.repository.store) as (store, meter):
+        counted = DownloadService(store, downloads.repository.clock, downloads.policies)
         for name, act in acts.items():
             meter.take()
-            act()
+            act(counted)
             cost = meter.take()
             asked.append({"who": name, "reads": cost.read_waits, "writes": cost.write_waits})
     return pandas.DataFrame(asked)
