@@ -1,8 +1,10 @@
 """Lesson 02: what each part asks of the store, a signer that fails once, and a counter that counts attempts."""
 
+import logging
 import sqlite3
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import TypeVar
 
 import pandas
 
@@ -18,6 +20,8 @@ from eslab.domains.downloads.rules import Ask
 from eslab.domains.downloads.service import DownloadService
 from eslab.lab.rows import rows
 from eslab.lab.session import START, Lab
+
+Answer = TypeVar("Answer")
 
 
 def asked_of_the_store(
@@ -54,6 +58,19 @@ def signer_that_fails_once(seed: int) -> FaultyDrm:
     return FaultyDrm(LocalSigner([lab_key(seed)]), ["fails"])
 
 
+def with_its_log(act: Callable[[], Answer]) -> tuple[Answer, list[str]]:
+    """The answer of a call, and what the service logged meanwhile, which goes nowhere else."""
+    lines: list[str] = []
+    log = logging.getLogger(DownloadService.__module__)
+    keep = logging.Handler()
+    keep.emit = lambda record: lines.append(record.getMessage())
+    log.addHandler(keep)
+    try:
+        return act(), lines
+    finally:
+        log.removeHandler(keep)
+
+
 class Counter:
     """A service that keeps a number for each customer and title in a table of a database; it has no other memory."""
 
@@ -68,7 +85,8 @@ class Counter:
             if self.used(customer, title) >= self.limit:
                 return "rejected"
             self.database.execute(
-                "INSERT INTO downloads VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET used = used + 1", (customer, title)
+                "INSERT INTO downloads VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET used = used + 1",
+                (customer, title),
             )
         return "granted"
 

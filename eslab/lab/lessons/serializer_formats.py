@@ -98,17 +98,17 @@ def keepers() -> list[Keeper]:
 
 
 def untrusted_bytes() -> pandas.DataFrame:
-    """What each format makes of bytes of version 1, a flipped bit, half a row and hostile bytes.
+    """What each format makes of a flipped bit, half a row, hostile bytes, and bytes of version 1.
 
     Every cell of the table is the result of a real call.
     """
     return pandas.DataFrame(
         {
             "format": keeper.name,
-            "bytes of version 1": keeper.outcome(keeper.stored),
             "one bit of the price flipped": keeper.outcome(flipped(keeper.stored, keeper.price)),
             "half of it": keeper.outcome(keeper.stored[: len(keeper.stored) // 2]),
             "bytes made to harm": keeper.outcome(keeper.hostile),
+            "bytes of version 1": keeper.outcome(keeper.stored),
         }
         for keeper in keepers()
     )

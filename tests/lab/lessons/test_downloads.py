@@ -22,6 +22,7 @@ from eslab.lab.lessons.downloads_parts import (
     invented,
     side_by_side,
     signer_that_fails_once,
+    with_its_log,
 )
 from eslab.lab.lessons.downloads_rules import around_midnight, licences, with_version
 from eslab.lab.lessons.downloads_year import SHOWN, Year, a_year_with_everything, timeline
@@ -174,7 +175,9 @@ def test_the_signer_fails_once_and_signs_the_repeat(lab: Lab) -> None:
     """The licence is recorded without a token; a repeat of the request signs the same one."""
     downloads = DownloadService(lab.store, lab.clock, drm=signer_that_fails_once(7))
     request = lab.request()
-    first, second = (downloads.request_download("ann", "phone", "glow", request) for _ in range(2))
+    send = lambda: downloads.request_download("ann", "phone", "glow", request)  # noqa: E731
+    (first, log), (second, nothing) = with_its_log(send), with_its_log(send)
+    assert log == [f"No token for licence {request.id}: the DRM server could not be reached"] and nothing == []
     assert not isinstance(first, Rejected) and not isinstance(second, Rejected)
     assert first.token is None and second.token and first.license_id == second.license_id == request.id
     assert (second.repeated, second.used) == (True, 1)
