@@ -46,11 +46,15 @@ def till_of(sold: Any, upcasters: Mapping[Any, Any] = MappingProxyType({})) -> A
 
 
 def how_they_load(store: EventStore, customer: str, aggregate_id: str, fold: Any) -> pandas.DataFrame:
-    """Each stored event of an aggregate beside what this aggregate type reads, or the error that it raises."""
+    """For each stored event of an aggregate, what this aggregate type reads, or the error that it raises."""
     checksum = Checksum.of_commits(customer, aggregate_id)
     payloads = [commit.payload for commit in store.rows(customer, aggregate_id)]
-    loaded = [{"stored": str(events_in(each)[0]), "loads as": _loaded(each, checksum, fold)} for each in payloads]
-    return pandas.DataFrame(loaded)
+    lines = []
+    for payload in payloads:
+        stored = events_in(payload)[0]
+        fields = ", ".join(f"{name}: {value}" for name, value in stored.items() if name != "type")
+        lines.append({"row": stored["type"], "loads as": _loaded(payload, checksum, fold), "stored": fields})
+    return pandas.DataFrame(lines)
 
 
 def class_desk(store: EventStore, customer: str, aggregate_id: str, upcasters: Mapping[Any, Any]) -> Desk:
