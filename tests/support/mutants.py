@@ -174,6 +174,8 @@ MUTANTS = [
     Mutant("G5", "store.py", "LateCommits(min(known.since, new.since, key=sort_key)", "LateCommits(max(known.since, new.since, key=sort_key)", CONTRACT),
     Mutant("G5", "stores/sqlite/statements.py", "WHERE (excluded.written_at, excluded.payload) > (snapshots.written_at, snapshots.payload)", "", CONTRACT),
     Mutant("G5", "stores/memory.py", "(written_at, snapshot.payload) > (stored[0], stored[1].payload)", "True", CONTRACT),
+    Mutant("G5", "hydration.py", "if base is None or base == start:", "if True:", FINDINGS),
+    Mutant("G5", "hydration.py", "latest_of(log.last, hydration.base)", "log.last", FINDINGS),
     # Snapshots are a cache; the floor only moves up, and no base lies below it.
     Mutant("G6", "snapshot.py", "        if self.head.floor is not None:\n", "        if False:\n", SNAPSHOT),
     Mutant("G6", "snapshot.py", "if head.floor is not None and is_after(head.floor, up_to):", "if False:", SNAPSHOT),
