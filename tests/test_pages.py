@@ -87,6 +87,9 @@ def test_a_cluster_in_the_foreground_ends_with_ctrl_c(tmp_path: Path) -> None:
     assert any("Press Ctrl-C to stop it." in line for line in process.stdout)
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 0
-    assert "running" not in subprocess.run(
-        ["eslab", "cluster", "status"], env=reader.variables, text=True, capture_output=True
-    ).stdout
+    assert (
+        "running"
+        not in subprocess.run(
+            ["eslab", "cluster", "status"], env=reader.variables, text=True, capture_output=True
+        ).stdout
+    )

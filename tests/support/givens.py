@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
 from typing import Any
 
 from eslab import Event, EventStore, ManualClock, OutOfTime, Request, open_store, system_clock
@@ -96,7 +95,9 @@ def troubleshooting(folder: Path) -> Iterator[Given]:
         break_row(store, "devices:all", lost)
         variables = {"ROW": str(names["second"].event_time), "LOST": str(lost.event_time)}
         inspect = "eslab inspect --store sqlite:///lab.db --customer ann"
-        yield Given(names, variables, [f"{inspect} --aggregate license:", f"{inspect} --module eslab.domains.downloads"])
+        yield Given(
+            names, variables, [f"{inspect} --aggregate license:", f"{inspect} --module eslab.domains.downloads"]
+        )
 
 
 @contextmanager

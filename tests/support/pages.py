@@ -8,8 +8,8 @@ The line that opens a snippet says what it is:
     ```text output         what the snippet before it prints, where `...` stands for anything
     ```text                a drawing, or what something prints elsewhere; isn't run
 
-Further words name the group of tests that runs it: `full`, `cassandra`. A snippet continues the earlier ones of its page
-that its group runs too.
+Further words name the group of tests that runs it: `full`, `cassandra`. A snippet continues the earlier ones of its
+page that its group runs too.
 """
 
 import os
@@ -64,7 +64,9 @@ def snippets_of(page: Path) -> list[Snippet]:
     """The snippets of a page; the words that open a snippet are checked."""
     text = page.read_text(encoding="utf-8")
     assert len(re.findall("^```", text, re.MULTILINE)) == 2 * len(FENCE.findall(text)), f"{page}: a fence stays open"
-    return [_snippet(page.name, text[: found.start()].count("\n") + 1, *found.groups()) for found in FENCE.finditer(text)]
+    return [
+        _snippet(page.name, text[: found.start()].count("\n") + 1, *found.groups()) for found in FENCE.finditer(text)
+    ]
 
 
 def _snippet(page: str, line: int, opening: str, text: str) -> Snippet:
