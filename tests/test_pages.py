@@ -20,6 +20,7 @@ from tests.support.sample import ROOT
 EXEMPT: dict[str, str] = {}  # by command: the reason why no test runs it
 ELSEWHERE = {  # by command: the test that runs it
     ". .venv/bin/activate": "tests/test_readme.py::test_the_shell_is_clean",
+    "make venv && . .venv/bin/activate": "tests/test_readme.py::test_a_clone_is_installed_from_the_lock",
     "make lab": "tests/test_readme.py::test_make_lab_opens_a_copy_of_the_first_lesson",
     "make run": "tests/test_readme.py::test_make_run_writes_reports",
     "make run STORE=cassandra": "tests/test_readme.py::test_three_regions_start_run_part_heal_and_stop",
@@ -45,7 +46,8 @@ def reader_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[st
 
         def open_page(page: str) -> Reader:
             if page not in readers:
-                folder = tmp_path_factory.mktemp(Path(page).stem)
+                folder = tmp_path_factory.mktemp(Path(page).stem) / "clone"
+                folder.mkdir()
                 given = stack.enter_context(GIVENS[page](folder)) if page in GIVENS else Given()
                 readers[page] = Reader(page, folder, given, ELSEWHERE | EXEMPT)
                 stack.callback(readers[page].close)
@@ -79,7 +81,7 @@ def test_what_is_taken_for_granted_belongs_to_a_page() -> None:
 @pytest.mark.timeout(600)
 def test_a_cluster_in_the_foreground_ends_with_ctrl_c(tmp_path: Path) -> None:
     """Its nodes end with it, as docs/cluster.md says."""
-    reader = Reader("cluster.md", tmp_path, Given(), {})
+    reader = Reader("cluster.md", tmp_path / "clone", Given(), {})
     process = subprocess.Popen(
         ["/bin/sh", "-c", "exec eslab cluster start"], env=reader.variables, text=True, stdout=subprocess.PIPE
     )

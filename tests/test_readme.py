@@ -242,8 +242,7 @@ def test_a_clone_is_installed_from_the_lock(tmp_path, tmp_path_factory):
     """`make venv` from nothing, and an environment of one's own beside it."""
     folder = clone(tmp_path_factory.mktemp("clone"), ("00_start_here",))
     clean = Shell(folder, tmp_path_factory.mktemp("home"))
-    clean.run("make venv")
-    assert "eslab 0." in clean.run(f"{ACTIVATE}\neslab --version")
+    assert "eslab 0." in clean.run(f"make venv && {ACTIVATE}\neslab --version")
     install = "pip install -e '.[cassandra]'"
     assert install in COMMANDS
     clean.run(f"python3 -m venv {tmp_path}/own\n. {tmp_path}/own/bin/activate\n{install}\neslab cluster --help")

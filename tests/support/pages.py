@@ -3,8 +3,8 @@
 The line that opens a snippet says what it is:
 
     ```python              runs with the names that the page's earlier snippets left, and those it takes for granted
-    ```python loans.py     a file that the reader makes, in the folder of the page
-    ```sh                  runs in the folder of the page, where a shell finds `eslab`, `python` and `pytest`
+    ```python loans.py     a file that the reader makes
+    ```sh                  runs in a shell that finds `eslab`, `python` and `pytest`, and ends in a folder for the next
     ```text output         what the snippet before it prints, where `...` stands for anything
     ```text                a drawing, or what something prints elsewhere; isn't run
 
@@ -94,11 +94,13 @@ class Reader:
     def __init__(self, page: str, folder: Path, given: Given, elsewhere: Mapping[str, str]) -> None:
         self.snippets = [snippet for snippet in SNIPPETS if snippet.page == page]
         self.folder = folder
+        self.folder.mkdir(exist_ok=True)
         self.names: dict[str, Any] = {"__name__": f"page_{page.partition('.')[0]}", **given.names}
         self.finding = given.finding
         self.elsewhere = elsewhere
+        self.data = folder.parent / "data"
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        self.variables = {**os.environ, "PATH": path, "ESLAB_DATA": str(folder / "data"), **given.variables}
+        self.variables = {**os.environ, "PATH": path, "ESLAB_DATA": str(self.data), **given.variables}
         self._outputs: dict[Snippet, str] = {}
 
     def run(self, snippet: Snippet) -> str:
@@ -117,9 +119,8 @@ class Reader:
 
     def close(self) -> None:
         """End the clusters that a snippet left behind."""
-        if (self.folder / "data" / "clusters").exists():
-            for name in [folder.name for folder in (self.folder / "data" / "clusters").iterdir() if folder.is_dir()]:
-                self._shell(f"eslab cluster destroy --yes --name {name}")
+        for folder in self.data.glob("clusters/*/"):
+            self.shell(f"eslab cluster destroy --yes --name {folder.name}")
 
     def _run(self, snippet: Snippet) -> str:
         if snippet.file:
@@ -135,14 +136,17 @@ class Reader:
 
     def _commands(self, commands: Sequence[str]) -> str:
         """Run the commands in one shell; each must succeed, or find the fault that it looks for."""
-        codes = self.folder / "codes"
+        codes, place = self.data.with_name("codes"), self.data.with_name("place")
         codes.write_text("")
-        output = self._shell("\n".join(f"{command}\necho $? >> '{codes}'" for command in commands))
+        lines = [f"{command}\necho $? >> '{codes}'\n" for command in commands]
+        output = self.shell(f"{''.join(lines)}pwd > '{place}'")
+        self.folder = Path(place.read_text().strip())
         for command, code in zip(commands, codes.read_text().split(), strict=True):
             assert code == "0" or (code == "1" and command in self.finding), f"{command}: exit code {code}\n{output}"
         return output
 
-    def _shell(self, script: str) -> str:
+    def shell(self, script: str) -> str:
+        """What a script prints where the reader is."""
         done = subprocess.run(
             ["/bin/sh", "-c", script], cwd=self.folder, env=self.variables, text=True, timeout=STOPPED,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
