@@ -10,11 +10,15 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+from typer.core import TyperGroup
 
+from eslab.cli import app
 from tests.support.givens import GIVENS
-from tests.support.pages import PAGES, SNIPPETS, Given, Reader, Snippet, commands
+from tests.support.pages import PAGES, SNIPPETS, Given, Reader, Snippet, commands_in_the_text
 from tests.support.sample import ROOT
 
 EXEMPT: dict[str, str] = {}  # by command: the reason why no test runs it
@@ -26,16 +30,17 @@ ELSEWHERE = {  # by command: the test that runs it
     "make run STORE=cassandra": "tests/test_readme.py::test_three_regions_start_run_part_heal_and_stop",
     "eslab run --store \"$(eslab cluster url us)\"":
         "tests/test_readme.py::test_three_regions_start_run_part_heal_and_stop",
+    "eslab doctor": "tests/test_readme.py::test_a_command_runs_after_activation",
     "eslab cluster start": "tests/test_pages.py::test_a_cluster_in_the_foreground_ends_with_ctrl_c",
 }  # fmt: skip
 RUN = [snippet for snippet in SNIPPETS if snippet.kind != "text"]
-SLOW = {"full": (pytest.mark.full, pytest.mark.timeout(1800)), "cassandra": (pytest.mark.cassandra,)}
+SLOW = pytest.mark.timeout(1800)  # of a benchmark, or a first start that downloads Cassandra
 
 
 def parameter(snippet: Snippet) -> object:
     """A snippet as a parameter of a test, in its groups."""
-    marks = [mark for group in sorted(snippet.groups) for mark in SLOW[group]]
-    return pytest.param(snippet, id=str(snippet), marks=marks)
+    marks = [getattr(pytest.mark, group) for group in snippet.groups]
+    return pytest.param(snippet, id=str(snippet), marks=[*marks, SLOW] if marks else ())
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +69,21 @@ def test_a_snippet_runs(reader_of: Callable[[str], Reader], snippet: Snippet) ->
     assert re.fullmatch(reader.promised(snippet), printed, re.DOTALL), printed
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_command_in_the_text_exists(page: Path) -> None:
+    """With each of its options; it is named there, and not run."""
+    for command in commands_in_the_text(page):
+        entrance: Any = typer.main.get_command(app)
+        words = command.split()[1:]
+        while isinstance(entrance, TyperGroup) and words and not words[0].startswith("-"):
+            _, entrance, words = entrance.resolve_command(typer.Context(entrance), words)
+        known = {"--help", *(option for parameter in entrance.params for option in parameter.opts)}
+        assert {word for word in words if word.startswith("--")} <= known, command
+
+
 def test_what_runs_elsewhere_is_on_a_page() -> None:
     """And the test that is named for it exists."""
-    assert set(commands()) >= {*ELSEWHERE, *EXEMPT}
+    assert {command for snippet in SNIPPETS for command in snippet.commands} >= {*ELSEWHERE, *EXEMPT}
     for named in ELSEWHERE.values():
         file, _, test = named.partition("::")
         assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8"), named

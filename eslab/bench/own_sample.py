@@ -22,8 +22,8 @@ def find_sample(aggregate: str, function: str) -> Sample:
     return own_sample(member(aggregate), member(function))
 
 
-def own_sample(aggregate_type: type[Aggregate], make: Callable[[int], Event]) -> Sample:
-    """A sample whose states are folded in memory, event by event; raises `InvalidInput` for a type that can't be."""
+def own_sample(aggregate_type: type[Aggregate], make: Callable[[int], Any]) -> Sample:
+    """A sample whose states are folded in memory, event by event; raises `InvalidInput` for an encrypted type."""
     serializer_of(aggregate_type)
     if aggregate_type.encrypted:
         raise InvalidInput(

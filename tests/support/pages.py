@@ -16,7 +16,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import chdir, redirect_stdout
 from dataclasses import dataclass, field
 from io import StringIO
@@ -74,6 +74,11 @@ def _snippet(page: str, line: int, opening: str, text: str) -> Snippet:
     files = [word for word in words if word.endswith(".py")]
     assert kind in KINDS and set(words) <= {*files, *KINDS[kind]}, f"{page}:{line}: what is {opening!r}?"
     return Snippet(page, line, kind, "".join(files), frozenset(words), text)
+
+
+def commands_in_the_text(page: Path) -> list[str]:
+    """The commands of eslab that the text of a page names between its snippets."""
+    return re.findall(r"`(eslab\s[^`]+)`", FENCE.sub("", page.read_text(encoding="utf-8")))
 
 
 SNIPPETS = [snippet for page in PAGES for snippet in snippets_of(page)]
@@ -152,9 +157,3 @@ class Reader:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         return done.stdout
-
-
-def commands() -> Iterator[str]:
-    """Every command of every page."""
-    for snippet in SNIPPETS:
-        yield from snippet.commands
