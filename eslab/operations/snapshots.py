@@ -27,7 +27,9 @@ def build_snapshot(
 ) -> StoredSnapshot | None:
     """Save a snapshot if enough commits wait to be folded; only those older than `fold_after` count (G5).
 
-    With `as_of` it reaches to that moment, such as the end of a year; `InvalidInput` if that isn't old enough yet. Reads EVERYWHERE, so that it contains the acknowledged commits of every region; while a region can't be reached,
+    With `as_of` it reaches to that moment, such as the end of a year; `InvalidInput` if that is not old enough yet.
+
+    Reads EVERYWHERE, so that it contains the acknowledged commits of every region; while a region can't be reached,
     this raises `StoreUnavailable` and builds nothing. Nor is one built over a skipped row, nor one that is no newer
     than its own base. A clock that runs ahead of the store's is not believed.
     """

@@ -60,7 +60,7 @@ def test_the_history_of_a_while_is_a_part_of_the_table(repository: Repository, s
     for since, until in ((None, None), (times[1], None), (None, times[3]), (times[1], times[3])):
         within = [time for time in times if (since or time) <= time and (until is None or time < until)]
         assert list(history(repository, "ann", Counter, "1", since, until)["time"]) == within
-    with pytest.raises(InvalidInput, match="time zone, got .* as since"):
+    with pytest.raises(InvalidInput, match=r"time zone, got .* as since"):
         history(repository, "ann", Counter, "1", since=datetime(2026, 1, 5))
 
 
