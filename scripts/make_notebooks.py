@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nbformat
 
-from eslab.lab.lessons.exercises import learner_copy
+from eslab.lab.solutions import learner_copy
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 

@@ -1,7 +1,7 @@
 """The commands of the lab: `eslab run`, `eslab lessons`, `eslab doctor`. Each imports heavy packages when it runs."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from eslab.errors import InvalidInput
+from eslab.lab.run_command import RunCommand
 from eslab.terminal import in_a_cell, say
 
 if TYPE_CHECKING:
     from eslab.lab.runner import Run
 
 lessons = typer.Typer(no_args_is_help=True)
+runs = typer.Typer(add_completion=False)
 
 Notebooks = Annotated[list[Path] | None, typer.Argument(help="Notebooks or folders. Default: notebooks/")]
 Store = Annotated[
@@ -27,8 +29,12 @@ Store = Annotated[
 Seed = Annotated[int, typer.Option(help="The same seed makes the same requests.")]
 Out = Annotated[Path, typer.Option(help="Folder for the reports, apart from the notebooks.", file_okay=False)]
 Parameters = Annotated[
-    list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="For notebooks that declare it.")
-]
+    list[str] | None,
+    typer.Option(
+        "--parameter", "-p", metavar="NAME=VALUE",
+        help="For notebooks that declare it; or -p NAME VALUE. `eslab run NOTEBOOK --help` lists a notebook's own.",
+    ),
+]  # fmt: skip
 CellTimeout = Annotated[
     int, typer.Option(min=1, metavar="SECONDS", help="Fail a notebook when one of its cells takes longer.")
 ]
@@ -36,14 +42,19 @@ Timeout = Annotated[
     int, typer.Option(min=1, metavar="SECONDS", help="Fail a notebook when it takes longer as a whole.")
 ]
 
+Solutions = Annotated[
+    bool, typer.Option("--solutions", help="Run the lessons with their exercises solved, in place of NOTEBOOKS.")
+]
 AllowMissing = Annotated[
     bool, typer.Option("--allow-missing", help="Exit with 0 although lessons were left out that can't run here.")
 ]
 SOME_LEFT_OUT = 3  # the exit code of a run in which nothing failed, but not every lesson ran
 
 
+@runs.command("run", cls=RunCommand)
 def run(
     notebooks: Notebooks = None,
+    solutions: Solutions = False,
     store: Store = None,
     seed: Seed = 7,
     out: Out = Path("build/reports"),
@@ -62,7 +73,7 @@ def run(
     from eslab.lab import progress, reports, runner
 
     console = Console()
-    chosen = runner.find(notebooks or _lessons_here())
+    chosen = runner.find(_solutions(notebooks) if solutions else notebooks or _lessons_here())
     values = _pairs(parameter or [])
     limits = runner.Limits(cell_timeout, timeout)
     written = reports.Reports(out)
@@ -86,6 +97,9 @@ def run(
     raise typer.Exit(1 if failures else SOME_LEFT_OUT if left_out and not allow_missing else 0)
 
 
+run_command = typer.main.get_command(runs)
+
+
 def doctor() -> None:
     """Check that the lessons and a Cassandra can run here, and say how to fix what can't."""
     from eslab.lab.selfcheck import doctor as check
@@ -101,18 +115,51 @@ def copy(
 ) -> None:
     """Copy the lessons to a folder, where you may change them. Repeat it to update those that you haven't changed."""
     from eslab.lab.copies import copy_lessons
+    from eslab.lab.solutions import lessons_folder
 
-    say(str(copy_lessons(_lessons_of_the_package(), folder)))
+    say(str(copy_lessons(lessons_folder(), folder)))
     say(f"Run them with: eslab run {folder}\nOpen them with: jupyter lab {folder}")
 
 
-def _lessons_of_the_package() -> Path:
-    """The folder of the lessons: in an installed package or in a clone."""
-    package = Path(__file__).parent.parent
-    for folder in (package / "notebooks", package.parent / "notebooks"):
-        if folder.is_dir():
-            return folder
-    raise InvalidInput(f"Expected the lessons in {package / 'notebooks'}, found none. Install eslab again.")
+@lessons.command()
+def check(
+    store: Annotated[
+        str | None,
+        typer.Option(help="`cassandra` starts a node for the exercises that need one; or the URL of a Cassandra."),
+    ] = None,
+) -> None:
+    """Check the exercises: stubs fail, each wrong answer gets its own feedback, solutions pass; else exit code 1."""
+    from contextlib import closing
+
+    from rich.console import Console
+
+    from eslab import open_store
+    from eslab.lab import course, lessoncheck
+
+    with ExitStack() as stack:
+        url = stack.enter_context(_opened(store))
+        opened = stack.enter_context(closing(open_store(url.replace("{notebook}", "exercises")))) if url else None
+        proofs = list(lessoncheck.prove(course.LESSONS, opened))
+    Console().print(lessoncheck.table(proofs))
+    problems = [problem for proof in proofs for problem in proof.problems]
+    for problem in problems:
+        say(f"\n{problem}", err=True)
+    left_out = [proof.exercise for proof in proofs if proof.is_left_out]
+    if left_out:
+        say(f"Left out: {', '.join(left_out)}, which need a Cassandra: eslab lessons check --store cassandra")
+    raise typer.Exit(1 if problems else 0)
+
+
+def _solutions(notebooks: list[Path] | None) -> list[Path]:
+    """The lessons with solved exercises, which the package brings."""
+    from eslab.lab.solutions import lessons_folder
+
+    if notebooks:
+        raise InvalidInput(
+            f"Expected no notebooks beside --solutions, got {', '.join(map(str, notebooks))}. To run one of them, name "
+            f"its file in {lessons_folder() / 'solutions'} instead. Nothing was executed."
+        )
+    return [lessons_folder() / "solutions"]
 
 
 def _lessons_here() -> list[Path]:

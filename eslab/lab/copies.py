@@ -5,7 +5,6 @@ version is unedited and follows its lesson. An edited copy is never written: the
 """
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -13,6 +12,7 @@ from itertools import count
 from pathlib import Path
 
 from eslab.errors import InvalidInput
+from eslab.lab.files import write_whole
 
 RECORD = ".eslab-lessons.json"
 TEXT = ("cell_type", "source", "attachments")  # what a person writes; running a cell changes the rest
@@ -79,10 +79,10 @@ def _copy(lesson: Path, target: Path, given: dict[str, str], copied: Copied) -> 
     found = _found(target / name)
     if found is None:
         copied.added.append(name)
-        _write(target / name, content)
+        write_whole(target / name, content)
     elif found == given.get(name) != version:
         copied.updated.append(name)
-        _write(target / name, content)
+        write_whole(target / name, content)
     elif found != version and given.get(name) == version:
         copied.kept.append(name)
     elif found != version:
@@ -98,7 +98,7 @@ def _put_beside(lesson: Path, content: bytes, target: Path, given: dict[str, str
         found = _found(target / name)
         if found in (None, version, given.get(name)):
             if found != version:
-                _write(target / name, content)
+                write_whole(target / name, content)
             _record(target, given, name, version)
             return name
     raise AssertionError("the names never end")
@@ -144,11 +144,4 @@ def _read_record(target: Path) -> dict[str, str]:
 def _record(target: Path, given: dict[str, str], name: str, version: str) -> None:
     if given.get(name) != version:
         given[name] = version
-        _write(target / RECORD, f"{json.dumps(given, indent=1)}\n".encode())
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file so that there is always a whole one, even if the process is killed or two of them write it."""
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)
+        write_whole(target / RECORD, f"{json.dumps(given, indent=1)}\n".encode())

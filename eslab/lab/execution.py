@@ -23,6 +23,7 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
 from eslab.lab import parameters as checked
+from eslab.lab import reader
 
 INJECTED = "injected-parameters"
 GRACE = 2.5  # seconds from SIGTERM to SIGKILL
@@ -222,11 +223,15 @@ def _exceeded(what: str, seconds: float, option: str) -> str:
 
 
 def _manager_class(on_made: Callable[[AsyncKernelManager], None]) -> type[AsyncKernelManager]:
-    """A kernel manager that announces itself: nbclient makes it from a class, and shows it to nobody."""
+    """A kernel manager that announces itself, since nbclient shows it to nobody, and says that nobody is reading."""
 
     class Announced(AsyncKernelManager):
         def __init__(self, **options: object) -> None:
             super().__init__(**options)
             on_made(self)
+
+        async def _async_pre_start_kernel(self, **options: Any) -> Any:
+            environment = {**os.environ, **(options.pop("env", None) or {}), reader.ALONE: "1"}
+            return await super()._async_pre_start_kernel(env=environment, **options)
 
     return Announced

@@ -21,13 +21,16 @@ from nbformat import NotebookNode
 from papermill.execute import remove_error_markers
 
 from eslab.lab.execution import INJECTED
+from eslab.lab.files import write_whole
 from eslab.lab.names import fresh_store, page_name
 from eslab.lab.needs import starts_cassandra
 from eslab.lab.runner import Failure, Run
+from eslab.lab.solved import in_words, solved_in
 from eslab.lab.stills import still
 
 PACKAGES = ("eslab", "msgspec", "cassandra-driver", "altair", "jupyterlab")
 NOTEBOOK_LINK = re.compile(r"(\]\(<?(?!\w+:)(?:[^()<>\n]*/)?)([^()<>/\n]+\.ipynb)(?=[)#>\s])")
+NOTEBOOK_HREF = re.compile(r"""(<a href="(?!\w+:)(?:[^"<>\n]*/)?)([^"<>/\n]+\.ipynb)(?=[#"])""")
 ATTACHMENT = re.compile(r"(\]\(<?)attachment:((?<=<attachment:)[^>\n]+|[^)\s]+)")
 SAFE = "/:?#@!$&()*+,;="  # what the Markdown parser leaves as it is in an address
 LONGEST_REASON = 300  # characters; a validation error shows the whole notebook
@@ -42,6 +45,7 @@ class Report:
     title: str
     summary: str
     own_node: bool = False  # it started a Cassandra besides its store
+    exercises: str = ""  # which are solved, and which are open
 
 
 class Reports:
@@ -68,7 +72,7 @@ class Reports:
         self.written.append(_report(run, self.out))
         seconds = sum(run.seconds for run in self.runs)
         page = _template("index").render(reports=self.written, facts=_facts(self.written, self.out), seconds=seconds)
-        _replace(self.index, page)
+        write_whole(self.index, page)
 
 
 def write(runs: Iterable[Run], out: Path) -> Path:
@@ -95,7 +99,7 @@ def _write_substitute(run: Run, out: Path, error: Exception) -> Report:
     failed = replace(run, failure=run.failure or unshown)
     executed = run.executed.name if run.executed.exists() else ""
     page = out / page_name(run.notebook)
-    _replace(page, _template("substitute").render(name=run.name, failure=failed.failure, executed=executed))
+    write_whole(page, _template("substitute").render(name=run.name, failure=failed.failure, executed=executed))
     return Report(failed, page, run.name, "")
 
 
@@ -104,17 +108,11 @@ def write_report(run: Run, out: Path) -> Report:
     notebook = remove_error_markers(nbformat.read(run.executed, as_version=4))
     title, summary = heading(notebook, run.name)
     own_node = starts_cassandra(notebook, str(run.parameters["store"]))
-    html = _html(_as_read(notebook), run, title)
+    exercises = in_words(solved_in(notebook))
+    html = _html(_as_read(notebook), run, title, exercises)
     page = out / page_name(run.notebook)
-    _replace(page, html)
-    return Report(run, page, title, summary, own_node)
-
-
-def _replace(page: Path, html: str) -> None:
-    """Write a page so that there is always a whole one, even if the process is killed now."""
-    unfinished = page.with_suffix(".part")
-    unfinished.write_text(html, encoding="utf-8")
-    unfinished.replace(page)
+    write_whole(page, html)
+    return Report(run, page, title, summary, own_node, exercises)
 
 
 def heading(notebook: NotebookNode, name: str) -> tuple[str, str]:
@@ -140,7 +138,17 @@ def _as_read(notebook: NotebookNode) -> NotebookNode:
         elif cell.cell_type == "code" and cell.execution_count:
             number += INJECTED not in cell.metadata.get("tags", [])
             _number(cell, None if INJECTED in cell.metadata.get("tags", []) else number)
+            _link_outputs(cell)
     return notebook
+
+
+def _link_outputs(cell: NotebookNode) -> None:
+    """Let the links of outputs to other notebooks lead to their reports, such as those of the course map."""
+    for output in cell.outputs:
+        data = output.get("data", {})
+        for kind, link in (("text/markdown", NOTEBOOK_LINK), ("text/html", NOTEBOOK_HREF)):
+            if isinstance(data.get(kind), str):
+                data[kind] = link.sub(_link_to_page, data[kind])
 
 
 def _link_to_page(link: re.Match[str]) -> str:
@@ -169,7 +177,7 @@ def _number(cell: NotebookNode, number: int | None) -> None:
             output.execution_count = number
 
 
-def _html(notebook: NotebookNode, run: Run, title: str) -> str:
+def _html(notebook: NotebookNode, run: Run, title: str, exercises: str) -> str:
     notebook.metadata.title = title
     with as_file(files("eslab.lab") / "assets") as assets:
         exporter = HTMLExporter(
@@ -178,7 +186,7 @@ def _html(notebook: NotebookNode, run: Run, title: str) -> str:
         resources = {
             "metadata": {"name": run.name, "path": str(run.notebook.parent)},
             "failure": escape(str(run.failure)) if run.failure else "",
-            "facts": _in_words(run.parameters),
+            "facts": " · ".join(filter(None, [_in_words(run.parameters), exercises])),
         }
         return exporter.from_notebook_node(notebook, resources)[0]
 

@@ -32,6 +32,9 @@ def _states(notebook: NotebookNode) -> States:
 def _still(output: NotebookNode, states: States) -> NotebookNode:
     if VIEW not in output.get("data", {}):
         return output
+    if "text/html" in output.data:  # it brings its own words for a page without a kernel, such as a prediction
+        del output.data[VIEW]
+        return output
     html = _drawn(output.data[VIEW]["model_id"], states)
     return new_output("display_data", {"text/html": f"<div>{html}{NOTE}</div>"})
 

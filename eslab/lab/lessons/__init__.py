@@ -5,5 +5,5 @@
 03 event store on Cassandra   cassandra
 04 query first                query_first, search_link (the simulated search engine), cassandra (for its node)
 05 versioned serializer       serializer
-exercises of all lessons      exercises
+exercises                     exercises/, a module for each lesson
 """

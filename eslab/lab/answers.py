@@ -1,0 +1,161 @@
+"""A reader's answer: its value, the text it was written in, and calls that never leave the check with a traceback."""
+
+import ast
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from eslab import EventStore, Rejected
+
+ELSEWHERE = 20.0  # seconds that a second process may take
+
+
+class Undecided(BaseException):
+    """Raised where a check can't tell whether an answer is right; the message is the reason.
+
+    It is no `Exception`, so that neither an answer nor the search for a counter-example catches it.
+    """
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call of an answer came to: a value, or the error that it raised."""
+
+    value: Any = None
+    error: Exception | None = None
+
+    @property
+    def is_rejected(self) -> bool:
+        """Did the answer raise `Rejected`?"""
+        return isinstance(self.error, Rejected)
+
+    def __str__(self) -> str:
+        return in_words(self.value) if self.error is None else f"{type(self.error).__name__}: {self.error}"
+
+
+def in_words(value: Any) -> str:
+    """A value as Python shows it; in a list, equal neighbours are counted.
+
+    >>> in_words(["red", "red", "blue"])
+    "['red' (2 times), 'blue']"
+    """
+    if not isinstance(value, list):
+        return repr(value)
+    runs = [(item, len(list(run))) for item, run in groupby(map(repr, value))]
+    return f"[{', '.join(f'{item} ({count} times)' if count > 1 else item for item, count in runs)}]"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A reader's answer: a function or a plain value, and the cell that it comes from."""
+
+    value: Any
+    source: str = ""
+    imports: str = ""  # the import statements that the source relies on
+    store: EventStore | None = None  # for an exercise that is checked on a store
+
+    def __call__(self, *arguments: Any) -> Outcome:
+        """Call the answer; its errors are outcomes. One that raises `NotImplementedError` is not written yet."""
+        if not callable(self.value):
+            raise Undecided(f"the answer is {self.value!r}, not a function.")
+        try:
+            return Outcome(self.value(*arguments))
+        except NotImplementedError:
+            raise Undecided("the answer raises NotImplementedError, so it isn't written yet.") from None
+        except Exception as error:  # show whatever the reader's code raises
+            return Outcome(error=error)
+
+    def elsewhere(self, expression: str) -> Any:
+        """The value of an expression over the answer's names, in a second process with another seed for `hash`.
+
+        Takes about half a second. The value must be one that JSON can hold.
+        """
+        script = f"{self.imports}\n{self.source}\nimport json, sys\nsys.stdout.write('\\n' + json.dumps({expression}))"
+        another = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
+        environment = {**os.environ, "PYTHONHASHSEED": another}
+        command = [sys.executable, "-c", script]
+        try:
+            done = subprocess.run(  # noqa: S603 - the reader's own code
+                command, env=environment, capture_output=True, text=True, timeout=ELSEWHERE, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise Undecided(f"in a second process the answer didn't end within {ELSEWHERE:g} s.") from None
+        if done.returncode:
+            problem = done.stderr.strip().rpartition("\n")[2]
+            raise Undecided(f"in a second process the answer's cell ends with {problem}. Import in it what it uses.")
+        return json.loads(done.stdout.rpartition("\n")[2])
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise `Undecided` if the block takes longer; only where the system has timers, and in the main thread."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise Undecided(f"the answer didn't end within {seconds:g} s. Is there a loop without an end?")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def written_in(name: str) -> tuple[str, str]:
+    """The last cell of this notebook that defines a name, and the imports of the cells that it relies on."""
+    from IPython.core.getipython import get_ipython
+
+    shell: Any = get_ipython()
+    cells = [cell for cell in shell.user_ns.get("In", []) if cell.strip()] if shell else []
+    source = next((cell for cell in reversed(cells) if name in defined_in(cell)), "")
+    return source, imports_for(source, cells)
+
+
+def defined_in(cell: str) -> set[str]:
+    """The names that a cell defines at its top level."""
+    names = set()
+    for node in _statements(cell):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return names
+
+
+def imports_for(source: str, cells: Iterable[str]) -> str:
+    """The import statements at the top level of these cells that bind a name which the source uses."""
+    used = {node.id for node in ast.walk(ast.Module(_statements(source), [])) if isinstance(node, ast.Name)}
+    imports = {}
+    for node in (node for cell in cells for node in _statements(cell)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            kept = [alias for alias in node.names if (alias.asname or alias.name.partition(".")[0]) in used]
+            for alias in kept:
+                node.names = [alias]
+                imports[ast.unparse(node)] = None
+    return "\n".join(imports)
+
+
+def is_same_code(one: str, other: str) -> bool:
+    """Are two texts the same code, whatever their comments and blank lines?"""
+    return [ast.dump(node) for node in _statements(one)] == [ast.dump(node) for node in _statements(other)]
+
+
+def _statements(cell: str) -> list[ast.stmt]:
+    """The statements of a cell; none if it isn't plain Python, such as one with magics."""
+    try:
+        return ast.parse(cell).body
+    except SyntaxError:
+        return []
