@@ -59,7 +59,7 @@ orange = Exercise(
     rules=[Rule("without this command the bowl ends orange", ends_orange)],
     hints=[
         "Orange is red and yellow, and some white does no harm. Of which colour is there too much?",
-        'There are two portions of blue, and two of yellow. Try `fork(lab.store, "dan", without=[wishes[2]])`.',
+        'Two portions are blue, and two yellow. Try `fork(lab.store, "dan", without=[answers[2].request])`.',
     ],
     wrong=[
         Wrong("left_out = 0", "Red is half of orange."),
