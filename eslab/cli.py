@@ -35,7 +35,7 @@ COMMANDS = {
     "play": Entry("eslab.bench.cli", "play", "Play a year of made-up customers.", "downloads"),
     "read-tables": Entry("eslab.operations.cli", "read_tables", "Rebuild read tables, or close a gap.", "downloads"),
     "row": Entry("eslab.operations.cli", "row", "Restore a broken row, or skip it with a mark."),
-    "run": Entry("eslab.lab.cli", "run", "Execute notebooks and write reports.", "lab"),
+    "run": Entry("eslab.lab.cli", "run_command", "Execute notebooks and write reports.", "lab"),
     "schema": Entry("eslab.operations.cli", "schema", "Create or show tables; share settings.", "cassandra"),
     "schema-lock": Entry("eslab.operations.cli", "schema_lock", "Check that old rows fit the code."),
     "simulate": Entry("eslab.faults.cli", "simulate", "Search for schedules that break a promise.", "faults"),
@@ -116,7 +116,9 @@ def main(
 def _command(name: str, entry: Entry) -> Any:
     """The command or group of an entry."""
     entrance = getattr(import_module(entry.module), entry.name)
-    if isinstance(entrance, typer.Typer):
+    if isinstance(entrance, TyperCommand):
+        command = entrance
+    elif isinstance(entrance, typer.Typer):
         command = typer.main.get_group(entrance)
         command.help = entry.help
     else:

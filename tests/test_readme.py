@@ -41,6 +41,7 @@ COMMANDS = {command for block in SHELL_BLOCKS for command in block if command} |
 # The tests below, by the command that they run. Options that only make a command shorter come by the environment.
 QUICK = {  # in the copy, after activation
     "eslab doctor": "Everything is installed.",
+    "eslab lessons check": "Left out: primary_key",
     "eslab lessons copy lessons": "The lessons are in lessons: ",
     "eslab schema show": "CREATE TABLE",
     "eslab schema-lock": "aggregate types fit them",
@@ -63,6 +64,7 @@ LONG = {
     "make run ALLOW_MISSING=1",
     "make lab",
     "make check",
+    "eslab run --solutions",
     "make run STORE=cassandra",
     "pip install -e '.[cassandra]'",
     "eslab schema apply cassandra://host1,host2/keyspace",
@@ -89,6 +91,7 @@ def clone(folder: Path, lessons: tuple[str, ...]) -> Path:
     (folder / "notebooks").mkdir()
     for lesson in lessons:
         shutil.copy(ROOT / "notebooks" / f"{lesson}.ipynb", folder / "notebooks")
+    shutil.copytree(ROOT / "notebooks" / "solutions", folder / "notebooks" / "solutions")
     for name in ("requirements.lock", "pyproject.toml"):
         os.utime(folder / name, (0, 0))
     return folder

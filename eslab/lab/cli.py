@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from eslab.errors import InvalidInput
+from eslab.lab.run_command import RunCommand
 from eslab.terminal import in_a_cell, say
 
 if TYPE_CHECKING:
     from eslab.lab.runner import Run
 
 lessons = typer.Typer(no_args_is_help=True)
+runs = typer.Typer(add_completion=False)
 
 Notebooks = Annotated[list[Path] | None, typer.Argument(help="Notebooks or folders. Default: notebooks/")]
 Store = Annotated[
@@ -27,8 +29,12 @@ Store = Annotated[
 Seed = Annotated[int, typer.Option(help="The same seed makes the same requests.")]
 Out = Annotated[Path, typer.Option(help="Folder for the reports, apart from the notebooks.", file_okay=False)]
 Parameters = Annotated[
-    list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="For notebooks that declare it.")
-]
+    list[str] | None,
+    typer.Option(
+        "--parameter", "-p", metavar="NAME=VALUE",
+        help="For notebooks that declare it; or -p NAME VALUE. `eslab run NOTEBOOK --help` lists a notebook's own.",
+    ),
+]  # fmt: skip
 CellTimeout = Annotated[
     int, typer.Option(min=1, metavar="SECONDS", help="Fail a notebook when one of its cells takes longer.")
 ]
@@ -36,14 +42,19 @@ Timeout = Annotated[
     int, typer.Option(min=1, metavar="SECONDS", help="Fail a notebook when it takes longer as a whole.")
 ]
 
+Solutions = Annotated[
+    bool, typer.Option("--solutions", help="Run the lessons with their exercises solved, in place of NOTEBOOKS.")
+]
 AllowMissing = Annotated[
     bool, typer.Option("--allow-missing", help="Exit with 0 although lessons were left out that can't run here.")
 ]
 SOME_LEFT_OUT = 3  # the exit code of a run in which nothing failed, but not every lesson ran
 
 
+@runs.command("run", cls=RunCommand)
 def run(
     notebooks: Notebooks = None,
+    solutions: Solutions = False,
     store: Store = None,
     seed: Seed = 7,
     out: Out = Path("build/reports"),
@@ -62,7 +73,7 @@ def run(
     from eslab.lab import progress, reports, runner
 
     console = Console()
-    chosen = runner.find(notebooks or _lessons_here())
+    chosen = runner.find(_solutions(notebooks) if solutions else notebooks or _lessons_here())
     values = _pairs(parameter or [])
     limits = runner.Limits(cell_timeout, timeout)
     written = reports.Reports(out)
@@ -84,6 +95,9 @@ def run(
     if stopped:
         raise typer.Exit(stopped.exit_code)
     raise typer.Exit(1 if failures else SOME_LEFT_OUT if left_out and not allow_missing else 0)
+
+
+run_command = typer.main.get_command(runs)
 
 
 def doctor() -> None:
@@ -134,6 +148,18 @@ def check(
     if left_out:
         say(f"Left out: {', '.join(left_out)}, which need a Cassandra: eslab lessons check --store cassandra")
     raise typer.Exit(1 if problems else 0)
+
+
+def _solutions(notebooks: list[Path] | None) -> list[Path]:
+    """The lessons with solved exercises, which the package brings."""
+    from eslab.lab.solutions import lessons_folder
+
+    if notebooks:
+        raise InvalidInput(
+            f"Expected no notebooks beside --solutions, got {', '.join(map(str, notebooks))}. To run one of them, name "
+            f"its file in {lessons_folder() / 'solutions'} instead. Nothing was executed."
+        )
+    return [lessons_folder() / "solutions"]
 
 
 def _lessons_here() -> list[Path]:

@@ -7,6 +7,7 @@ course.lesson("01_frosting").recap([...five lines...], code=[Frosting.apply, han
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from textwrap import wrap
 from typing import Any
 
 from eslab.errors import InvalidInput
@@ -14,7 +15,7 @@ from eslab.lab import reader, solutions
 from eslab.lab.feedback import Note
 
 LINES = 5  # of a recap
-BOX, GAP, PAD = (150, 46), (34, 18), 4  # pixels of the map
+BOX, GAP, PAD = (166, 62), (26, 14), 4  # pixels of the map
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,11 @@ class Lesson:
         """Has the reader come to its end?"""
         return reader.recall(reader.DONE, self.name) is True
 
-    def solved(self) -> tuple[int, int]:
-        """How many of its exercises the reader has solved, of how many."""
+    def solved(self) -> str:
+        """How many of its exercises the reader has solved; empty if it has none."""
         names = solutions.exercises_in(self.name)
         checked = [reader.recall(reader.CHECKED, f"{self.name}/{name}") or {} for name in names]
-        return sum(each.get("passed") is True for each in checked), len(names)
+        return f"{sum(each.get('passed') is True for each in checked)} of {len(names)} solved" if names else ""
 
     def recap(self, lines: Sequence[str], code: Sequence[Any]) -> "Recap":
         """End the lesson: five lines, the code that it used, the next lesson. Marks the lesson as done.
@@ -135,7 +136,7 @@ class Map:
                 "minutes": str(each.minutes),
                 "after": ", ".join(name.partition("_")[0] for name in each.after) or "nothing",
                 "runs on": "a Cassandra of its own" if each.starts_cassandra else "SQLite",
-                "exercises": "{} of {} solved".format(*each.solved()),
+                "exercises": each.solved(),
                 "you": "✓ done" if each.is_done else "",
             }
             for each in self.lessons
@@ -212,15 +213,15 @@ def _arrow(begin: tuple[int, int], end: tuple[int, int]) -> str:
 
 
 def _box(each: Lesson, x: int, y: int) -> str:
-    """A lesson: its number and mark, its minutes, and its short name; a thick edge if it is done."""
-    mark = " ✓" if each.is_done else ""
-    needs = ", Cassandra" if each.starts_cassandra else ""
-    short = each.name.partition("_")[2].replace("_", " ")
-    line = escape(short if len(short) <= 20 else f"{short[:18]}…")
+    """A lesson: number, mark and minutes, then its title; a thick edge if it is done."""
+    needs = " · Cassandra" if each.starts_cassandra else ""
+    first = f'<tspan font-weight="600">{each.number}{" ✓" * each.is_done}</tspan> · {each.minutes} min{needs}'
+    lines = [first, *(escape(line) for line in wrap(each.title, 24)[:2])]
+    texts = "".join(
+        f'<text x="{x + 9}" y="{y + 19 + 16 * row}" fill="currentColor" font-size="12">{line}</text>'
+        for row, line in enumerate(lines)
+    )
     return (
         f'<rect x="{x}" y="{y}" width="{BOX[0]}" height="{BOX[1]}" rx="6" fill="currentColor" fill-opacity=".06" '
-        f'stroke="currentColor" stroke-width="{3 if mark else 1}"/>'
-        f'<text x="{x + 10}" y="{y + 19}" fill="currentColor" font-size="13" font-weight="600">'
-        f"{each.number}{mark} {line}</text>"
-        f'<text x="{x + 10}" y="{y + 36}" fill="currentColor" font-size="12">{each.minutes} min{needs}</text>'
+        f'stroke="currentColor" stroke-width="{3 if each.is_done else 1}"/>{texts}'
     )

@@ -110,14 +110,13 @@ class Exercise:
         if self.on_cassandra and answer.store is None:
             return self._undecided(f"this check needs the lesson's store: {self.name}.check(..., store=lab.store)")
         drawn = f"Cases drawn from seed {seed}." if any(rule.cases is not None for rule in self.rules) else ""
-        kept: list[tuple[bool, str]] = []
+        kept: list[str] = []
         try:
             with time_limit(self.seconds):
                 for rule in self.rules:
-                    difference = rule.broken_by(answer, seed)
-                    kept.append((difference is None, rule.says))
-                    if difference:
-                        return Checked(self.name, False, kept, difference, drawn=drawn)
+                    if difference := rule.broken_by(answer, seed):
+                        return Checked(self.name, False, kept, rule.says, difference, drawn=drawn)
+                    kept.append(rule.says)
         except Undecided as undecided:
             return self._undecided(str(undecided))
         return Checked(self.name, True, kept, drawn=drawn)
@@ -136,12 +135,14 @@ class Exercise:
         """Put a fresh stub into a new cell below, and keep the reader's text in a file that the note names."""
         from IPython.core.getipython import get_ipython
 
+        if not reader.is_reading():
+            return Note("Nobody is reading: nothing was reset.")
         shell: Any = get_ipython()
         cell = solutions.cell_of(self.lesson, self.name)
         written, _ = answers.written_in(self.answer)
-        if shell and reader.is_reading():
+        if shell:
             shell.set_next_input(cell.stub)
-        if not written or not reader.is_reading() or answers.is_same_code(written, cell.stub):
+        if not written or answers.is_same_code(written, cell.stub):
             return Note("A fresh stub is in the cell below.")
         return Note(f"A fresh stub is in the cell below. Your text is in `{self._kept(written)}`.")
 

@@ -38,7 +38,8 @@ class Checked:
 
     exercise: str
     passed: bool | None
-    rules: Sequence[tuple[bool, str]] = ()  # those that were tried, the last one broken if the answer is wrong
+    kept: Sequence[str] = ()  # the rules that the answer keeps
+    broken: str = ""  # the first one that it breaks; the later ones were not tried
     difference: Difference | None = None
     reason: str = ""
     drawn: str = ""  # how many cases, from which seed
@@ -48,10 +49,10 @@ class Checked:
         """The result, in one sentence."""
         if self.passed:
             return "Right."
-        return f"Can't tell yet: {self.reason}" if self.passed is None else f"Not yet: {self.rules[-1][1]}."
+        return f"Can't tell yet: {self.reason}" if self.passed is None else f"Not yet: {self.broken}."
 
     def __str__(self) -> str:
-        lines = [f"{MARKS[self.passed]} {self.title}", *(f"{MARKS[ok]} {rule}" for ok, rule in self.rules)]
+        lines = [f"{MARKS[self.passed]} {self.title}", *(f"  {MARKS[True]} {rule}" for rule in self.kept)]
         return "\n".join([*lines, *([str(self.difference)] if self.difference else []), *filter(None, [self.drawn])])
 
     __repr__ = __str__
@@ -61,9 +62,9 @@ class Checked:
         return {"text/html": self._html(), "text/plain": str(self), MIME: fact}
 
     def _html(self) -> str:
-        rules = "".join(f"<li>{MARKS[ok]} {escape(rule)}</li>" for ok, rule in self.rules)
+        rules = "".join(f"<li>{MARKS[True]} {escape(rule)}</li>" for rule in self.kept)
         parts = [f"<b>{MARKS[self.passed]} {escape(self.title)}</b>"]
-        parts += [f'<ul style="list-style:none;padding-left:0">{rules}</ul>'] if rules else []
+        parts += [f'<ul style="list-style:none;padding-left:1em">{rules}</ul>'] if rules else []
         if self.difference:
             parts.append(display.table("The smallest case that shows it", self.difference.rows()))
             parts.append(f"<p>{escape(self.difference.why)}</p>" if self.difference.why else "")

@@ -16,6 +16,7 @@ from eslab.lab.feedback import Checked
 FEWEST_WRONG = 3
 FEWEST_HINTS = 2
 LEFT_OUT = "left out"
+ENDS = "its cell ends with"
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def prove(lessons: Sequence[course.Lesson], store: EventStore | None = None) -> 
         exercises = exercises_of(lesson)
         unknown = solutions.exercises_in(lesson.name).keys() - {exercise.name for exercise in exercises}
         for exercise in exercises:
-            yield _proof(exercise, store)
+            yield proof_of(exercise, store)
         for name in sorted(unknown):
             problem = f"{lesson.name}: the notebook has a cell of {name}, but {lesson.exercises} no such exercise."
             yield Proof(lesson.name, name, "-", "-", "-", "-", [problem])
@@ -78,7 +79,8 @@ def table(proofs: Sequence[Proof]) -> Table:
     return table
 
 
-def _proof(exercise: Exercise, store: EventStore | None) -> Proof:
+def proof_of(exercise: Exercise, store: EventStore | None = None) -> Proof:
+    """Judge the stub, the solution and the wrong answers of one exercise."""
     problems = _shape(exercise)
     names = (exercise.lesson, exercise.name)
     hints = str(len(exercise.hints))
@@ -91,6 +93,7 @@ def _proof(exercise: Exercise, store: EventStore | None) -> Proof:
     wrong = [_judged(exercise, each.source, store) for each in exercise.wrong]
     known = [_gets(each.feedback, checked) for each, checked in zip(exercise.wrong, wrong, strict=True)]
     problems += [f"the stub passes:\n{stub}"] if stub.passed else []
+    problems += [f"the stub does not run: {stub.reason}"] if stub.reason.startswith(ENDS) else []
     problems += [f"the solution does not pass:\n{solution}"] if not solution.passed else []
     problems += [
         f"expected {each.feedback!r} for the wrong answer\n{each.source}\ngot\n{checked}"
@@ -123,7 +126,7 @@ def _judged(exercise: Exercise, source: str, store: EventStore | None) -> Checke
     try:
         exec(f"{imports}\n{source}", namespace)  # noqa: S102 - our own notebooks and wrong answers
     except Exception as error:
-        return Checked(exercise.name, None, reason=f"its cell ends with {type(error).__name__}: {error}")
+        return Checked(exercise.name, None, reason=f"{ENDS} {type(error).__name__}: {error}")
     return exercise.judge(Answer(namespace.get(exercise.answer, ...), source, imports, store))
 
 

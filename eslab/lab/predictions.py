@@ -58,12 +58,13 @@ class Prediction:
         reader.keep(reader.GUESSES, self.question, self.guess)
 
     def outcome(self, actual: Value) -> "Outcome":
-        """Show the outcome beside the guess, which can't be changed any more.
+        """Show the outcome beside the guess, which can't be changed any more once it was made.
 
         Raises `InvalidInput` if it could not have been guessed: not among the choices, or not a number.
         """
         outcome = Outcome(self, self._checked(actual))
-        self._desk.close_question()
+        if outcome.guess is not None:
+            self._desk.close_question()
         return outcome
 
     def in_words(self, value: Value) -> str:

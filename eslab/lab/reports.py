@@ -25,10 +25,12 @@ from eslab.lab.files import write_whole
 from eslab.lab.names import fresh_store, page_name
 from eslab.lab.needs import starts_cassandra
 from eslab.lab.runner import Failure, Run
+from eslab.lab.solved import in_words, solved_in
 from eslab.lab.stills import still
 
 PACKAGES = ("eslab", "msgspec", "cassandra-driver", "altair", "jupyterlab")
 NOTEBOOK_LINK = re.compile(r"(\]\(<?(?!\w+:)(?:[^()<>\n]*/)?)([^()<>/\n]+\.ipynb)(?=[)#>\s])")
+NOTEBOOK_HREF = re.compile(r"""(<a href="(?!\w+:)(?:[^"<>\n]*/)?)([^"<>/\n]+\.ipynb)(?=[#"])""")
 ATTACHMENT = re.compile(r"(\]\(<?)attachment:((?<=<attachment:)[^>\n]+|[^)\s]+)")
 SAFE = "/:?#@!$&()*+,;="  # what the Markdown parser leaves as it is in an address
 LONGEST_REASON = 300  # characters; a validation error shows the whole notebook
@@ -43,6 +45,7 @@ class Report:
     title: str
     summary: str
     own_node: bool = False  # it started a Cassandra besides its store
+    exercises: str = ""  # which are solved, and which are open
 
 
 class Reports:
@@ -105,10 +108,11 @@ def write_report(run: Run, out: Path) -> Report:
     notebook = remove_error_markers(nbformat.read(run.executed, as_version=4))
     title, summary = heading(notebook, run.name)
     own_node = starts_cassandra(notebook, str(run.parameters["store"]))
-    html = _html(_as_read(notebook), run, title)
+    exercises = in_words(solved_in(notebook))
+    html = _html(_as_read(notebook), run, title, exercises)
     page = out / page_name(run.notebook)
     write_whole(page, html)
-    return Report(run, page, title, summary, own_node)
+    return Report(run, page, title, summary, own_node, exercises)
 
 
 def heading(notebook: NotebookNode, name: str) -> tuple[str, str]:
@@ -134,7 +138,17 @@ def _as_read(notebook: NotebookNode) -> NotebookNode:
         elif cell.cell_type == "code" and cell.execution_count:
             number += INJECTED not in cell.metadata.get("tags", [])
             _number(cell, None if INJECTED in cell.metadata.get("tags", []) else number)
+            _link_outputs(cell)
     return notebook
+
+
+def _link_outputs(cell: NotebookNode) -> None:
+    """Let the links of outputs to other notebooks lead to their reports, such as those of the course map."""
+    for output in cell.outputs:
+        data = output.get("data", {})
+        for kind, link in (("text/markdown", NOTEBOOK_LINK), ("text/html", NOTEBOOK_HREF)):
+            if isinstance(data.get(kind), str):
+                data[kind] = link.sub(_link_to_page, data[kind])
 
 
 def _link_to_page(link: re.Match[str]) -> str:
@@ -163,7 +177,7 @@ def _number(cell: NotebookNode, number: int | None) -> None:
             output.execution_count = number
 
 
-def _html(notebook: NotebookNode, run: Run, title: str) -> str:
+def _html(notebook: NotebookNode, run: Run, title: str, exercises: str) -> str:
     notebook.metadata.title = title
     with as_file(files("eslab.lab") / "assets") as assets:
         exporter = HTMLExporter(
@@ -172,7 +186,7 @@ def _html(notebook: NotebookNode, run: Run, title: str) -> str:
         resources = {
             "metadata": {"name": run.name, "path": str(run.notebook.parent)},
             "failure": escape(str(run.failure)) if run.failure else "",
-            "facts": _in_words(run.parameters),
+            "facts": " · ".join(filter(None, [_in_words(run.parameters), exercises])),
         }
         return exporter.from_notebook_node(notebook, resources)[0]
 

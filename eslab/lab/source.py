@@ -9,8 +9,8 @@ from typing import Any
 from eslab.errors import InvalidInput
 
 PRE = (
-    "margin:0;padding:6px 10px;overflow-x:auto;line-height:1.45;"
-    "background:var(--jp-cell-editor-background, transparent)"
+    "margin:0;padding:6px 10px;overflow-x:auto;white-space:pre;word-break:normal;line-height:1.45;"
+    "font-family:var(--jp-code-font-family, monospace);background:var(--jp-cell-editor-background, transparent)"
 )
 
 
@@ -26,7 +26,7 @@ class Source:
 
     def _repr_html_(self) -> str:
         title = f'<figcaption style="margin-bottom:4px"><small>{escape(self.title)}</small></figcaption>'
-        code = f'<pre style="{PRE}"><code>{_colored(self.text)}</code></pre>'
+        code = f'<pre style="{PRE}" tabindex="0">{_colored(self.text)}</pre>'
         return f'<figure style="margin:0">{title}{code}</figure>'
 
 

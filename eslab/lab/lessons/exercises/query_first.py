@@ -2,7 +2,6 @@
 
 from collections import Counter
 from datetime import timedelta
-from typing import Any
 
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from eslab.lab.feedback import Difference
 from eslab.lab.session import START
 
 SHARDS = 4
+MANY = 400  # requests, to see how they are spread
 SAMPLE = 5  # requests that a second process decides again
 
 
@@ -63,21 +63,16 @@ def repeats_elsewhere(answer: Answer, _: object) -> Difference | None:
     return None
 
 
-def spreads(answer: Answer, span: tuple[int, Any]) -> Difference | None:
-    """The downloads of any stretch of time are spread evenly: each shard gets a fair share."""
-    requests = [Request.at(START + n * span[1], f"{n}") for n in range(span[0])]
+def spreads(answer: Answer, step: timedelta) -> Difference | None:
+    """Downloads that follow each other at this step are spread: each shard gets a fair share."""
+    requests = [Request.at(START + n * step, f"download {n}") for n in range(MANY)]
     counted = Counter(_shard(answer, made) for made in requests)
-    fair = span[0] / SHARDS
+    fair = MANY // SHARDS
     if all(fair / 2 <= counted[shard] <= fair * 2 for shard in range(SHARDS)):
         return None
     found = ", ".join(f"{counted[shard]} in shard {shard}" for shard in range(SHARDS))
-    why = (
-        "Downloads come in bursts. A shard that follows from the clock takes all of a minute, or of an hour, at once."
-        if len(counted) > 1 or span[1] < timedelta(minutes=1)
-        else "All writes go to one partition: nothing is spread."
-    )
-    when = f"{span[0]} downloads, one every {span[1].total_seconds():g} s"
-    return Difference([], when, f"{fair:g} or so in each shard", found, why)
+    when = f"{MANY} downloads, one every {step.total_seconds():g} s"
+    return Difference([], when, f"{fair} or so in each shard", found, BURST if step in BURSTS else "Nothing is spread.")
 
 
 def _shard(answer: Answer, made: Request) -> object:
@@ -87,13 +82,10 @@ def _shard(answer: Answer, made: Request) -> object:
             return shard
 
 
-def _evenly(answer: Answer, _: object) -> Difference | None:
-    """All shards are used at all."""
-    return spreads(answer, (400, timedelta(minutes=7)))
-
-
 MINUTES = st.integers(0, 100_000)
-BURSTS = [(400, timedelta(milliseconds=100)), (400, timedelta(seconds=7)), (400, timedelta(hours=1))]
+NO_BURST = timedelta(minutes=7, seconds=13, milliseconds=370)
+BURSTS = [timedelta(milliseconds=100), timedelta(seconds=7), timedelta(hours=1)]
+BURST = "Downloads come in bursts. A shard that follows from the clock takes all of a minute, or of an hour, at once."
 SIGNED = "def partition(studio, request, shards):\n    return studio, f'{request.time:%Y-%m}', "
 
 shards = Exercise(
@@ -105,7 +97,7 @@ shards = Exercise(
         Rule("studio, month and a shard", names, cases=MINUTES),
         Rule("a repeated request gets the same partition", repeats, cases=MINUTES),
         Rule("also in another process", repeats_elsewhere),
-        Rule("all shards get their share", _evenly),
+        Rule("all shards get their share", spreads, examples=[NO_BURST]),
         Rule("also of a burst", spreads, examples=BURSTS),
     ],
     hints=[
@@ -116,7 +108,7 @@ shards = Exercise(
         Wrong(f"from random import randrange\n\n{SIGNED}randrange(shards)", "derive the shard from the request"),
         Wrong(f"{SIGNED}hash(str(request.id)) % shards", "hash() of a text differs from process to process"),
         Wrong(f"{SIGNED}request.time.minute % shards", "A shard that follows from the clock"),
-        Wrong(f"{SIGNED}0", "All writes go to one partition"),
+        Wrong(f"{SIGNED}0", "Nothing is spread."),
         Wrong(f"{SIGNED}request.id.int % (shards + 1)", "a whole number from 0 to shards - 1"),
     ],
 )
