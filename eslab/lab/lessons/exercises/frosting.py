@@ -120,9 +120,8 @@ def decides(answer: Answer, case: Case) -> Difference | None:
     frosting = case.state
     outcome = answer(frosting, case.command, REQUEST)
     if case.overflows:
-        return (
-            None if outcome.is_rejected else _differs(case, "Rejected", outcome, "The bowl holds 12 portions in all.")
-        )
+        why = "The bowl holds 12 portions in all."
+        return None if outcome.is_rejected else _differs(case, "Rejected", outcome, why)
     expected = [ColorAdded(case.command.color)] * case.missing
     if outcome.error is None and isinstance(outcome.value, Sequence) and list(outcome.value) == expected:
         return None
