@@ -34,7 +34,7 @@ class Lesson:
         return self.name.partition("_")[0]
 
     @property
-    def exercises(self) -> str:
+    def module(self) -> str:
         """The module of its exercises."""
         return f"eslab.lab.lessons.exercises.{self.name.partition('_')[2]}"
 

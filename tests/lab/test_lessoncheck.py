@@ -41,7 +41,7 @@ def test_an_exercise_on_cassandra_is_proved_on_a_node(node):
 def problems(**changes: object) -> str:
     """What is off in an exercise with these changes."""
     changed: Exercise = replace(at_least, **changes)  # type: ignore[arg-type]
-    return "\n".join(lessoncheck.proof_of(changed).problems)
+    return "\n".join(lessoncheck.prove_one(changed).problems)
 
 
 @pytest.mark.parametrize(
