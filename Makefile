@@ -10,7 +10,7 @@ NEWEST ?= python3.13
 ALLOW_MISSING ?=
 SOLUTIONS ?=
 BIN := .venv/bin
-LEFT_OUT := cli cli_hostile mutants project readme troubleshooting wheel
+LEFT_OUT := cli cli_hostile mutants pages project readme troubleshooting wheel your_own_aggregate
 CORE := tests/payload tests/operations $(filter-out $(LEFT_OUT:%=tests/test_%.py),$(wildcard tests/test_*.py))
 
 .DEFAULT_GOAL := help

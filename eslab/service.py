@@ -75,11 +75,7 @@ class AggregateService(Generic[State]):
         needs no event. Raises `OutOfTime`, `RequestConflict`, `Forgotten`, `OutcomeUnknown` and `StoreError`; after
         the last two, send the same request again.
         """
-        if defined_again(type(command), self._commands):
-            raise InvalidInput(
-                f"Expected the class {type(command).__name__} that {_name(self.handle)} names, got one that was "
-                "defined again. Run the cell that defines the handler again, then the one that makes this service."
-            )
+        self._check_class_of(command)
         work = self.repository.begin(customer_id, request, command)
         (state,) = work.load(address(self.aggregate_type, aggregate_id))
         if not work.recorded:
@@ -95,6 +91,13 @@ class AggregateService(Generic[State]):
         """The state of one aggregate, now or as of a past moment."""
         _, key = address(self.aggregate_type, aggregate_id)
         return self.repository.load(customer_id, self.aggregate_type, key, as_of)
+
+    def _check_class_of(self, command: Command) -> None:
+        if defined_again(type(command), self._commands):
+            raise InvalidInput(
+                f"Expected the class {type(command).__name__} that {_name(self.handle)} names, got one that was "
+                "defined again. Run the cell that defines the handler again, then the one that makes this service."
+            )
 
 
 def events_from(handle: Handler[Any], answer: Any) -> Sequence[Event]:

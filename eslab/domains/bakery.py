@@ -91,7 +91,7 @@ def still_needed(frosting: Frosting, goal: str) -> list[str]:
         raise Rejected("recipe", f"nobody here knows how to make {goal}, only {', '.join(pigment.RECIPES)}")
     recipe = pigment.RECIPES[goal]
     if extra := sorted(frosting.portions.keys() - recipe.keys()):
-        raise Rejected("mixing", f"{goal} has no {' or '.join(extra)} in it, and colour can't be extracted")
+        raise Rejected("mixing", f"the recipe for {goal} has no {' or '.join(extra)}, and colour can't be extracted")
     # The smallest multiple of the recipe that uses up what is in the bowl; -(-a // b) divides and rounds up.
     times = max((-(-n // recipe[color]) for color, n in frosting.portions.items()), default=1)
     return [color for color, n in recipe.items() for _ in range(n * times - frosting.portions.get(color, 0))]

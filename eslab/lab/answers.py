@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from IPython.core.inputtransformer2 import TransformerManager
+
 from eslab import EventStore, Rejected
 
 ELSEWHERE = 20.0  # seconds that a second process may take
@@ -30,7 +32,7 @@ class Outcome:
     """What a call of an answer came to: a value, or the error that it raised."""
 
     value: Any = None
-    error: Exception | None = None
+    error: BaseException | None = None
 
     @property
     def is_rejected(self) -> bool:
@@ -70,7 +72,7 @@ class Answer:
             return Outcome(self.value(*arguments))
         except NotImplementedError:
             raise Undecided("the answer raises NotImplementedError, so it isn't written yet.") from None
-        except Exception as error:  # show whatever the reader's code raises
+        except (Exception, SystemExit) as error:  # show whatever the reader's code raises
             return Outcome(error=error)
 
     def elsewhere(self, expression: str) -> Any:
@@ -113,12 +115,17 @@ def time_limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
+def name_of(answer: Any, usual: str) -> str:
+    """The name under which an answer is defined: a function's own, which the reader may choose, or the usual one."""
+    return getattr(answer, "__name__", usual) if callable(answer) else usual
+
+
 def written_in(name: str) -> tuple[str, str]:
     """The last cell of this notebook that defines a name, and the imports of the cells that it relies on."""
     from IPython.core.getipython import get_ipython
 
     shell: Any = get_ipython()
-    cells = [cell for cell in shell.user_ns.get("In", []) if cell.strip()] if shell else []
+    cells = [cell for cell in shell.history_manager.input_hist_raw if cell.strip()] if shell else []
     source = next((cell for cell in reversed(cells) if name in defined_in(cell)), "")
     return source, imports_for(source, cells)
 
@@ -154,8 +161,9 @@ def is_same_code(one: str, other: str) -> bool:
 
 
 def _statements(cell: str) -> list[ast.stmt]:
-    """The statements of a cell; none if it isn't plain Python, such as one with magics."""
+    """The statements of a cell, also below a magic such as %%time; none if it isn't Python."""
+    body = cell.partition("\n")[2] if cell.startswith("%%") else cell
     try:
-        return ast.parse(cell).body
+        return ast.parse(TransformerManager().transform_cell(body)).body
     except SyntaxError:
         return []

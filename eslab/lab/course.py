@@ -62,8 +62,8 @@ class Lesson:
 
 
 LESSONS = (
-    Lesson("00_start_here", "Start here", 15),
-    Lesson("01_frosting", "Frosting: state and events", 30, ("00_start_here",)),
+    Lesson("00_start_here", "Start here", 25),
+    Lesson("01_frosting", "Frosting: state and events", 45, ("00_start_here",)),
     Lesson("02_downloads", "Downloads: rules and retries", 55, ("01_frosting",)),
     Lesson("03_event_store_on_cassandra", "The event store on Cassandra", 45, ("01_frosting",), True),
     Lesson("04_query_first", "Query first", 40, ("03_event_store_on_cassandra",), True),

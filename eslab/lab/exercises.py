@@ -96,7 +96,10 @@ class Exercise:
         """Check an answer: right, not yet, or can't tell. The text that was checked is kept in the reader's record."""
         # Its default is a folder beside the notebook, for what it has read in modules.
         configuration.set_hypothesis_home_dir(Path(gettempdir()) / "eslab-hypothesis")
-        source, imports = answers.written_in(self.answer)
+        name = answers.name_of(answer, self.answer)
+        source, imports = answers.written_in(name)
+        if source and name != self.answer:
+            source = f"{source}\n\n{self.answer} = {name}"
         stub = solutions.cell_of(self.lesson, self.name).stub
         if answer is ... or (source and answers.is_same_code(source, stub)):
             checked = self._undecided("the cell above is still the stub. Change it, and run it.")
@@ -144,10 +147,14 @@ class Exercise:
             shell.set_next_input(cell.stub)
         if not written or answers.is_same_code(written, cell.stub):
             return Note("A fresh stub is in the cell below.")
-        return Note(f"A fresh stub is in the cell below. Your text is in `{self._kept(written)}`.")
+        return Note(f"A fresh stub is in the cell below. Your text is in {self._kept(written)}.")
 
     def _kept(self, text: str) -> str:
-        return reader.keep_text(f"{self.lesson}_{self.name}", text).as_posix()
+        """Where the reader's text is."""
+        try:
+            return f"`{reader.keep_text(f'{self.lesson}_{self.name}', text).as_posix()}`"
+        except OSError as error:
+            return f"its cell only, since it could not be copied: {error.strerror}"
 
     def _undecided(self, reason: str) -> Checked:
         return Checked(self.name, None, reason=reason)

@@ -14,17 +14,17 @@ def test_every_cell_ran_and_nothing_was_asked_of_the_network(lesson):
 
 
 def test_the_slider_moves_through_time_by_keyboard(lesson):
-    """Each press of an arrow key is another moment, another hydration, another bowl."""
+    """It opens where pink became purple; each press of an arrow key shows another moment, beside the bowl of now."""
     page = lesson.page
     handle = page.locator(".widget-slider .noUi-handle")
     handle.scroll_into_view_if_needed()
-    picture = page.locator(".widget-html:visible").last
-    assert "12:20 brown" in picture.inner_text()
-    handle.focus()
-    for _ in range(3):
-        page.keyboard.press("ArrowLeft")
-    picture.get_by_text("11:20 purple").wait_for(timeout=10_000)
+    desk = page.locator(".eslab-desk").filter(has=handle)
+    assert "10:20 purple" in desk.inner_text() and "now brown" in desk.inner_text()
     lesson.picture("frosting")
-    assert handle.get_attribute("aria-valuetext") == "11:20"
+    handle.focus()
+    for _ in range(2):
+        page.keyboard.press("ArrowLeft")
+    desk.get_by_text("09:40 red").wait_for(timeout=10_000)
+    assert handle.get_attribute("aria-valuetext") == "09:40"
     assert handle.get_attribute("aria-label") == "as of"
-    assert lesson.page.locator(".eslab-desk [title=null]").count() == 0
+    assert page.locator(".eslab-desk [title=null]").count() == 0

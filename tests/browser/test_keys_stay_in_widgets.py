@@ -17,7 +17,7 @@ DESKS = {
         "bakery = open_bakery(lab.store, lab.clock)\n"
         "for color in ('red', 'white', 'blue'):\n"
         "    bakery.send('dan', 'frosting:1', AddColor(color), lab.request(timedelta(minutes=20)))\n"
-        "scrub(film(bakery.repository, 'dan', '1'))"
+        "scrub(film(bakery.repository, 'dan', '1'), 'pink')"
     ),
     "02, the command desk": (
         "from eslab.domains.downloads.service import DownloadService\n"

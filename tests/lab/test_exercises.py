@@ -1,6 +1,7 @@
 """A check says right, not yet, or that it can't tell; it draws from a seed, and shows the smallest case."""
 
 import random
+import sys
 import time
 from pathlib import Path
 
@@ -102,8 +103,9 @@ def test_a_check_may_be_unable_to_tell(answer, reason):
 
 
 def test_an_error_of_the_answer_is_an_outcome():
-    """It is shown instead of a traceback."""
+    """It is shown instead of a traceback, and ends nothing."""
     assert "got ZeroDivisionError: division by zero" in str(exercise().judge(Answer(lambda n: 1 / 0)))
+    assert "got SystemExit: 3" in str(exercise().judge(Answer(lambda n: sys.exit(3))))
 
 
 def test_a_check_is_a_table_and_a_fact_for_reports():
@@ -131,6 +133,16 @@ class TestInANotebook:
         run_cell(IMPORT)
         assert run_cell("at_least.check(...)").passed is None
 
+    def test_an_answer_may_have_another_name(self, run_cell):
+        """It is judged, though the stub's cell was run before it; so is one under a magic."""
+        run_cell(IMPORT)
+        run_cell(solutions.cell_of("01_frosting", "at_least").stub)
+        run_cell("def mine(f, c, r):\n    return []")
+        assert run_cell("at_least.check(mine)").passed is False
+        assert reader.recall(reader.CHECKED, "01_frosting/at_least")["source"].endswith("\n\nhandle_at_least = mine")
+        run_cell("%%time\ndef handle_at_least(f, c, r):\n    return []")
+        assert run_cell("at_least.check(handle_at_least)").passed is False
+
     def test_what_was_checked_is_kept(self, run_cell):
         """With the result."""
         text = "def handle_at_least(f, c, r):\n    return []"
@@ -148,6 +160,16 @@ class TestInANotebook:
         assert shell.rl_next_input == solutions.cell_of("01_frosting", "at_least").stub
         assert "Your text is in `answers/01_frosting_at_least.py`." in str(note)
         assert Path("answers/01_frosting_at_least.py").read_text() == f"{text}\n"
+
+    def test_a_reset_where_nothing_can_be_written_says_so(self, shell, run_cell):
+        """The text is still in its cell."""
+        Path(reader.ANSWERS).touch()
+        run_cell(IMPORT)
+        run_cell("def handle_at_least(f, c, r):\n    return []")
+        assert "Your text is in its cell only, since it could not be copied: File exists" in str(
+            run_cell("at_least.reset()")
+        )
+        assert shell.rl_next_input == solutions.cell_of("01_frosting", "at_least").stub
 
     def test_no_check_leaves_a_folder(self, run_cell):
         """Only the reader's record is beside the notebook."""

@@ -1,5 +1,6 @@
 """The helper modules of the lessons; no module here is used outside its lesson.
 
+00 start here                 start_here
 01 frosting                   frosting
 02 downloads                  downloads (commands and rules), downloads_desk (widgets), downloads_year (chart)
 03 event store on Cassandra   cassandra

@@ -1,13 +1,16 @@
-"""The bowl of frosting, drawn: one state, a strip through time, and a slider that scrubs through it."""
+"""Lesson 01: the bowl of frosting drawn, a slider through its history, and deciders that overlap."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 from math import ceil
 from typing import TYPE_CHECKING
 
+from eslab import AggregateService, Request
+from eslab.aggregate import address
 from eslab.domains import pigment
-from eslab.domains.bakery import Frosting
+from eslab.domains.bakery import Frosting, MakeColor, handle
 from eslab.operations.history import history
 from eslab.repository import Repository
 
@@ -71,22 +74,36 @@ def film(repository: Repository, customer: str, key: str) -> Film:
     return Film([Moment(t, repository.load(customer, Frosting, key, as_of=t)) for t in times])
 
 
-def scrub(film: Film):
-    """Return a slider through the film; each position shows the frosting as of that moment."""
+def scrub(film: Film, opens_on: str):
+    """Return a slider through the film, beside the frosting as it is now; opens where it first has the named colour."""
     import ipywidgets
 
     from eslab.lab.widgets import Desk
 
     labels = [(f"{m.time:%H:%M}", i) for i, m in enumerate(film.moments)]
-    slider = ipywidgets.SelectionSlider(options=labels, value=len(labels) - 1, description="as of")
-    picture = ipywidgets.HTML()
+    opening = next(i for i, m in enumerate(film.moments) if m.frosting.name == opens_on)
+    slider = ipywidgets.SelectionSlider(options=labels, value=opening, description="as of")
+    then = ipywidgets.HTML()
+    now = ipywidgets.HTML(bowl(film.moments[-1].frosting, "now"))
 
     def show(change: dict) -> None:
-        picture.value = film.moments[change["new"]]._repr_html_()
+        then.value = film.moments[change["new"]]._repr_html_()
 
     slider.observe(show, names="value")
     show({"new": slider.value})
-    return Desk([slider, picture])
+    return Desk([slider, ipywidgets.HBox([then, now], layout={"flex_flow": "row wrap"})])
+
+
+def decide_at_once(
+    bakery: AggregateService[Frosting], customer: str, id: str, command: MakeColor, requests: Sequence[Request]
+) -> Frosting:
+    """Decide requests as servers do that don't know of each other: all of them read before any of them writes."""
+    works = [bakery.repository.begin(customer, request, command) for request in requests]
+    states = [work.load(address(Frosting, id))[0] for work in works]
+    for request, work, state in zip(requests, works, states, strict=True):
+        work.add(state, *handle(state, command, request))
+        work.append()
+    return bakery.load(customer, id)
 
 
 def mixed_over_time(film: Film) -> "Figure":

@@ -1,17 +1,73 @@
-"""The exercises of lesson 01: goals of the reader's own for the bowl of frosting."""
+"""The exercises of lesson 01: another past for a bowl, a goal of the reader's own, and events that come twice."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from eslab import Command, Request
-from eslab.domains.bakery import BOWL, ColorAdded, Frosting
+from eslab import Command, Event, Request
+from eslab.domains.bakery import BOWL, AddColor, ColorAdded, Frosting, open_bakery
 from eslab.domains.pigment import SHELF
-from eslab.lab.answers import Answer, Outcome, in_words
+from eslab.lab.answers import Answer, Outcome, Undecided, in_words
 from eslab.lab.exercises import Exercise, Rule, Wrong
 from eslab.lab.feedback import Difference
-from eslab.lab.session import START
+from eslab.lab.session import START, open_lab
+from eslab.operations.fork import fork
+
+AFTERNOON = ["red", "white", "blue", "blue", "yellow", "yellow"]  # the colours that Dan asked for
+
+
+def without(number: int) -> Frosting:
+    """Dan's frosting as it would be without one of his commands, counted from 0."""
+    lab = open_lab("memory:", 7)
+    bakery = open_bakery(lab.store, lab.clock)
+    requests = [lab.request() for _ in AFTERNOON]
+    for color, request in zip(AFTERNOON, requests, strict=True):
+        bakery.send("dan", "frosting:1", AddColor(color), request)
+    other = fork(lab.store, "dan", without=[requests[number]])
+    return open_bakery(other, other.clock).load("dan", "frosting:1")
+
+
+WHY_NOT_ORANGE = {
+    "red": "Red is half of orange. What else is in the bowl?",
+    "white": "White only makes it paler. Which colour turns orange into brown?",
+    "yellow": "Yellow is half of orange. What else is in the bowl?",
+}
+
+
+def ends_orange(answer: Answer, _: object) -> Difference | None:
+    """Without this command the bowl ends orange."""
+    number = answer.value
+    if not isinstance(number, int) or number not in range(len(AFTERNOON)):
+        raise Undecided(f"expected a number from 0 to {len(AFTERNOON) - 1}, got {number!r}.")
+    frosting = without(number)
+    if frosting.name == "orange":
+        return None
+    given = [ColorAdded(color) for place, color in enumerate(AFTERNOON) if place != number]
+    why = WHY_NOT_ORANGE[AFTERNOON[number]]
+    return Difference(given, f"without number {number}, {AFTERNOON[number]}", "orange", str(frosting.name), why)
+
+
+orange = Exercise(
+    "orange",
+    "01_frosting",
+    "Dan wanted orange. Leave out one of his commands, so that his bowl ends orange: give its number in the history.",
+    answer="left_out",
+    rules=[Rule("without this command the bowl ends orange", ends_orange)],
+    hints=[
+        "Orange is red and yellow, and some white does no harm. Of which colour is there too much?",
+        'Two portions are blue, and two yellow. Try `fork(lab.store, "dan", without=[answers[2].request])`.',
+    ],
+    wrong=[
+        Wrong("left_out = 0", "Red is half of orange."),
+        Wrong("left_out = 1", "White only makes it paler."),
+        Wrong("left_out = 5", "Yellow is half of orange."),
+    ],
+)
+
 
 REQUEST = Request.at(START, "exercise")
 COLORS = st.sampled_from(list(SHELF))
@@ -64,9 +120,8 @@ def decides(answer: Answer, case: Case) -> Difference | None:
     frosting = case.state
     outcome = answer(frosting, case.command, REQUEST)
     if case.overflows:
-        return (
-            None if outcome.is_rejected else _differs(case, "Rejected", outcome, "The bowl holds 12 portions in all.")
-        )
+        why = "The bowl holds 12 portions in all."
+        return None if outcome.is_rejected else _differs(case, "Rejected", outcome, why)
     expected = [ColorAdded(case.command.color)] * case.missing
     if outcome.error is None and isinstance(outcome.value, Sequence) and list(outcome.value) == expected:
         return None
@@ -159,5 +214,87 @@ at_least = Exercise(
             "    return events",
             "The handler changed the frosting that it was given.",
         ),
+    ],
+)
+
+
+class PortionAdded(Event):
+    """One portion of a colour was added, by the wish with this key."""
+
+    color: str
+    key: str
+
+
+@dataclass
+class KeyedFrosting:
+    """A bowl that can tell wishes apart: the portions of each colour, and the keys of the wishes that are in it."""
+
+    portions: dict[str, int] = field(default_factory=dict)
+    keys: set[str] = field(default_factory=set)
+
+
+WISHES = {"a": "red", "b": "red", "c": "blue"}  # the colour that each wish asked for
+
+
+def counts_each_wish_once(answer: Answer, keys: Sequence[str]) -> Difference | None:
+    """Events that come twice, in any order, make the bowl that each of them once makes."""
+    frosting = KeyedFrosting()
+    events = [PortionAdded(WISHES[key], key) for key in keys]
+    error = next((outcome.error for event in events if (outcome := answer(frosting, event)).error), None)
+    expected = Counter(WISHES[key] for key in sorted(set(keys)))
+    if error is None and expected == Counter(frosting.portions):
+        return None
+    got = str(frosting.portions) if error is None else f"{type(error).__name__}: {error}"
+    why = "" if error else _why_portions(sum(frosting.portions.values()) - expected.total(), keys)
+    return Difference(events, "all are applied", str(dict(expected)), got, why)
+
+
+def _why_portions(too_many: int, keys: Sequence[str]) -> str:
+    if too_many < 0:
+        return "A wish is missing. Two wishes for red are two portions: compare keys, not colours."
+    repeats = sum(one == other for one, other in pairwise(keys))
+    if repeats == len(keys) - len(set(keys)):
+        return "The event that came twice was counted twice. Put its key into `frosting.keys`, and look there first."
+    return "A repeat needn't follow at once: others may come in between. Remember the keys of all wishes."
+
+
+apply_once = Exercise(
+    "apply_once",
+    "01_frosting",
+    "Write an `apply` that is safe against events that come twice, in any order. `frosting.portions` counts colours, "
+    "`frosting.keys` is a set for you to use, and an event has a `color` and the `key` of its wish.",
+    answer="apply_to_keyed",
+    rules=[
+        Rule(
+            "each wish counts once",
+            counts_each_wish_once,
+            examples=["a", "ab", "aa"],
+            cases=st.lists(st.sampled_from(list(WISHES)), max_size=6),
+        )
+    ],
+    hints=[
+        "How can you tell a repeat of one wish from a second wish for the same colour?",
+        "`if event.key in frosting.keys: return` comes first. Then add the key to the set, and one to "
+        "`frosting.portions[event.color]`, which may not exist yet.",
+    ],
+    wrong=[
+        Wrong(
+            "def apply_to_keyed(frosting, event):\n"
+            "    frosting.portions[event.color] = frosting.portions.get(event.color, 0) + 1",
+            "The event that came twice was counted twice.",
+        ),
+        Wrong(
+            "def apply_to_keyed(frosting, event):\n    frosting.portions[event.color] = 1",
+            "compare keys, not colours",
+        ),
+        Wrong(
+            "def apply_to_keyed(frosting, event):\n"
+            "    if frosting.keys == {event.key}:\n"
+            "        return\n"
+            "    frosting.keys = {event.key}\n"
+            "    frosting.portions[event.color] = frosting.portions.get(event.color, 0) + 1",
+            "A repeat needn't follow at once",
+        ),
+        Wrong("def apply_to_keyed(frosting, event):\n    frosting.portions[event.color] += 1", "KeyError"),
     ],
 )

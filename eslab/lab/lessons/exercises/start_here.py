@@ -1,0 +1,270 @@
+"""The exercises of lesson 00: which deliveries write a row, and a client that sends until it is answered."""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hypothesis import strategies as st
+
+from eslab import Accepted, Command, OutcomeUnknown, Rejected, Request
+from eslab.domains.bakery import AddColor, MakeColor, open_bakery
+from eslab.errors import InvalidInput
+from eslab.lab.answers import Answer, Undecided
+from eslab.lab.exercises import Exercise, Rule, Wrong
+from eslab.lab.feedback import Difference
+from eslab.lab.session import open_lab
+
+if TYPE_CHECKING:
+    import pandas
+
+
+class Delivery(NamedTuple):
+    """One arrival of a request at the bakery."""
+
+    number: int
+    request: str
+    command: Command
+
+    def __str__(self) -> str:
+        return f"{self.number}: request {self.request}, {self.command}"
+
+
+DELIVERIES = [
+    Delivery(number, request, command)
+    for number, (request, command) in enumerate(
+        [
+            ("A", MakeColor("purple")),
+            ("A", MakeColor("purple")),
+            ("B", MakeColor("purple")),
+            ("C", AddColor("red")),
+            ("D", AddColor("red")),
+            ("C", AddColor("red")),
+            ("E", MakeColor("green")),
+        ],
+        1,
+    )
+]
+WHY_A_ROW = {
+    1: "The first delivery of a wish that needs two portions is one row.",
+    4: "The bowl may hold more red than purple needs: `AddColor` asks for one more portion.",
+    5: "D asks for the same as C, under another id. To the system that is a second wish.",
+}
+WHY_NO_ROW = {
+    2: "A was recorded by delivery 1. Its repeat meets that row and gets the recorded answer.",
+    3: "B is a new request, but purple needs nothing more: a command that needs no event leaves no record.",
+    6: "C was recorded by delivery 4. That another request came in between changes nothing.",
+    7: "The recipe for green has no red, so E is rejected. A rejection writes nothing.",
+}
+
+
+def deliveries() -> "pandas.DataFrame":
+    """Everything that reached an empty bowl, in order."""
+    import pandas
+
+    table = pandas.DataFrame({"request": each.request, "command": str(each.command)} for each in DELIVERIES)
+    return table.set_index(pandas.Index([each.number for each in DELIVERIES], name="delivery"))
+
+
+def rows_after_each() -> list[int]:
+    """The number of rows in a bakery's store after each delivery, one after the other."""
+    lab = open_lab("memory:", 7)
+    bakery = open_bakery(lab.store, lab.clock)
+    requests = {name: lab.request() for name in sorted({each.request for each in DELIVERIES})}
+    counts = []
+    for each in DELIVERIES:
+        bakery.send("ann", "frosting:1", each.command, requests[each.request])
+        counts.append(len(list(lab.store.rows("ann", "frosting:1"))))
+    return counts
+
+
+def finds_the_rows(answer: Answer, _: object) -> Difference | None:
+    """The deliveries after which there is a row more, in any order."""
+    chosen = answer.value
+    if not isinstance(chosen, Collection) or isinstance(chosen, str):
+        raise Undecided(f"expected a list of numbers, such as [1, 2], got {chosen!r}.")
+    counts = [0, *rows_after_each()]
+    for before, each in enumerate(DELIVERIES):
+        has_written = counts[before + 1] > counts[before]
+        if has_written != (each.number in chosen):
+            words = ("a row more", "no row more") if has_written else ("no row more", "a row more")
+            why = (WHY_A_ROW if has_written else WHY_NO_ROW)[each.number]
+            return Difference(DELIVERIES[:before], str(each), *words, why)
+    unknown = [number for number in chosen if number not in range(1, len(DELIVERIES) + 1)]
+    return Difference([], "the list", "numbers from 1 to 7", str(unknown)) if unknown else None
+
+
+which_wrote = Exercise(
+    "which_wrote",
+    "00_start_here",
+    "Seven deliveries reach an empty bowl. List the numbers of those that write a row.",
+    answer="wrote",
+    rules=[Rule("exactly these deliveries write a row", finds_the_rows)],
+    hints=[
+        "Ask two things about each delivery. Is its request's row there already? If not, does the command need any "
+        "event on the bowl as it is then?",
+        "A is recorded by delivery 1, and C by delivery 4. B finds a purple bowl. E asks for green on a bowl that "
+        "holds red.",
+    ],
+    wrong=[
+        Wrong("wrote = [1, 2, 4, 5]", "A was recorded by delivery 1."),
+        Wrong("wrote = [1, 3, 4, 5]", "B is a new request, but purple needs nothing more"),
+        Wrong("wrote = [1, 4]", "D asks for the same as C, under another id."),
+        Wrong("wrote = [1, 4, 5, 6]", "C was recorded by delivery 4."),
+        Wrong("wrote = [1, 4, 5, 7]", "A rejection writes nothing."),
+    ],
+)
+
+
+NO_REQUEST = "the request is lost on its way"
+NO_ANSWER = "the answer is lost on its way back"
+
+
+class Network:
+    """The way to a bakery, which loses what it is told to lose, one thing on each attempt."""
+
+    def __init__(self, losses: Sequence[str]) -> None:
+        self._losses = list(losses)
+        self._lab = open_lab("memory:", 7)
+        self._bakery = open_bakery(self._lab.store, self._lab.clock)
+
+    @property
+    def portions(self) -> int:
+        """The portions of red in the bowl."""
+        return self._bakery.load("ann", "frosting:1").portions.get("red", 0)
+
+    def make_request(self) -> Request:
+        """A request with an id of its own."""
+        return self._lab.request()
+
+    def send(self, request: Request) -> Any:
+        """Deliver `AddColor("red")` and bring the answer back, unless something is lost."""
+        loss = self._losses.pop(0) if self._losses else ""
+        answer = None if loss == NO_REQUEST else self._bakery.send("ann", "frosting:1", AddColor("red"), request)
+        if loss:
+            raise OutcomeUnknown("Nothing came back in time. Send the same request again.")
+        return answer
+
+
+class Told(NamedTuple):
+    """A `send` that is answered in a script: first this, and whoever asks again gets "accepted"."""
+
+    first: Any
+    why: str
+
+    def send(self, asked: list[Request]) -> Callable[[Request], Any]:
+        """The function; it notes each request."""
+
+        def send(request: Request) -> Any:
+            asked.append(request)
+            if len(asked) > 1:
+                return "accepted"
+            if isinstance(self.first, InvalidInput):
+                raise self.first
+            return self.first
+
+        return send
+
+
+def counts_once(answer: Answer, losses: Sequence[str]) -> Difference | None:
+    """The wish is answered in the end, and is in the bowl once."""
+    network = Network(losses)
+    outcome = answer(network.send, network.make_request)
+    portions = network.portions
+    if portions == 1 and outcome.error is None and isinstance(outcome.value, Accepted):
+        return None
+    got = f"{portions} red, {outcome}"
+    return Difference(list(losses), "send_until_answered(...)", "1 red, and its answer", got, _why(outcome, portions))
+
+
+def _why(outcome: Any, portions: int) -> str:
+    if isinstance(outcome.error, OutcomeUnknown):
+        return "You gave up while nobody knows whether red is in the bowl. Send again until there is an answer."
+    if portions > 1:
+        return "A new request is a new wish. Make one request before the first attempt, and keep it."
+    return "Return the answer of `send`, so that Ann can read it."
+
+
+def takes_a_no(answer: Answer, told: Told) -> Difference | None:
+    """A rejection, and an error that says more than "unknown", end the attempts."""
+    asked: list[Request] = []
+    outcome = answer(told.send(asked), Network([]).make_request)
+    if len(asked) == 1 and told.first in (outcome.value, outcome.error):
+        return None
+    got = f"{outcome} after {len(asked)} attempts"
+    given = [f"the first attempt is answered: {told.first}"]
+    return Difference(given, "send_until_answered(...)", f"{told.first}, after 1 attempt", got, told.why)
+
+
+REJECTION = Told(
+    Rejected("shelf", "there is no gold on the shelf"),
+    "A rejection is an answer. The rule won't change by asking again.",
+)
+MISTAKE = Told(
+    InvalidInput("Expected a customer id, got an empty text."),
+    "Only OutcomeUnknown says: send the same again. Any other error belongs to the caller.",
+)
+LOSSES = st.lists(st.sampled_from([NO_ANSWER, NO_REQUEST]), max_size=5)
+
+until_answered = Exercise(
+    "until_answered",
+    "00_start_here",
+    "Write the tablet's side: send a wish until it is answered, however often the network loses something (it never "
+    "loses more than five in a row). `send(request)` returns the answer or raises `OutcomeUnknown`; `make_request()` "
+    "makes a request with a new id.",
+    answer="send_until_answered",
+    rules=[
+        Rule("whatever is lost, red counts once and the answer comes back", counts_once, cases=LOSSES),
+        Rule("a rejection or another error ends the attempts", takes_a_no, examples=[REJECTION, MISTAKE]),
+    ],
+    hints=[
+        "Two things: one request, and several attempts. Which of them belongs into the loop?",
+        "`request = make_request()` stands before `while True:`. In the loop, `try: return send(request)`, and "
+        "`except OutcomeUnknown: pass`.",
+    ],
+    wrong=[
+        Wrong(
+            "def send_until_answered(send, make_request):\n    return send(make_request())",
+            "You gave up while nobody knows",
+        ),
+        Wrong(
+            "def send_until_answered(send, make_request):\n"
+            "    while True:\n"
+            "        try:\n"
+            "            return send(make_request())\n"
+            "        except OutcomeUnknown:\n"
+            "            pass",
+            "A new request is a new wish.",
+        ),
+        Wrong(
+            "def send_until_answered(send, make_request):\n"
+            "    request = make_request()\n"
+            "    for attempt in range(6):\n"
+            "        try:\n"
+            "            send(request)\n"
+            "            break\n"
+            "        except OutcomeUnknown:\n"
+            "            pass",
+            "Return the answer of `send`",
+        ),
+        Wrong(
+            "def send_until_answered(send, make_request):\n"
+            "    request = make_request()\n"
+            "    while True:\n"
+            "        try:\n"
+            "            return send(request)\n"
+            "        except Exception:\n"
+            "            pass",
+            "Only OutcomeUnknown says: send the same again.",
+        ),
+        Wrong(
+            "def send_until_answered(send, make_request):\n"
+            "    request, answer = make_request(), None\n"
+            "    while answer is None or isinstance(answer, Exception):\n"
+            "        try:\n"
+            "            answer = send(request)\n"
+            "        except OutcomeUnknown:\n"
+            "            pass\n"
+            "    return answer",
+            "A rejection is an answer.",
+        ),
+    ],
+)
