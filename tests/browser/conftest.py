@@ -111,7 +111,11 @@ def check_it_ran(lesson: Window) -> None:
 
 
 def check_pictures(window: Window) -> None:
-    """Every picture of the notebook has loaded; cells that are out of view aren't drawn, so each is scrolled to."""
+    """Every picture of the notebook has loaded, also in folded sections.
+
+    Cells that are out of view aren't drawn, so each is scrolled to.
+    """
+    window.command("notebook:expand-all-headings")
     notebook = "window.jupyterapp.shell.currentWidget.content"
     for number in range(window.page.evaluate(f"{notebook}.widgets.length")):
         window.page.evaluate(f"{notebook}.scrollToItem({number})")

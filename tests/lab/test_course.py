@@ -59,7 +59,7 @@ def test_a_recap_names_the_code_by_itself():
     assert "1. One.\n2. Two.\n3. Three.\n4. Four.\n5. Five." in text
     assert "| `Frosting.apply` | `eslab.domains.bakery` |" in text
     assert "| `Frosting.hex` | `eslab.domains.bakery` |\n| `Rejected` | `eslab.event` |" in text
-    assert "Next: [02 Downloads: rules and retries](02_downloads.ipynb), 40 minutes." in text
+    assert "Next: [02 Downloads: rules and retries](02_downloads.ipynb), 55 minutes." in text
 
 
 def test_the_last_lesson_has_no_next_one():

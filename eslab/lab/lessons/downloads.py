@@ -1,29 +1,22 @@
-"""Lesson 02: send a command and show everything about its answer; change a studio's rules."""
+"""Lesson 02: send a command, and show everything about its answer: rules, events, and rows before and after."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
 from html import escape
 from typing import Any
 
-import msgspec
-import pandas
-
 from eslab import Rejected, Request
 from eslab.bench.play import send
-from eslab.domains.downloads.commands import DownloadCommand
-from eslab.domains.downloads.license import License
+from eslab.domains.downloads.commands import DownloadCommand, Release, Renew, RequestDownload, StartPlayback
 from eslab.domains.downloads.outcome import Granted
 from eslab.domains.downloads.rules import Check, Rule
 from eslab.domains.downloads.service import DownloadService
-from eslab.domains.downloads.studios import Rules
 from eslab.domains.downloads.workload import Step
 from eslab.errors import EslabError
 from eslab.lab.rows import rows
 from eslab.lab.session import Lab
 from eslab.lab.tables import html_table, short_ids
 from eslab.operations.inspection import Inspector
-
-HOUR = timedelta(hours=1)
 
 Explained = list[tuple[Rule, Check]]
 
@@ -55,6 +48,17 @@ class Tried:
         """The customer's row counts before and after, and the difference."""
         more = f"{self.after - self.before} were written" if self.after > self.before else "nothing was written"
         return f"Rows of {self.customer}: {self.before} before, {self.after} after: {more}."
+
+    @property
+    def line(self) -> dict[str, str]:
+        """The attempt as a line of a table."""
+        return {
+            "request made": f"{self.request.time:%Y-%m-%d %H:%M}",
+            "customer": self.customer,
+            "command": in_words(self.command),
+            "answer": self.verdict,
+            "rows": f"{self.before} → {self.after}",
+        }
 
     def _repr_html_(self) -> str:
         return f"{self.told}{self.details}"
@@ -92,6 +96,32 @@ def attempt(downloads: DownloadService, customer: str, command: DownloadCommand,
     return Tried(customer, command, request, explained, answer, before, len(after), events)
 
 
+def attempts(downloads: DownloadService, lab: Lab, customer: str, *commands: DownloadCommand) -> list[Tried]:
+    """Attempt commands one after the other, a minute apart, each as a request of its own."""
+    return [attempt(downloads, customer, command, lab.request()) for command in commands]
+
+
+@dataclass(frozen=True)
+class Unfolded:
+    """An answer to a question that was set before, folded until the reader wants it: attempts, and the last in full."""
+
+    question: str
+    tried: Sequence[Tried]
+
+    def __repr__(self) -> str:
+        return f"{self.question} {', '.join(tried.verdict for tried in self.tried)}"
+
+    def _repr_html_(self) -> str:
+        return folded(self.question, html_table(tried.line for tried in self.tried) + self.tried[-1].told)
+
+
+def in_words(command: DownloadCommand) -> str:
+    """A command as a few words."""
+    what = {RequestDownload: "download", StartPlayback: "play", Renew: "renew", Release: "release"}[type(command)]
+    under = f", plan {command.plan}, in {command.country}" if isinstance(command, RequestDownload | Renew) else ""
+    return f"{what} {command.title} on {command.device}{under}"
+
+
 def rules_table(explained: Explained) -> str:
     """Return the rules that forbid a command, as an HTML table with numbers and reasons, and the others to unfold."""
     lines = _rule_lines(explained)
@@ -122,62 +152,6 @@ def _rule_lines(explained: Explained) -> list[dict[str, str]]:
         }
         for rule, check in explained
     ]
-
-
-def with_version(rules: Rules, studio: str, starts: date, **changes: Any) -> Rules:
-    """Return a copy of the rules with one more version, which changes a studio's limits from a day on."""
-    newest = rules.versions[-1]
-    changed = msgspec.structs.replace(newest.for_studio(studio), **changes)
-    added = msgspec.structs.replace(
-        newest, version=newest.version + 1, effective_from=starts, studios={**newest.studios, studio: changed}
-    )
-    return Rules((*rules.versions, added), rules.invented)
-
-
-def around_midnight(
-    downloads: DownloadService, lab: Lab, customer: str, title: str, devices: tuple[str, str, str]
-) -> pandas.DataFrame:
-    """Request a title around the start of new rules.
-
-    The first request is made and arrives before, the second is made before and arrives after, the third is made after.
-    """
-    midnight = datetime.combine(downloads.rules.versions[-1].effective_from, time(), UTC)
-    lab.clock.now = midnight - HOUR
-    evening = lab.request()
-    late = lab.request()
-    asked = [_asked(downloads, customer, devices[0], title, evening)]
-    lab.clock.now = midnight + HOUR
-    asked.append(_asked(downloads, customer, devices[1], title, late))
-    asked.append(_asked(downloads, customer, devices[2], title, lab.request()))
-    return pandas.DataFrame(asked)
-
-
-def licences(downloads: DownloadService, customer: str) -> pandas.DataFrame:
-    """Return the customer's licences in order of grant, with their rules' version and their expiry."""
-    granted = [
-        {
-            "licence": key,
-            "granted": f"{licence.periods[id].begins:%Y-%m-%d %H:%M}",
-            "rules": licence.periods[id].rules,
-            "expires": f"{licence.periods[id].expires:%Y-%m-%d %H:%M}",
-        }
-        for key, licence in downloads.repository.load_all(customer, License).items()
-        for id in licence.licences
-    ]
-    return pandas.DataFrame(sorted(granted, key=lambda licence: licence["granted"]))
-
-
-def _asked(downloads: DownloadService, customer: str, device: str, title: str, request: Request) -> dict[str, Any]:
-    answer = downloads.request_download(customer, device, title, request)
-    granted = isinstance(answer, Granted)
-    return {
-        "device": device,
-        "request made": f"{request.time:%Y-%m-%d %H:%M}",
-        "arrives": f"{downloads.repository.clock():%Y-%m-%d %H:%M}",
-        "rules": downloads.rules.at(request.time).version,
-        "answer": "granted" if granted else "rejected",
-        "used": f"{answer.used} of {answer.limit}" if granted else f"{answer.count} of {answer.limit}",
-    }
 
 
 def _events(downloads: DownloadService, customer: str, aggregate: str, request: Request) -> list[dict[str, str]]:

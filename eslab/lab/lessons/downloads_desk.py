@@ -13,7 +13,7 @@ from eslab.domains.downloads.commands import DownloadCommand, Release, Renew, Re
 from eslab.domains.downloads.devices import ALL, Devices, DownloadHeld
 from eslab.domains.downloads.service import DownloadService
 from eslab.errors import EslabError
-from eslab.lab.lessons.downloads import Tried, attempt, rules_in_words, rules_table
+from eslab.lab.lessons.downloads import Tried, attempt, in_words, rules_in_words, rules_table
 from eslab.lab.session import Lab
 from eslab.lab.tables import html_table
 from eslab.lab.widgets import Desk
@@ -75,7 +75,7 @@ class CommandDesk(Desk):
         now = Request.at(self.lab.clock(), "preview")
         checks = self.downloads.explain(self.customer.value, command, now)
         rules = rules_in_words(checks)
-        words = f"<p><b>Not sent yet.</b> The rules about {escape(_words(command))}: {escape(rules)}.</p>"
+        words = f"<p><b>Not sent yet.</b> The rules about {escape(in_words(command))}: {escape(rules)}.</p>"
         self.told.value = _announced(words) + rules_table(checks)
 
     def _say_errors(self, act: Callable[[], None]) -> None:
@@ -89,9 +89,9 @@ class CommandDesk(Desk):
         tried = attempt(self.downloads, customer, command, request)
         self.journal.append(tried)
         self._show_licences()
-        sent = escape(f"{customer}: {_words(command)}")
+        sent = escape(f"{customer}: {in_words(command)}")
         self.told.value = _announced(f"<p>{sent}</p>{tried.told}") + tried.details
-        lines = [_line(tried) for tried in reversed(self.journal)]
+        lines = [tried.line for tried in reversed(self.journal)]
         self.sent.value = f"<p>Commands sent from this desk, newest first:</p>{html_table(lines)}"
 
     def _command(self, name: str) -> DownloadCommand:
@@ -135,22 +135,6 @@ def _picker(name: str, options: tuple[str, ...], value: str | None, layout: Mapp
 def _name(hold: DownloadHeld, on_device: set[UUID]) -> str:
     state = "on the device" if hold.license_id in on_device else "gone"
     return f"{hold.title} on {hold.device}, {hold.time:%Y-%m-%d %H:%M}, {state}"
-
-
-def _words(command: DownloadCommand) -> str:
-    what = {RequestDownload: "download", StartPlayback: "play", Renew: "renew", Release: "release"}[type(command)]
-    under = f", plan {command.plan}, in {command.country}" if isinstance(command, RequestDownload | Renew) else ""
-    return f"{what} {command.title} on {command.device}{under}"
-
-
-def _line(tried: Tried) -> dict[str, str]:
-    return {
-        "request made": f"{tried.request.time:%Y-%m-%d %H:%M}",
-        "customer": tried.customer,
-        "command": _words(tried.command),
-        "answer": tried.verdict,
-        "rows": f"{tried.before} → {tried.after}",
-    }
 
 
 def _announced(html: str) -> str:

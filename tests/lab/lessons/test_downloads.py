@@ -1,4 +1,4 @@
-"""Lesson 02: the command desk, a year of one customer, rules that change, and the exercise's check."""
+"""Lesson 02: the command desk, the parts and what they ask, a counter, a year of one customer, rules that change."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,11 +9,22 @@ import pytest
 from eslab import Rejected, RequestConflict, open_store
 from eslab.domains.downloads.commands import RequestDownload
 from eslab.domains.downloads.license import License
+from eslab.domains.downloads.rules import broken
 from eslab.domains.downloads.service import DownloadService
 from eslab.domains.downloads.studios import load_rules
 from eslab.errors import InvalidInput
-from eslab.lab.lessons.downloads import around_midnight, attempt, html_table, licences, with_version
+from eslab.lab.lessons.downloads import Unfolded, attempt, attempts, html_table
 from eslab.lab.lessons.downloads_desk import AGAIN, DOWNLOAD, PLAY, RELEASE, RENEW, CommandDesk
+from eslab.lab.lessons.downloads_parts import (
+    Counter,
+    asked_of_the_store,
+    commits_by_type,
+    invented,
+    side_by_side,
+    signer_that_fails_once,
+    with_its_log,
+)
+from eslab.lab.lessons.downloads_rules import around_midnight, licences, with_version
 from eslab.lab.lessons.downloads_year import SHOWN, Year, a_year_with_everything, timeline
 from eslab.lab.rows import rows
 from eslab.lab.session import Lab, open_lab
@@ -125,6 +136,70 @@ def test_an_attempt_shows_a_conflict_as_its_answer(downloads: DownloadService, l
     tried = attempt(downloads, "bob", RequestDownload("tv", "glow"), request)
     assert isinstance(tried.answer, RequestConflict)
     assert (tried.before, tried.after) == (3, 3)
+
+
+def test_an_answer_is_unfolded_with_every_attempt_and_the_last_in_full(downloads: DownloadService, lab: Lab) -> None:
+    """The question is the line to unfold; each attempt is a request of its own, a minute later."""
+    tried = attempts(downloads, lab, "bob", RequestDownload("phone", "glow"), RequestDownload("moon", "nothing"))
+    html = Unfolded("What is <granted>?", tried)._repr_html_()
+    assert html.startswith("<details><summary>What is &lt;granted&gt;?</summary>")
+    assert "download glow on phone, plan standard, in US" in html and "0 → 3" in html
+    assert html.count("there is no such title in the catalogue") == 1
+    assert tried[1].request.time - tried[0].request.time == timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("url", ["memory:", "sqlite:"])
+def test_the_parts_ask_the_store_for_what_they_may(url: str) -> None:
+    """A grant reads and writes, a rejection only reads (G7)."""
+    lab = open_lab(url, 7)
+    downloads = DownloadService(lab.store, lab.clock)
+    acts = {
+        "nobody": lambda _: None,
+        "grant": lambda counted: counted.request_download("ann", "phone", "glow", lab.request()),
+        "rejection": lambda counted: counted.request_download("ann", "phone", "nothing", lab.request()),
+    }
+    asked = asked_of_the_store(downloads, acts).set_index("who")
+    assert list(asked["reads"]) == [0, 1, 1]
+    assert asked["writes"]["grant"] > asked["writes"]["rejection"] == asked["writes"]["nobody"] == 0
+    lab.store.close()
+
+
+def test_an_invented_wish_meets_the_studios_limit(downloads: DownloadService) -> None:
+    """The fourth within a year is one too many, by the rules of the service."""
+    assert broken(invented(downloads.policies, "glow", 2, 1)) is None
+    forbids = broken(invented(downloads.policies, "glow", 3, 2, 1))
+    assert forbids and (forbids[0].name, forbids[1].count) == ("downloads per title per year", 3)
+
+
+def test_the_signer_fails_once_and_signs_the_repeat(lab: Lab) -> None:
+    """The licence is recorded without a token; a repeat of the request signs the same one."""
+    downloads = DownloadService(lab.store, lab.clock, drm=signer_that_fails_once(7))
+    request = lab.request()
+    send = lambda: downloads.request_download("ann", "phone", "glow", request)  # noqa: E731
+    (first, log), (second, nothing) = with_its_log(send), with_its_log(send)
+    assert log == [f"No token for licence {request.id}: the DRM server could not be reached"] and nothing == []
+    assert not isinstance(first, Rejected) and not isinstance(second, Rejected)
+    assert first.token is None and second.token and first.license_id == second.license_id == request.id
+    assert (second.repeated, second.used) == (True, 1)
+
+
+def test_a_counter_counts_attempts_and_the_log_counts_wishes(downloads: DownloadService, lab: Lab) -> None:
+    """Both do their work each time; only the counter takes a repeat for another wish."""
+    beside = side_by_side(Counter(limit=3), downloads, lab, "ivy", "glow", ("phone", 3), ("tablet", 1))
+    assert list(beside["number in its table"]) == [1, 2, 3, 3]
+    assert list(beside["downloads in its log"]) == [1, 1, 1, 2]
+    assert list(beside["the counter says"]) == ["granted", "granted", "granted", "rejected"]
+    assert list(beside["the service says"]) == ["granted", "granted before", "granted before", "granted"]
+    assert list(beside["its answer"]) == ["is lost", "is lost", "arrives", "arrives"]
+
+
+def test_aggregates_are_counted_by_type(downloads: DownloadService, lab: Lab) -> None:
+    """Three downloads: one list of devices, one count, three licences."""
+    by_type = commits_by_type(lab.store, "ann").set_index("type")
+    assert list(by_type.index) == ["devices", "downloaded", "license"]
+    assert list(by_type["aggregates"]) == [1, 1, 3]
+    assert list(by_type["commits"]) == [3, 3, 3]
+    assert list(by_type["longest"]) == [3, 3, 1]
 
 
 def test_tables_escape_what_they_show() -> None:

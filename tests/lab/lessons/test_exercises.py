@@ -10,11 +10,11 @@ from eslab import Rejected
 from eslab.domains.bakery import ColorAdded
 from eslab.domains.downloads.rules import Check
 from eslab.lab.answers import Answer
-from eslab.lab.lessons.exercises.downloads import three_a_day
+from eslab.lab.lessons.exercises.downloads import three_a_day, which_write
 from eslab.lab.lessons.exercises.event_store_on_cassandra import primary_key
 from eslab.lab.lessons.exercises.frosting import at_least
 from eslab.lab.lessons.exercises.query_first import shards
-from eslab.lab.lessons.exercises.versioned_serializer import upcaster
+from eslab.lab.lessons.exercises.versioned_serializer import needs_step, upcaster
 from tests.support.cassandra import emptied
 
 
@@ -63,6 +63,20 @@ def test_01_a_brim_that_is_refused_is_shown_exactly_full() -> None:
     checked = at_least.judge(Answer(too_careful))
     assert checked.difference and len(checked.difference.given) + checked.difference.expected.count("Added") >= 1
     assert "A bowl may be exactly full" in str(checked)
+
+
+def test_02_letters_may_be_written_in_any_kind_of_collection() -> None:
+    """A list, a tuple and a text hold the same letters as a set."""
+    for letters in ({"c", "e"}, ["e", "c"], ("c", "e"), "ce"):
+        assert which_write.judge(Answer(letters)).passed is True
+
+
+def test_02_the_wish_that_was_misjudged_is_shown_with_the_log() -> None:
+    """The first one in the order of the task."""
+    checked = which_write.judge(Answer({"b", "c", "e"}))
+    assert checked.difference and checked.difference.when == "b: glow for the tv, under a new id"
+    assert "glow given back on laptop" in checked.difference.given
+    assert (checked.difference.expected, checked.difference.got) == ("no rows are written", "b is in the answer")
 
 
 def test_02_a_rule_may_count_in_its_own_way() -> None:
@@ -177,3 +191,25 @@ def test_05_the_error_of_the_load_is_shown(wrong: Callable) -> None:
     """Missing fields and a number as text are `Unreadable`."""
     checked = upcaster.judge(Answer(wrong))
     assert (checked.passed, "Unreadable" in str(checked)) == (False, True)
+
+
+def test_05_each_change_is_judged_by_a_class_that_reads_a_row() -> None:
+    """The letters are those after which the row is Unreadable."""
+    assert needs_step.judge(Answer({"b", "d", "f"})).passed is True
+    checked = needs_step.judge(Answer({"b", "d"}))
+    assert checked.difference and checked.difference.expected == "the row is Unreadable"
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"number": None, "street": "Baker Street"}, "The number should be 12"),
+        ({"number": 12, "street": "12 Baker Street"}, "what the number field holds is not a part of it"),
+        ({"number": 12}, "The map has no street"),
+        ({"number": "12", "street": "Baker Street"}, "The number is the text '12'"),
+    ],
+)
+def test_05_the_feedback_names_the_field_that_is_wrong(fields: dict, said: str) -> None:
+    """It says what is wrong with this map, and not how to write another one."""
+    checked = upcaster.judge(Answer(lambda delivered: {"type": "Delivered:2", **fields}))
+    assert checked.difference and said in checked.difference.why

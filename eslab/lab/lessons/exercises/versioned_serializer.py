@@ -1,18 +1,121 @@
-"""The exercises of lesson 05: steps from old versions of an event to new ones."""
+"""The exercises of lesson 05: which changes of a class need a step, and such a step."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 from hypothesis import strategies as st
 
 from eslab import Aggregate, Event, Request, version
 from eslab.aggregate import serializer_of
+from eslab.errors import Unreadable
 from eslab.lab.answers import Answer, Outcome
 from eslab.lab.exercises import Exercise, Rule, Wrong
 from eslab.lab.feedback import Difference
+from eslab.lab.lessons.serializer import till_of
 from eslab.lab.session import START
 from eslab.payload.checksum import Checksum
 from eslab.payload.serializer import encode_append
+
+EVENT_TIME = Request.at(START, "a sale").event_time
+
+
+class FirstSold(Event, tag="Sold:1"):
+    """A sale as it is stored."""
+
+    cake: str
+    euros: int
+
+
+class Change(NamedTuple):
+    """A second version of `Sold`: its fields, the change in words, and why old rows load or don't."""
+
+    words: str
+    fields: list[Any]
+    why: str
+
+
+CHANGES = {
+    "a": Change(
+        'a new field, `currency: str = "EUR"`',
+        [("cake", str), ("euros", int), ("currency", str, "EUR")],
+        "A field that is missing in a row takes its default.",
+    ),
+    "b": Change(
+        "a new field, `currency: str`, without a default",
+        [("cake", str), ("euros", int), ("currency", str)],
+        "Nothing says which currency an old sale had, so it can't be read.",
+    ),
+    "c": Change(
+        "`cake` is removed",
+        [("euros", int)],
+        "A field that the class doesn't have is ignored.",
+    ),
+    "d": Change(
+        "`euros` is called `price`",
+        [("cake", str), ("price", int)],
+        "Fields are stored by name: for the class there is no price in the row, and euros is ignored.",
+    ),
+    "e": Change(
+        "`cake` and `euros` change places",
+        [("euros", int), ("cake", str)],
+        "Fields are stored by name, so their order doesn't matter.",
+    ),
+    "f": Change(
+        "`euros: int` becomes `euros: str`",
+        [("cake", str), ("euros", str)],
+        "A number in a row is no text, and nothing is converted silently.",
+    ),
+}
+
+
+def loads_unchanged(change: Change) -> bool:
+    """Can a sale of version 1 be read by the changed class, without an upcaster?"""
+    sold = msgspec.defstruct("Sold", change.fields, bases=(Event,), tag=version(2), frozen=True)
+    payload = encode_append("ann", EVENT_TIME, {"till:1": [FirstSold("lemon", 4)]}, bytes(8))["till:1"]
+    try:
+        serializer_of(till_of(sold)).events(payload, Checksum.of_commits("ann", "till:1"))
+    except Unreadable:
+        return False
+    return True
+
+
+def names_what_breaks(answer: Answer, letter: str) -> Difference | None:
+    """The answer holds the letters of the changes after which old rows don't load, and no others."""
+    change, given = CHANGES[letter], ["Sold:1, cake: lemon, euros: 4"]
+    if not isinstance(answer.value, set | frozenset | list | tuple | str) or not set(answer.value) <= set(CHANGES):
+        why = f'Write the letters as a set, such as {{"a", "b"}}: some of {", ".join(CHANGES)}.'
+        return Difference(given, "the answer is read", "letters", repr(answer.value), why)
+    loads = loads_unchanged(change)
+    if (letter in answer.value) != loads:
+        return None
+    expected = "the row loads" if loads else "the row is Unreadable"
+    got = f"{letter} is {'' if letter in answer.value else 'not '}in the answer"
+    return Difference(given, f"{letter}: {change.words}", expected, got, change.why)
+
+
+needs_step = Exercise(
+    "needs_step",
+    "05_versioned_serializer",
+    "Six changes, a to f, each make a version 2 of `Sold`. After which of them does a row of version 1 need an "
+    "upcaster?",
+    answer="breaking",
+    rules=[Rule("each change is judged rightly", names_what_breaks, examples=list(CHANGES))],
+    hints=[
+        "The serializer looks for each field of the class in the row, by its name. When does it find nothing that it "
+        "can use?",
+        "Three of the six need one. A default helps, order and further fields don't matter.",
+    ],
+    wrong=[
+        Wrong('breaking = {"a", "b", "d", "f"}', "takes its default"),
+        Wrong('breaking = {"d", "f"}', "which currency an old sale had"),
+        Wrong('breaking = {"b", "c", "d", "f"}', "is ignored."),
+        Wrong('breaking = {"b", "f"}', "there is no price in the row"),
+        Wrong('breaking = {"b", "d", "e", "f"}', "their order doesn't matter"),
+        Wrong('breaking = {"b", "d"}', "nothing is converted silently"),
+        Wrong("breaking = 3", "Write the letters as a set"),
+    ],
+)
 
 
 class FirstDelivered(Event, tag="Delivered:1"):
@@ -37,8 +140,8 @@ def _load(step: Callable[[dict[str, Any]], Any], address: str) -> Event:
         def apply(self, event: Delivered) -> None:
             """Nothing to fold: the events are only read."""
 
-    id, time = "deliveries:1", Request.at(START, "delivery").event_time
-    payload = encode_append("ann", time, {id: [FirstDelivered(address)]}, bytes(8))[id]
+    id = "deliveries:1"
+    payload = encode_append("ann", EVENT_TIME, {id: [FirstDelivered(address)]}, bytes(8))[id]
     (event,) = serializer_of(Deliveries).events(payload, Checksum.of_commits("ann", id))
     return event
 
@@ -57,7 +160,9 @@ def loads(answer: Answer, address: str) -> Difference | None:
     if outcome.error is None and outcome.value == expected:
         return None
     stored = {"type": "Delivered:1", "address": address}
-    return Difference([stored], "the event is loaded", str(expected), str(outcome), _why(outcome, expected))
+    return Difference(
+        [stored], "the event is loaded", str(expected), str(outcome), _why(answer(dict(stored)), expected)
+    )
 
 
 def leaves_the_map_alone(answer: Answer, address: str) -> Difference | None:
@@ -70,13 +175,28 @@ def leaves_the_map_alone(answer: Answer, address: str) -> Difference | None:
     return Difference([stored], "the step is called", f"{stored} afterwards", str(received), why)
 
 
-def _why(outcome: Outcome, expected: Delivered) -> str:
-    got = outcome.value
-    if not isinstance(got, Delivered):
-        return "Return a map with the type Delivered:2, a number that is an int or None, and a street."
+def _why(step: Outcome, expected: Delivered) -> str:
+    """What is wrong with the map that the step returned for this address, field by field."""
+    made = step.value
+    if step.error is not None:
+        return "The step itself fails for this address."
+    if not isinstance(made, dict):
+        return f"A step returns a map, and this one returned {made!r}."
+    if made.get("type") != "Delivered:2":
+        return f"The map says that it is {made.get('type')!r}. The next version is Delivered:2."
+    if missing := sorted({"number", "street"} - made.keys()):
+        return f"The map has no {' and no '.join(missing)}, which version 2 needs."
+    return _wrong_field(made["number"], made["street"], expected)
+
+
+def _wrong_field(number: Any, street: Any, expected: Delivered) -> str:
+    if isinstance(number, str):
+        return f"The number is the text {number!r}, and version 2 stores a whole number or None."
+    if number != expected.number:
+        return f"The number should be {expected.number!r}: does the address begin with a whole number?"
     if expected.number is None:
-        return "An address may begin with a word that is no whole number: then all of it is the street."
-    return "The number is the first word, and the street is the rest."
+        return f"Something of the address got lost: without a number, {expected.street!r} is all street."
+    return f"The street should be {expected.street!r}: what the number field holds is not a part of it."
 
 
 STREETS = st.sampled_from(["Baker Street", "Elm", "Rue de la Paix"])
@@ -105,15 +225,38 @@ upcaster = Exercise(
     wrong=[
         Wrong(
             "def split_address(delivered):\n"
+            '    number, street = delivered["address"].split()\n'
+            '    return {"type": "Delivered:2", "number": int(number), "street": street}',
+            "The step itself fails for this address.",
+        ),
+        Wrong(
+            "def split_address(delivered):\n"
+            '    number, _, street = delivered["address"].partition(" ")\n'
+            '    return {**delivered, "number": int(number), "street": street}',
+            "The next version is Delivered:2.",
+        ),
+        Wrong(
+            "def split_address(delivered):\n"
+            '    number, _, street = delivered["address"].partition(" ")\n'
+            '    return {"type": "Delivered:2", "street": street}',
+            "The map has no number",
+        ),
+        Wrong(
+            "def split_address(delivered):\n"
+            '    return {"type": "Delivered:2", "number": None, "street": delivered["address"]}',
+            "does the address begin with a whole number?",
+        ),
+        Wrong(
+            "def split_address(delivered):\n"
             '    number, _, street = delivered["address"].partition(" ")\n'
             '    return {"type": "Delivered:2", "number": number, "street": street}',
-            "a number that is an int or None",
+            "and version 2 stores a whole number or None.",
         ),
         Wrong(
             "def split_address(delivered):\n"
             '    number, _, street = delivered["address"].partition(" ")\n'
             '    return {"type": "Delivered:2", "number": int(number) if number.isdigit() else None, "street": street}',
-            "then all of it is the street",
+            "Something of the address got lost",
         ),
         Wrong(
             "def split_address(delivered):\n"
@@ -129,7 +272,7 @@ upcaster = Exercise(
             "    if not number.isdigit():\n"
             '        return {"type": "Delivered:2", "number": None, "street": delivered["address"]}\n'
             '    return {"type": "Delivered:2", "number": int(number), "street": delivered["address"]}',
-            "the street is the rest",
+            "is not a part of it",
         ),
     ],
 )
