@@ -1,4 +1,4 @@
-"""Lesson 03: a node, wide partitions, timed queries, and a kill -9."""
+"""Lesson 03: a node, questions that a key answers or refuses, wide partitions, and timed queries."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -68,8 +68,46 @@ def find_node(store: str, say: Callable[[str], None] = print) -> LessonNode:
     if store.startswith("cassandra:"):
         return LessonNode(store, None, 0.0)
     began = time.perf_counter()
-    cluster = _start(say)
+    cluster = start_node(say)
     return LessonNode(cluster.url(KEYSPACE), cluster, time.perf_counter() - began)
+
+
+LOG = "lesson_log"
+OF_FAY = f"SELECT aggregate_id, event_time FROM {LOG} WHERE customer_id = 'fay'"  # noqa: S608
+QUESTIONS = {
+    "one aggregate": f"{OF_FAY} AND aggregate_id = 'downloaded:glow'",
+    "one aggregate since a moment": (
+        f"{OF_FAY} AND aggregate_id = 'downloaded:glow' AND event_time > minTimeuuid('2026-01-05')"
+    ),
+    "all licences": f"{OF_FAY} AND aggregate_id >= 'license:' AND aggregate_id < 'license;'",
+    "everything since a moment": f"{OF_FAY} AND event_time > minTimeuuid('2026-01-05')",
+}
+
+
+def ask_with_key(store: EventStore, key: str) -> pandas.DataFrame:
+    """Copy the keys of Fay's events to a table with this primary key, and ask it four questions."""
+    session = cast("CassandraStore", store).session
+    session.execute(f"DROP TABLE IF EXISTS {LOG}")
+    session.execute(
+        f"CREATE TABLE {LOG} (customer_id text, aggregate_id text, event_time timeuuid, PRIMARY KEY {key})"
+    )
+    insert = f"INSERT INTO {LOG} (customer_id, aggregate_id, event_time) VALUES ('fay', %s, %s)"  # noqa: S608
+    for row in session.execute("SELECT aggregate_id, event_time FROM events WHERE customer_id = 'fay'"):
+        session.execute(insert, tuple(row))
+    return pandas.DataFrame(
+        {"question": name, "asks": cql.removeprefix(OF_FAY)[5:], "answer": _answer(session, cql)}
+        for name, cql in QUESTIONS.items()
+    )
+
+
+def _answer(session: Any, cql: str) -> str:
+    """The number of rows, or Cassandra's reason to refuse the question."""
+    from cassandra import InvalidRequest
+
+    try:
+        return f"{len(session.execute(cql).all())} rows"
+    except InvalidRequest as error:
+        return f"refused: {str(error).partition('message=')[2].strip(chr(34))}"
 
 
 def fill_partitions(store: EventStore, sizes: Sequence[int]) -> dict[int, str]:
@@ -141,64 +179,7 @@ def time_levels(store: EventStore) -> pandas.DataFrame:
     )
 
 
-@dataclass(frozen=True)
-class Killed:
-    """The result of one kill -9 amid appends: how many were acknowledged, and how many of them survived."""
-
-    commitlog_sync: str
-    acknowledged: int
-    survived: int
-    per_second: float
-
-    @property
-    def lost(self) -> int:
-        """The number of acknowledged commits that are gone."""
-        return self.acknowledged - self.survived
-
-    def _repr_html_(self) -> str:
-        return display.table(
-            f"commitlog_sync: {self.commitlog_sync}",
-            {
-                "acknowledged": f"{self.acknowledged:,} ({self.per_second:,.0f} a second)",
-                "survived kill -9": f"{self.survived:,}",
-                "acknowledged and lost": f"{self.lost:,}",
-            },
-        )
-
-
-def kill_amid_appends(commitlog_sync: "CommitLogSync", seconds: float = 2.0) -> Killed:
-    """Append to a throw-away node of one replica until kill -9, start it again, and count the commits that survived.
-
-    Takes about 20 s: the node starts twice. Its data is deleted.
-    """
-    acknowledged: list[Commit] = []
-    with _start(commitlog_sync=commitlog_sync) as cluster:
-        with closing(open_store(f"{cluster.url(KEYSPACE)}&timeout={PATIENCE}")) as store:
-            writers = [Thread(target=_append_until_killed, args=(store, w, acknowledged)) for w in range(WRITERS)]
-            for writer in writers:
-                writer.start()
-            time.sleep(seconds)
-            cluster.kill("us")
-            for writer in writers:
-                writer.join()
-        cluster.revive("us")
-        with closing(open_store(cluster.url(KEYSPACE))) as store:
-            there = {row for writer in range(WRITERS) for row in store.rows("ann", f"frosting:of {writer}")}
-    survived = len(there.intersection(acknowledged))
-    return Killed(commitlog_sync, len(acknowledged), survived, len(acknowledged) / seconds)
-
-
-def _append_until_killed(store: EventStore, writer: int, acknowledged: list[Commit]) -> None:
-    try:
-        for number in count():
-            made = commit(f"of {writer}", number, request(number))
-            store.append("ann", [made])
-            acknowledged.append(made)
-    except (OutcomeUnknown, StoreError):
-        return  # the node is dead; the outcome of this append is unknown
-
-
-def _start(say: Callable[[str], None] = print, **options: Any) -> "Cluster":
+def start_node(say: Callable[[str], None] = print, **options: Any) -> "Cluster":
     try:
         from eslab.cluster import Cluster
     except ImportError as error:
