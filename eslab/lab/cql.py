@@ -11,7 +11,6 @@ SELECT * FROM events LIMIT 5
 """
 
 import re
-
 from typing import TYPE_CHECKING, Any, cast
 
 from IPython.core.getipython import get_ipython

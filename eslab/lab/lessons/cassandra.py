@@ -2,24 +2,21 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
-from itertools import count, product
+from itertools import product
 from statistics import median
-from threading import Thread
 from typing import TYPE_CHECKING, Any, cast
 
 import altair
 import pandas
 
-from eslab import EventStore, InvalidInput, OutcomeUnknown, StoreError, display, open_store
+from eslab import EventStore, InvalidInput
 from eslab.bench.sample import commit, request
 from eslab.lab import charts
 from eslab.store import Commit, Consistency
 
 if TYPE_CHECKING:
     from eslab.cluster import Cluster
-    from eslab.cluster.plan import CommitLogSync
     from eslab.stores.cassandra import CassandraStore
 
 KEYSPACE = "lab_lesson"
@@ -88,9 +85,7 @@ def ask_with_key(store: EventStore, key: str) -> pandas.DataFrame:
     """Copy the keys of Fay's events to a table with this primary key, and ask it four questions."""
     session = cast("CassandraStore", store).session
     session.execute(f"DROP TABLE IF EXISTS {LOG}")
-    session.execute(
-        f"CREATE TABLE {LOG} (customer_id text, aggregate_id text, event_time timeuuid, PRIMARY KEY {key})"
-    )
+    session.execute(f"CREATE TABLE {LOG} (customer_id text, aggregate_id text, event_time timeuuid, PRIMARY KEY {key})")
     insert = f"INSERT INTO {LOG} (customer_id, aggregate_id, event_time) VALUES ('fay', %s, %s)"  # noqa: S608
     for row in session.execute("SELECT aggregate_id, event_time FROM events WHERE customer_id = 'fay'"):
         session.execute(insert, tuple(row))

@@ -87,7 +87,7 @@ SWAPPED = "((customer_id), event_time, aggregate_id)"
 REASONS = {
     "one aggregate": "Its rows are no neighbours any more: they lie scattered through the partition, in order of time.",
     "one aggregate since a moment": (
-        "A range on the first clustering column ends the run: what lies in it is sorted by time, whatever its aggregate."
+        "A range on the first clustering column ends the run: what lies in it is sorted by time alone."
     ),
     "all licences": "Names with one beginning were neighbours while the aggregate came first. Now time comes first.",
     "everything since a moment": "Time comes first now, so everything since a moment is one run of neighbours.",
@@ -125,7 +125,9 @@ swapped = Exercise(
         Wrong('refused = {"everything since a moment"}', "they lie scattered through the partition"),
         Wrong('refused = {"one aggregate"}', "ends the run"),
         Wrong('refused = {"one aggregate", "one aggregate since a moment"}', "Now time comes first."),
-        Wrong("from eslab.lab.lessons.cassandra import QUESTIONS\n\nrefused = set(QUESTIONS)", "is one run of neighbours"),
+        Wrong(
+            "from eslab.lab.lessons.cassandra import QUESTIONS\n\nrefused = set(QUESTIONS)", "is one run of neighbours"
+        ),
     ],
 )
 
