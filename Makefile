@@ -8,8 +8,9 @@ SEARCH ?= --schedules 1000000 --seconds 36000 --jobs 2
 OUT ?=
 NEWEST ?= python3.13
 ALLOW_MISSING ?=
+SOLUTIONS ?=
 BIN := .venv/bin
-LEFT_OUT := cli cli_hostile mutants project readme troubleshooting wheel
+LEFT_OUT := cli cli_hostile mutants pages project readme troubleshooting wheel your_own_aggregate
 CORE := tests/payload tests/operations $(filter-out $(LEFT_OUT:%=tests/test_%.py),$(wildcard tests/test_*.py))
 
 .DEFAULT_GOAL := help
@@ -29,8 +30,8 @@ venv: .venv/installed ## create .venv from requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-run: venv ## execute the notebooks and write reports to build/reports (NOTEBOOKS=, STORE=, SEED=, ALLOW_MISSING=1)
-	$(BIN)/eslab run $(NOTEBOOKS) --seed $(SEED) $(if $(STORE),--store '$(STORE)') $(if $(OUT),--out '$(OUT)') \
+run: venv ## execute the notebooks and write reports to build/reports (NOTEBOOKS=, SOLUTIONS=1, STORE=, SEED=, ALLOW_MISSING=1)
+	$(BIN)/eslab run $(NOTEBOOKS) $(if $(SOLUTIONS),--solutions) --seed $(SEED) $(if $(STORE),--store '$(STORE)') $(if $(OUT),--out '$(OUT)') \
 		$(if $(ALLOW_MISSING),--allow-missing)
 
 test: venv ## run the quick tests

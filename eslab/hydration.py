@@ -22,7 +22,7 @@ from eslab.payload.checksum import Checksum
 from eslab.payload.encryption import NO_CIPHER, KeyProvider, RowCipher, cipher_for, place_of_commit
 from eslab.payload.serializer import Envelope, decode_envelope
 from eslab.payload.skipped import Skipped
-from eslab.request import is_after, time_of
+from eslab.request import is_after, latest_of, time_of
 from eslab.snapshot import Candidates, Validity
 from eslab.store import Commit, Consistency, EventStore, Head, Log, unreadable
 
@@ -167,12 +167,7 @@ class Hydrator:
 
     def decode_rows(self, aggregate_id: str, commits: Sequence[Commit]) -> Page:
         """The events of rows that were read with their keys; raises `Unreadable` with the row."""
-        if not self.types[aggregate_id].encrypted:
-            try:
-                return self._decode(aggregate_id, [commit.payload for commit in commits])
-            except Unreadable:
-                pass  # the rows one by one tell which of them it is
-        return [self.events_of(commit) for commit in commits]
+        return self._page(aggregate_id, [commit.payload for commit in commits], lambda: commits)
 
     def events_of(self, commit: Commit, envelope: Envelope[Any] | None = None) -> Sequence[Event]:
         """The events of one row, parsed already if `envelope` is given; raises `Unreadable` with the row."""
@@ -189,20 +184,29 @@ class Hydrator:
     def _begin(
         self, event_time: UUID | None, up_to: UUID | None, consistency: Consistency
     ) -> tuple[dict[str, Log], dict[str, Hydration[Any]]]:
-        """All logs, read from where the last hydrations began, and the bases of these."""
+        """All logs, read from where the last hydrations began, and the bases of these hydrations."""
         bases = self.environment.bases
         after = {id: bases.guess(self.customer_id, id, up_to) for id in self.types}
         while True:
             logs = self.store.read(self.customer_id, after, event_time, up_to, consistency)
             hydrations = {id: self._base(id, log.head, up_to) for id, log in logs.items()}
-            # Commits before the base are left out, but those between it and the guess are missing.
+            # Commits between the guess and a later base are left out; those between an earlier one and it are missing.
             if not any(_is_before(hydrations[id].base, start) for id, start in after.items()):
                 break
             after = {id: hydration.base for id, hydration in hydrations.items()}
         if up_to is None:
             for id, hydration in hydrations.items():
                 bases.note(self.customer_id, id, hydration.base)
-        return logs, hydrations
+        return {id: _behind(log, after[id], hydrations[id].base) for id, log in logs.items()}, hydrations
+
+    def _page(self, aggregate_id: str, payloads: Sequence[bytes], commits: Callable[[], Sequence[Commit]]) -> Page:
+        """The events of commits whose payloads are at hand; `commits` gives their rows, should their keys be needed."""
+        if not self.types[aggregate_id].encrypted:
+            try:
+                return self._decode(aggregate_id, payloads)
+            except Unreadable:
+                pass  # the rows one by one tell which of them it is
+        return [self.events_of(commit) for commit in commits()]
 
     def _decode(self, aggregate_id: str, payloads: Sequence[bytes]) -> Page:
         return serializer_of(self.types[aggregate_id]).page(
@@ -227,11 +231,10 @@ class Hydrator:
         rest: dict[str, UUID | None] = {}
         for id, log in logs.items():
             hydration = hydrations[id]
-            commits = _after(log.commits, hydration.base)
-            if commits:
-                hydration.apply(self.decode_rows(id, commits))
+            if log.payloads:
+                hydration.apply(self._page(id, log.payloads, log.commits))
             if log.more:
-                rest[id] = commits[-1].event_time if commits else hydration.base
+                rest[id] = latest_of(log.last, hydration.base)
         if rest:
             with closing(self._pages(rest, up_to, consistency)) as pages:
                 for id, page in pages:
@@ -285,16 +288,17 @@ def _is_before(base: UUID | None, start: UUID | None) -> bool:
     return start is not None and (base is None or is_after(start, base))
 
 
-def _after(commits: Sequence[Commit], base: UUID | None) -> Sequence[Commit]:
-    """Those of some commits, which are in order, that lie after a base."""
-    if base is None or not commits or is_after(commits[0].event_time, base):
-        return commits
-    return [commit for commit in commits if is_after(commit.event_time, base)]
+def _behind(log: Log, start: UUID | None, base: UUID | None) -> Log:
+    """The log without the commits up to a base, which is not earlier than `start`, where the log was read from."""
+    if base is None or base == start:
+        return log
+    commits = [commit for commit in log.commits() if is_after(commit.event_time, base)]
+    return log._replace(payloads=[commit.payload for commit in commits], commits=lambda: commits)
 
 
 def _ends(log: Log, event_time: UUID) -> bool:
     """Do the commits that were read end before an event time?"""
-    return not log.commits or is_after(event_time, log.commits[-1].event_time)
+    return log.last is None or is_after(event_time, log.last)
 
 
 def cipher_of_types(keys: KeyProvider | None, customer_id: str, types: Iterable[type[Aggregate]]) -> RowCipher:

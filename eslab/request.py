@@ -136,6 +136,11 @@ def is_after(event_time: UUID, other: UUID) -> bool:
     return sort_key(event_time) > sort_key(other)
 
 
+def latest_of(*event_times: UUID | None) -> UUID | None:
+    """The latest of these event times; None if there is none."""
+    return max(filter(None, event_times), key=sort_key, default=None)
+
+
 def from_sort_key(key: bytes) -> UUID:
     """The event time of a `sort_key`."""
     number = int.from_bytes(key)

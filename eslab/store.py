@@ -10,7 +10,7 @@ tests/stores/test_read_tables.py unchanged.
 Orders are Cassandra's: aggregate ids by their UTF-8 bytes, event times as `eslab.request.sort_key` says.
 """
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from enum import Enum
@@ -20,7 +20,7 @@ from uuid import UUID
 from eslab.aggregate import check_id
 from eslab.errors import InvalidInput, StoreClosed, StoreUnavailable, Unreadable
 from eslab.layout import OF_A_COMMIT, Layout
-from eslab.request import sort_key, time_of
+from eslab.request import latest_of, sort_key, time_of
 
 
 class Consistency(Enum):
@@ -73,15 +73,17 @@ class Head(NamedTuple):
     @property
     def highest_floor(self) -> UUID | None:
         """The floor, or the intended one if that is higher: no commit may be written at or below it."""
-        return max(filter(None, (self.floor, self.intended)), key=sort_key, default=None)
+        return latest_of(self.floor, self.intended)
 
 
 class Log(NamedTuple):
     """What one read gives of one aggregate: its head, and the first of its commits after the base that was named."""
 
     head: Head
-    commits: Sequence[Commit]
-    more: bool  # do other commits follow?
+    payloads: Sequence[bytes] = ()  # of these commits
+    last: UUID | None = None  # the event time of the last of them
+    more: bool = False  # do other commits follow?
+    commits: Callable[[], Sequence[Commit]] = list  # the same commits as rows: whoever needs no keys needn't make them
 
 
 class ReadRow(NamedTuple):

@@ -17,10 +17,11 @@ from pathlib import Path
 import pytest
 
 from eslab.cluster.places import cache_folder
+from tests.support.pages import snippets_of
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+SNIPPETS = snippets_of(ROOT / "README.md")
 PROSE = re.sub(r"^```.*?^```", "", README, flags=re.MULTILINE | re.DOTALL)
 COPIED = ("eslab", "tests", "data", "docs", "scripts", "Makefile", "README.md", "pyproject.toml", "requirements.lock",
           "schema.lock.json", ".jupyter")  # fmt: skip
@@ -29,18 +30,15 @@ KEPT = re.compile(r"PIP_\w+|\w+_proxy|SSL_\w+|REQUESTS_\w+", re.IGNORECASE)
 ACTIVATE = ". .venv/bin/activate"
 
 
-def without_comment(line: str) -> str:
-    """A line of a shell block, without its comment."""
-    return re.sub(r"\s+# .*", "", line).strip()
-
-
-SHELL_BLOCKS = [[without_comment(line) for line in block.splitlines()] for kind, block in BLOCKS if kind == "sh"]
+SHELL_BLOCKS = [snippet.commands for snippet in SNIPPETS if snippet.kind == "sh"]
+(PYTHON,) = [snippet.text for snippet in SNIPPETS if snippet.kind == "python"]
 INLINE = re.findall(r"`((?:make|eslab|pip|python) [^`]+)`", PROSE)
-COMMANDS = {command for block in SHELL_BLOCKS for command in block if command} | set(INLINE)
+COMMANDS = {command for block in SHELL_BLOCKS for command in block} | set(INLINE)
 
 # The tests below, by the command that they run. Options that only make a command shorter come by the environment.
 QUICK = {  # in the copy, after activation
     "eslab doctor": "Everything is installed.",
+    "eslab lessons check": "Left out: primary_key",
     "eslab lessons copy lessons": "The lessons are in lessons: ",
     "eslab schema show": "CREATE TABLE",
     "eslab schema-lock": "aggregate types fit them",
@@ -63,6 +61,7 @@ LONG = {
     "make run ALLOW_MISSING=1",
     "make lab",
     "make check",
+    "eslab run --solutions",
     "make run STORE=cassandra",
     "pip install -e '.[cassandra]'",
     "eslab schema apply cassandra://host1,host2/keyspace",
@@ -76,11 +75,6 @@ def test_every_command_has_a_test():
     assert tested == COMMANDS
 
 
-def test_all_code_is_shell_or_python():
-    """A block of another language would be run by no test."""
-    assert {kind for kind, _ in BLOCKS} == {"sh", "python"}
-
-
 def clone(folder: Path, lessons: tuple[str, ...]) -> Path:
     """A copy of the repository with some of its lessons, in which make finds nothing newer than its .venv."""
     for name in COPIED:
@@ -89,6 +83,7 @@ def clone(folder: Path, lessons: tuple[str, ...]) -> Path:
     (folder / "notebooks").mkdir()
     for lesson in lessons:
         shutil.copy(ROOT / "notebooks" / f"{lesson}.ipynb", folder / "notebooks")
+    shutil.copytree(ROOT / "notebooks" / "solutions", folder / "notebooks" / "solutions")
     for name in ("requirements.lock", "pyproject.toml"):
         os.utime(folder / name, (0, 0))
     return folder
@@ -168,9 +163,8 @@ def test_a_command_runs_after_activation(shell, command):
 @pytest.fixture(scope="module")
 def lab_file(shell) -> str:
     """The output of README's Python, on the file that its commands name."""
-    ((_, snippet),) = [block for block in BLOCKS if block[0] == "python"]
-    assert snippet.count('"sqlite:"') == 1
-    return run_snippet(shell, snippet.replace('"sqlite:"', '"sqlite:///lab.db"'))
+    assert PYTHON.count('"sqlite:"') == 1
+    return run_snippet(shell, PYTHON.replace('"sqlite:"', '"sqlite:///lab.db"'))
 
 
 def run_snippet(shell: Shell, snippet: str) -> str:
@@ -192,8 +186,7 @@ def test_the_snippet_prints_what_its_comments_say(lab_file):
 
 def test_the_snippet_runs_as_it_stands(shell):
     """On a fresh file."""
-    ((_, snippet),) = [block for block in BLOCKS if block[0] == "python"]
-    assert run_snippet(shell, snippet).startswith("Accepted: ")
+    assert run_snippet(shell, PYTHON).startswith("Accepted: ")
 
 
 @pytest.mark.usefixtures("lab_file")
@@ -252,8 +245,7 @@ def test_a_clone_is_installed_from_the_lock(tmp_path, tmp_path_factory):
     """`make venv` from nothing, and an environment of one's own beside it."""
     folder = clone(tmp_path_factory.mktemp("clone"), ("00_start_here",))
     clean = Shell(folder, tmp_path_factory.mktemp("home"))
-    clean.run("make venv")
-    assert "eslab 0." in clean.run(f"{ACTIVATE}\neslab --version")
+    assert "eslab 0." in clean.run(f"make venv && {ACTIVATE}\neslab --version")
     install = "pip install -e '.[cassandra]'"
     assert install in COMMANDS
     clean.run(f"python3 -m venv {tmp_path}/own\n. {tmp_path}/own/bin/activate\n{install}\neslab cluster --help")
@@ -273,13 +265,9 @@ def test_the_schema_is_made_on_an_existing_cluster(shell, node):
 @pytest.mark.cassandra
 @pytest.mark.timeout(1800)
 def test_three_regions_start_run_part_heal_and_stop(shell):
-    """README's block, line by line; only the address is that of the cluster, should the first one be taken."""
-    start, *rest = THREE_REGIONS[1:]
-    begun = shell.run(f"{ACTIVATE}\n{start}")
+    """README's block, line by line."""
     try:
-        address = re.search(r"cassandra://([\d.]+:\d+)/", begun)
-        assert address, begun
-        for command in rest:
-            shell.run(f"{ACTIVATE}\n{command.replace('127.64.0.1:9042', address.group(1))}")
+        for command in THREE_REGIONS[1:]:
+            shell.run(f"{ACTIVATE}\n{command}")
     finally:
         shell.run(f"{ACTIVATE}\neslab cluster stop || true")

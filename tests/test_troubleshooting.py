@@ -1,10 +1,8 @@
-"""Every command and snippet of docs/troubleshooting.md runs, and does what the page says."""
+"""The commands and snippets of docs/troubleshooting.md do what the page says. tests/test_pages.py runs them all."""
 
 import re
 import shlex
 from collections.abc import Iterator
-from contextlib import closing
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,45 +10,28 @@ import pytest
 from typer.testing import CliRunner
 
 import eslab
-from eslab import EslabError, ManualClock, OutOfTime, Request, open_store
+from eslab import EslabError, Request
 from eslab.cli import app
-from eslab.domains.downloads.commands import RequestDownload
 from eslab.domains.downloads.devices import ALL, Devices
 from eslab.domains.downloads.license import License
 from eslab.domains.downloads.outcome import Granted
 from eslab.domains.downloads.rules import Refused
-from eslab.domains.downloads.service import DownloadService
-from tests.operations.test_restore import damage
-from tests.support.sample import ROOT, START, at, everything, rows
+from tests.support.givens import break_row, downloads_to_the_limit
+from tests.support.pages import snippets_of
+from tests.support.sample import ROOT, everything
 
-PAGE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-COMMANDS = [line for kind, block in BLOCKS if kind == "sh" for line in block.splitlines()]
-SNIPPETS = [block for kind, block in BLOCKS if kind == "python"]
-DAYS = 24 * 60
-STORE = "sqlite:///lab.db"
+PATH = ROOT / "docs" / "troubleshooting.md"
+PAGE = PATH.read_text(encoding="utf-8")
+COMMANDS = [command for snippet in snippets_of(PATH) for command in snippet.commands]
+SNIPPETS = [snippet.text for snippet in snippets_of(PATH) if snippet.kind == "python"]
 
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     """A store in this folder in which Ann downloaded as often as she may, and what the page calls by name."""
     monkeypatch.chdir(tmp_path)
-    clock = ManualClock(START)
-    with closing(open_store(STORE)) as store:
-        downloads = DownloadService(store, clock)
-        limit = downloads.limit("glow", START)
-        assert limit and limit >= 2
-        requests = [at(day * DAYS, "a download") for day in range(limit + 1)]
-        for request in requests:
-            clock.now = request.time
-            answer = downloads.request_download("ann", "phone" if request != requests[-1] else "tv", "glow", request)
-        assert isinstance(answer, Refused)
-        clock.advance(timedelta(days=100))
-        yield {
-            "store": store, "downloads": downloads, "request": requests[-1], "second": requests[1],
-            "refused_at": requests[-1].time, "too_old": at(0, "another"), "OutOfTime": OutOfTime,
-            "RequestDownload": RequestDownload, "DownloadService": DownloadService,
-        }  # fmt: skip
+    with downloads_to_the_limit(tmp_path) as names:
+        yield names
 
 
 def run(command: str, **variables: Request) -> Any:
@@ -71,7 +52,7 @@ def test_a_broken_row_is_found_and_restored(lab: dict[str, Any]) -> None:
     """As the section on Unreadable says."""
     store, downloads, second = lab["store"], lab["downloads"], lab["second"]
     before = everything(store)
-    damage(store, next(it for it in rows(store, "license:phone/glow") if it.event_time == second.event_time), b"broken")
+    break_row(store, "license:phone/glow", second)
     with pytest.raises(EslabError) as error:
         downloads.repository.load("ann", License, "phone/glow")
     assert error.value.event_time == second.event_time
@@ -88,7 +69,7 @@ def test_a_broken_row_is_found_and_restored(lab: dict[str, Any]) -> None:
 def test_a_row_without_a_copy_is_skipped(lab: dict[str, Any]) -> None:
     """And the mark is seen."""
     store, downloads, second = lab["store"], lab["downloads"], lab["second"]
-    damage(store, next(it for it in rows(store, "devices:all") if it.event_time == second.event_time), b"broken")
+    break_row(store, "devices:all", second)
     refused = run(command("row restore").replace("license:phone/glow", "devices:all"), ROW=second)
     assert "eslab row skip" in refused.stderr
     assert "ticket 17" in run(command("row skip"), LOST=second).stdout
@@ -117,22 +98,6 @@ def test_the_clock_of_a_client_is_corrected(lab: dict[str, Any], capsys: pytest.
     (snippet,) = [it for it in SNIPPETS if "OutOfTime" in it]
     exec(snippet, lab)
     assert capsys.readouterr().out.startswith("the client's clock is off by 1")
-
-
-OTHERS = [line for line in COMMANDS if " row " not in line]
-
-
-@pytest.mark.parametrize("line", OTHERS)
-def test_a_command_of_the_page_runs(lab: dict[str, Any], line: str) -> None:
-    """On an intact store it succeeds."""
-    done = run(line)
-    assert (done.exit_code, "bug in eslab" in done.output) == (0, False), done.output
-
-
-def test_every_command_and_snippet_has_a_test() -> None:
-    """A new one is either in a test above or among the others."""
-    assert sorted(line.split()[2] for line in COMMANDS if " row " in line) == ["restore", "skip"]
-    assert len(SNIPPETS) == 2
 
 
 def test_every_error_is_on_the_page() -> None:

@@ -75,11 +75,18 @@ def hydrate(
     peer: Peers = None,
     json: JsonFile = None,
     runs: Runs = 9,
+    aggregate: Annotated[
+        str, typer.Option(metavar="MODULE:CLASS", help="Measure this aggregate type; needs --sample.")
+    ] = "",
+    sample: Annotated[
+        str, typer.Option(metavar="MODULE:FUNCTION", help="Function that makes the event of a number, from 0 on.")
+    ] = "",
 ) -> None:
     """Load one aggregate: the bare read, the decode alone, and the full hydration with checksums."""
     from eslab.bench.hydrate import measure_hydration
+    from eslab.bench.own_sample import find_sample
 
-    _show(measure_hydration(store, events, peer or (), runs), json)
+    _show(measure_hydration(store, events, peer or (), runs, find_sample(aggregate, sample)), json)
 
 
 @app.command()

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 
-from eslab import EventStore, Repository, system_clock
+from eslab import Aggregate, EventStore, Repository, system_clock
 from eslab.aggregate import aggregate_id, serializer_of
 from eslab.bench.measure import RUNS, Measure, Report, Row, row, time_in_turn, versions_of
 from eslab.bench.peers import Peer, open_peer
-from eslab.bench.sample import CUSTOMER, Frosting, fill, state_after
+from eslab.bench.sample import CUSTOMER, FROSTING, Sample, fill, state_after
 from eslab.bench.targets import Target, target
+from eslab.errors import InvalidInput
 from eslab.payload.checksum import Checksum
 
 LENGTHS = (1_000, 10_000, 100_000)
@@ -28,32 +29,44 @@ NOTE = (
 
 
 def measure_hydration(
-    store: str = "sqlite", lengths: Sequence[int] = LENGTHS, peers: Sequence[str] = (), runs: int = RUNS
+    store: str = "sqlite",
+    lengths: Sequence[int] = LENGTHS,
+    peers: Sequence[str] = (),
+    runs: int = RUNS,
+    sample: Sample = FROSTING,
 ) -> Report:
     """Measure hydration for each length; all measures of a length take turns.
 
-    Writes each length once as an aggregate of its own; each measure reads it `runs + 1` times.
+    Writes each length once as an aggregate of its own; each measure reads it `runs + 1` times. Peers know no other
+    sample than frosting.
     """
+    if peers and sample is not FROSTING:
+        raise InvalidInput(
+            f"Expected no peer beside {sample.aggregate_type.__name__}, got {', '.join(peers)}: peers store frosting."
+        )
     with target(store) as place:
-        rows = [row for length in lengths for row in _measure_length(place, length, peers, runs)]
+        rows = [row for length in lengths for row in _measure_length(place, length, peers, runs, sample)]
     return Report(rows, NOTE, {**versions_of(*peers), **place.versions})
 
 
-def _measure_length(place: Target, events: int, peers: Sequence[str], runs: int) -> list[Row]:
+def _measure_length(place: Target, events: int, peers: Sequence[str], runs: int, sample: Sample) -> list[Row]:
     with ExitStack() as stack:
         store = stack.enter_context(closing(place.open()))
         others = [stack.enter_context(closing(open_peer(name, place.scheme, place.folder))) for name in peers]
-        fill(store, str(events), events)
-        measures = [*_own_measures(stack, place, store, events), *(_peer_measure(peer, events) for peer in others)]
+        fill(store, str(events), events, sample=sample)
+        measures = [
+            *_own_measures(stack, place, store, events, sample),
+            *(_peer_measure(peer, events) for peer in others),
+        ]
         timed = time_in_turn(measures, runs)
     return [row(name, place.scheme, events, seconds) for name, seconds in timed.items()]
 
 
-def _own_measures(stack: ExitStack, place: Target, store: EventStore, events: int) -> list[Measure]:
+def _own_measures(stack: ExitStack, place: Target, store: EventStore, events: int, sample: Sample) -> list[Measure]:
     repository = Repository(store, system_clock)
-    id = aggregate_id((Frosting, str(events)))
+    id = aggregate_id((sample.aggregate_type, str(events)))
     pages = list(_pages(store, id))
-    decode = partial(serializer_of(Frosting).page, checksum=Checksum.of_commits(CUSTOMER, id))
+    decode = partial(serializer_of(sample.aggregate_type).page, checksum=Checksum.of_commits(CUSTOMER, id))
     counting: dict[str, Callable[[], object]] = {
         "read": lambda: sum(map(len, _pages(store, id))),
         "decode": lambda: sum(len(decode(page)) for page in pages),
@@ -62,11 +75,11 @@ def _own_measures(stack: ExitStack, place: Target, store: EventStore, events: in
         stack.enter_context(closing(baseline))
         counting = {"baseline": partial(baseline.read, id), **counting}
 
-    def load() -> dict[str, int]:
-        return repository.load(CUSTOMER, Frosting, str(events)).colors
+    def load() -> Aggregate:
+        return repository.load(CUSTOMER, sample.aggregate_type, str(events))
 
     counts = [_measure(name, call, events, events) for name, call in counting.items()]
-    return [*counts, _measure("hydrate", load, state_after(events), events)]
+    return [*counts, _measure("hydrate", load, sample.state_after(events), events)]
 
 
 def _peer_measure(peer: Peer, events: int) -> Measure:

@@ -1,10 +1,12 @@
 """The domain that the benchmarks store: portions of colour in a bowl of frosting, the smallest one with a state.
 
 Request, time and colour follow from an event's number, so that every run, store and peer holds the same events, and
-filling a store twice writes the same rows.
+filling a store twice writes the same rows. `Sample` lets a hydration take another aggregate in its place.
 """
 
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from eslab import Aggregate, Command, Event, EventStore, Request
@@ -46,6 +48,21 @@ def handle(frosting: Frosting, command: AddColor, request: Request) -> list[Colo
     return [ColorAdded(command.color)]
 
 
+class Fill(Command):
+    """Store the event of this number."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An aggregate type, the event of each number, and the state after the first events, known without a store."""
+
+    aggregate_type: type[Aggregate]
+    event: Callable[[int], Event]
+    state_after: Callable[[int], Aggregate]
+
+
 def color(number: int) -> str:
     """The colour of the `number`th event."""
     return COLORS[number % len(COLORS)]
@@ -56,21 +73,31 @@ def state_after(events: int) -> dict[str, int]:
     return dict(Counter(map(color, range(events))))
 
 
+FROSTING = Sample(Frosting, lambda number: ColorAdded(color(number)), lambda events: Frosting(state_after(events)))
+
+
 def request(number: int) -> Request:
     """The request of the `number`th event; there is one request each second."""
     return Request.at(BEGAN + timedelta(seconds=number), f"event {number}")
 
 
-def commit(key: str, number: int, request: Request, customer: str = CUSTOMER) -> Commit:
+def commit(key: str, number: int, request: Request, customer: str = CUSTOMER, sample: Sample = FROSTING) -> Commit:
     """The commit of the `number`th event, with its payload encoded."""
-    id = aggregate_id((Frosting, key))
-    event = ColorAdded(color(number))
-    payload = encode_append(customer, request.event_time, {id: [event]}, command_hash(AddColor(event.color)))[id]
-    return Commit(id, request.event_time, *split_tag(tag_of(ColorAdded)), payload)
+    id = aggregate_id((sample.aggregate_type, key))
+    event = sample.event(number)
+    payload = encode_append(customer, request.event_time, {id: [event]}, command_hash(Fill(number)))[id]
+    return Commit(id, request.event_time, *split_tag(tag_of(type(event))), payload)
 
 
-def fill(store: EventStore, key: str, events: int, begin: int = 0, customer: str = CUSTOMER) -> None:
-    """Write `events` events of one frosting, from the one with number `begin` on, a commit each, in batches."""
+def fill(
+    store: EventStore,
+    key: str,
+    events: int,
+    begin: int = 0,
+    customer: str = CUSTOMER,
+    sample: Sample = FROSTING,
+) -> None:
+    """Write `events` events of one aggregate, from the one with number `begin` on, a commit each, in batches."""
     for start in range(begin, begin + events, BATCH):
         numbers = range(start, min(start + BATCH, begin + events))
-        store.append(customer, [commit(key, number, request(number), customer) for number in numbers])
+        store.append(customer, [commit(key, number, request(number), customer, sample) for number in numbers])

@@ -86,6 +86,16 @@ def status(name: Annotated[str | None, typer.Option(help="Name of the cluster; d
 
 
 @app.command()
+def url(
+    region: Annotated[str | None, typer.Argument(metavar="REGION", help="Default: the first one.")] = None,
+    name: Name = DEFAULT_NAME,
+    keyspace: Annotated[str, typer.Option(help="Name of the keyspace.")] = "lab",
+) -> None:
+    """Print the URL of a store on the cluster, without user and password, for use in other commands."""
+    say(_find(name).url(keyspace, region, login=False))
+
+
+@app.command()
 def logs(
     target: Target,
     name: Name = DEFAULT_NAME,

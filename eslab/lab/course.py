@@ -15,7 +15,7 @@ from eslab.lab import reader, solutions
 from eslab.lab.feedback import Note
 
 LINES = 5  # of a recap
-BOX, GAP, PAD = (150, 62), (34, 14), 4  # pixels of the map
+BOX, GAP, PAD = (166, 62), (26, 14), 4  # pixels of the map
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Lesson:
         return self.name.partition("_")[0]
 
     @property
-    def exercises(self) -> str:
+    def module(self) -> str:
         """The module of its exercises."""
         return f"eslab.lab.lessons.exercises.{self.name.partition('_')[2]}"
 
@@ -215,13 +215,13 @@ def _arrow(begin: tuple[int, int], end: tuple[int, int]) -> str:
 def _box(each: Lesson, x: int, y: int) -> str:
     """A lesson: number, mark and minutes, then its title; a thick edge if it is done."""
     needs = " · Cassandra" if each.starts_cassandra else ""
-    first = f"{each.number}{' ✓' * each.is_done} · {each.minutes} min{needs}"
-    title = "".join(_text(x, y + 36 + 16 * row, line) for row, line in enumerate(wrap(each.title, 22)[:2]))
+    first = f'<tspan font-weight="600">{each.number}{" ✓" * each.is_done}</tspan> · {each.minutes} min{needs}'
+    lines = [first, *(escape(line) for line in wrap(each.title, 24)[:2])]
+    texts = "".join(
+        f'<text x="{x + 9}" y="{y + 19 + 16 * row}" fill="currentColor" font-size="12">{line}</text>'
+        for row, line in enumerate(lines)
+    )
     return (
         f'<rect x="{x}" y="{y}" width="{BOX[0]}" height="{BOX[1]}" rx="6" fill="currentColor" fill-opacity=".06" '
-        f'stroke="currentColor" stroke-width="{3 if each.is_done else 1}"/>{_text(x, y + 18, first, 600)}{title}'
+        f'stroke="currentColor" stroke-width="{3 if each.is_done else 1}"/>{texts}'
     )
-
-
-def _text(x: int, y: int, text: str, weight: int = 400) -> str:
-    return f'<text x="{x + 9}" y="{y}" fill="currentColor" font-size="12" font-weight="{weight}">{escape(text)}</text>'

@@ -135,12 +135,14 @@ class Exercise:
         """Put a fresh stub into a new cell below, and keep the reader's text in a file that the note names."""
         from IPython.core.getipython import get_ipython
 
+        if not reader.is_reading():
+            return Note("Nobody is reading: nothing was reset.")
         shell: Any = get_ipython()
         cell = solutions.cell_of(self.lesson, self.name)
         written, _ = answers.written_in(self.answer)
-        if shell and reader.is_reading():
+        if shell:
             shell.set_next_input(cell.stub)
-        if not written or not reader.is_reading() or answers.is_same_code(written, cell.stub):
+        if not written or answers.is_same_code(written, cell.stub):
             return Note("A fresh stub is in the cell below.")
         return Note(f"A fresh stub is in the cell below. Your text is in `{self._kept(written)}`.")
 

@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.table import Table
@@ -15,41 +15,55 @@ from eslab.lab.feedback import Checked
 
 FEWEST_WRONG = 3
 FEWEST_HINTS = 2
-LEFT_OUT = "left out"
+ENDS = "its cell ends with"
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What was found out about one exercise; without problems its check can be trusted with every known answer."""
+    """What was found out about one exercise. Without problems its check can be trusted with every known answer."""
 
     lesson: str
     exercise: str
-    stub: str
-    wrong: str
-    hints: str
-    solution: str
-    problems: Sequence[str] = field(default=())
+    problems: Sequence[str] = ()
+    hints: int = 0
+    wrong: int = 0  # typical wrong answers
+    known: int = 0  # those that get their own feedback
+    stub_fails: bool | None = None  # None: not judged
+    solution_passes: bool | None = None
 
     @property
     def is_left_out(self) -> bool:
         """Was nothing judged, since there was no store for it?"""
-        return self.stub == LEFT_OUT
+        return self.stub_fails is None and not self.problems
 
     @property
     def row(self) -> tuple[str, ...]:
         """The columns of the table."""
-        return (self.lesson, self.exercise, self.stub, self.wrong, self.hints, self.solution)
+        wrong = f"{self.known} of {self.wrong}" if self.stub_fails is not None else str(self.wrong)
+        stub, solution = self._mark(self.stub_fails), self._mark(self.solution_passes)
+        return (self.lesson, self.exercise, stub, wrong, str(self.hints), solution)
+
+    def _mark(self, ok: bool | None) -> str:
+        return {True: "✓", False: "✗", None: "left out" if self.is_left_out else "-"}[ok]
 
 
 HEADINGS = ("lesson", "exercise", "stub fails", "wrong answers", "hints", "solution passes")
 
 
+def table(proofs: Sequence[Proof]) -> Table:
+    """The proofs as a table for the terminal."""
+    table = Table(*HEADINGS)
+    for proof in proofs:
+        table.add_row(*proof.row, style="red" if proof.problems else "yellow" if proof.is_left_out else None)
+    return table
+
+
 def exercises_of(lesson: course.Lesson) -> list[Exercise]:
     """The exercises in a lesson's module, in the order of the module; none if it has no module."""
     try:
-        module = importlib.import_module(lesson.exercises)
+        module = importlib.import_module(lesson.module)
     except ModuleNotFoundError as error:
-        if error.name != lesson.exercises:
+        if error.name != lesson.module:
             raise
         return []
     return [thing for thing in vars(module).values() if isinstance(thing, Exercise) and thing.lesson == lesson.name]
@@ -62,58 +76,61 @@ def prove(lessons: Sequence[course.Lesson], store: EventStore | None = None) -> 
     """
     for lesson in lessons:
         exercises = exercises_of(lesson)
-        unknown = solutions.exercises_in(lesson.name).keys() - {exercise.name for exercise in exercises}
         for exercise in exercises:
-            yield _proof(exercise, store)
-        for name in sorted(unknown):
-            problem = f"{lesson.name}: the notebook has a cell of {name}, but {lesson.exercises} no such exercise."
-            yield Proof(lesson.name, name, "-", "-", "-", "-", [problem])
+            yield prove_one(exercise, store)
+        for name in solutions.exercises_in(lesson.name).keys() - {exercise.name for exercise in exercises}:
+            problem = f"{lesson.name}: the notebook has a cell of {name}, but {lesson.module} no such exercise."
+            yield Proof(lesson.name, name, [problem])
 
 
-def table(proofs: Sequence[Proof]) -> Table:
-    """The proofs as a table for the terminal."""
-    table = Table(*HEADINGS)
-    for proof in proofs:
-        table.add_row(*proof.row, style="red" if proof.problems else "yellow" if proof.is_left_out else None)
-    return table
-
-
-def _proof(exercise: Exercise, store: EventStore | None) -> Proof:
-    problems = _shape(exercise)
-    names = (exercise.lesson, exercise.name)
-    hints = str(len(exercise.hints))
-    if problems or (exercise.on_cassandra and store is None):
-        left_out = "-" if problems else LEFT_OUT
-        return Proof(*names, left_out, f"{left_out} ({len(exercise.wrong)})", hints, left_out, problems)
+def prove_one(exercise: Exercise, store: EventStore | None = None) -> Proof:
+    """Judge the stub, the solution and the wrong answers of one exercise."""
+    found = Proof(exercise.lesson, exercise.name, _lacks(exercise), len(exercise.hints), len(exercise.wrong))
+    if found.problems or (exercise.on_cassandra and store is None):
+        return found
     cell = solutions.cell_of(exercise.lesson, exercise.name)
-    stub = _judged(exercise, cell.stub, store)
-    solution = _judged(exercise, cell.solution, store)
-    wrong = [_judged(exercise, each.source, store) for each in exercise.wrong]
-    known = [_gets(each.feedback, checked) for each, checked in zip(exercise.wrong, wrong, strict=True)]
-    problems += [f"the stub passes:\n{stub}"] if stub.passed else []
-    problems += [f"the solution does not pass:\n{solution}"] if not solution.passed else []
-    problems += [
+    stub, solution, *wrong = (
+        _judged(exercise, source, store)
+        for source in (cell.stub, cell.solution, *(each.source for each in exercise.wrong))
+    )
+    unknown = [
         f"expected {each.feedback!r} for the wrong answer\n{each.source}\ngot\n{checked}"
-        for each, checked, ok in zip(exercise.wrong, wrong, known, strict=True)
-        if not ok
+        for each, checked in zip(exercise.wrong, wrong, strict=True)
+        if checked.passed is not False or each.feedback not in str(checked)
     ]
-    marks = f"{sum(known)} of {len(known)}"
-    named = [f"{exercise.lesson}, {exercise.name}: {problem}" for problem in problems]
-    return Proof(*names, _mark(not stub.passed), marks, hints, _mark(solution.passed), named)
+    problems = [*_of_stub(stub), *([] if solution.passed else [f"the solution does not pass:\n{solution}"]), *unknown]
+    return replace(
+        found,
+        problems=[f"{exercise.lesson}, {exercise.name}: {problem}" for problem in problems],
+        known=found.wrong - len(unknown),
+        stub_fails=not stub.passed,
+        solution_passes=solution.passed is True,
+    )
 
 
-def _shape(exercise: Exercise) -> list[str]:
+def _of_stub(stub: Checked) -> list[str]:
+    if stub.reason.startswith(ENDS):
+        return [f"the stub does not run: {stub.reason}"]
+    return [f"the stub passes:\n{stub}"] if stub.passed else []
+
+
+def _lacks(exercise: Exercise) -> list[str]:
     """What is missing in the exercise itself, before anything is judged."""
     name = f"{exercise.lesson}, {exercise.name}"
     feedback = [each.feedback for each in exercise.wrong]
     problems = []
     if exercise.name not in solutions.exercises_in(exercise.lesson):
         problems.append(f"{name}: the notebook has no cell of this exercise.")
-    if len(set(exercise.hints)) < max(FEWEST_HINTS, len(exercise.hints)) or not all(exercise.hints):
+    if not _are_different(exercise.hints, FEWEST_HINTS):
         problems.append(f"{name}: expected {FEWEST_HINTS} different hints or more, found {len(exercise.hints)}.")
-    if len(set(feedback)) < max(FEWEST_WRONG, len(feedback)) or not all(feedback):
+    if not _are_different(feedback, FEWEST_WRONG):
         problems.append(f"{name}: expected {FEWEST_WRONG} wrong answers or more, each with a feedback of its own.")
     return problems
+
+
+def _are_different(texts: Sequence[str], fewest: int) -> bool:
+    """Are these enough texts, none of them empty or there twice?"""
+    return all(texts) and len(set(texts)) == len(texts) >= fewest
 
 
 def _judged(exercise: Exercise, source: str, store: EventStore | None) -> Checked:
@@ -123,13 +140,5 @@ def _judged(exercise: Exercise, source: str, store: EventStore | None) -> Checke
     try:
         exec(f"{imports}\n{source}", namespace)  # noqa: S102 - our own notebooks and wrong answers
     except Exception as error:
-        return Checked(exercise.name, None, reason=f"its cell ends with {type(error).__name__}: {error}")
+        return Checked(exercise.name, None, reason=f"{ENDS} {type(error).__name__}: {error}")
     return exercise.judge(Answer(namespace.get(exercise.answer, ...), source, imports, store))
-
-
-def _gets(feedback: str, checked: Checked) -> bool:
-    return checked.passed is False and feedback in str(checked)
-
-
-def _mark(ok: bool | None) -> str:
-    return "✓" if ok else "✗"

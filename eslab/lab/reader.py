@@ -44,15 +44,16 @@ def keep(section: str, name: str, value: Any) -> None:
 
 def keep_text(name: str, text: str) -> Path:
     """Keep a text in the folder `answers`, under the first name that is free or holds the same text."""
+    content = text.rstrip("\n") + "\n"
     folder = Path(ANSWERS)
     folder.mkdir(exist_ok=True)
     number = 1
     while True:
         path = folder / f"{name}{f'-{number}' if number > 1 else ''}.py"
         if not path.exists():
-            write_whole(path, text)
+            write_whole(path, content)
             return path
-        if path.read_text(encoding="utf-8") == text:
+        if path.read_text(encoding="utf-8") == content:
             return path
         number += 1
 

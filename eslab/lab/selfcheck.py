@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar
 
-from eslab import EslabError, open_store
+from eslab import EslabError, StoreError, open_store
 from eslab.lab.verdict import Verdict
 
 LESSONS = ["eslab", "jupyterlab", "ipywidgets", "pandas", "altair", "papermill"]
@@ -42,7 +42,7 @@ def _run(checks: Iterable[Check]) -> SelfCheck:
 def _outcome(check: Check) -> tuple[bool, str]:
     try:
         return check()
-    except (EslabError, ImportError) as error:
+    except (EslabError, ImportError, OSError) as error:
         return False, str(error)
 
 
@@ -71,7 +71,10 @@ def _version(package: str) -> str:
 
 
 def _sqlite() -> tuple[bool, str]:
-    open_store("sqlite:").close()
+    try:
+        open_store("sqlite:").close()
+    except (OSError, StoreError) as error:
+        return False, f"no SQLite store in the folder for temporary files: {error}. Name another folder in TMPDIR."
     return True, "a fresh SQLite store opens and closes"
 
 

@@ -10,7 +10,7 @@ from eslab.errors import InvalidInput
 
 PRE = (
     "margin:0;padding:6px 10px;overflow-x:auto;white-space:pre;word-break:normal;line-height:1.45;"
-    "background:var(--jp-cell-editor-background, transparent)"
+    "font-family:var(--jp-code-font-family, monospace);background:var(--jp-cell-editor-background, transparent)"
 )
 
 

@@ -1,5 +1,9 @@
-"""Finds the read tables, aggregate types and commands in modules that a user names on the command line."""
+"""Finds the read tables, aggregate types and commands in modules that a user names on the command line.
 
+Modules of the folder that the command runs in are found too, before those that are installed, as `python -m` does.
+"""
+
+import sys
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -44,6 +48,15 @@ def commands_in(modules: Iterable[str]) -> list[type[Command]]:
     return sorted(found, key=lambda command: command.__name__)
 
 
+def member(named: str) -> Any:
+    """What `module:NAME` names."""
+    module, _, name = named.partition(":")
+    found = vars(_import(module)).get(name)
+    if found is None:
+        raise InvalidInput(f"Expected {name or 'a name'} in {module}, as in loans:Loans, got {named!r}.")
+    return found
+
+
 def _defined_in(module: str, base: type[Any]) -> list[type[Any]]:
     names = {module, *_inside(module)}
     for name in sorted(names):
@@ -68,6 +81,8 @@ def _inside(module: str) -> Iterator[str]:
 def _import(module: str) -> Any:
     if not all(map(str.isidentifier, module.split("."))):
         raise InvalidInput(f"Expected a module such as my_shop.domain, got {module!r}.")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
     try:
         return import_module(module)
     except ModuleNotFoundError as error:

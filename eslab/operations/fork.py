@@ -20,7 +20,7 @@ from eslab.errors import InvalidInput, StoreError
 from eslab.layout import Layout
 from eslab.payload.encryption import KeyProvider, forgotten
 from eslab.recorded import is_below
-from eslab.request import Request, latest_at, sort_key, time_of
+from eslab.request import Request, latest_at, latest_of, sort_key, time_of
 from eslab.store import Commit, Consistency, EventStore, Head, ReadRow, StoredSnapshot
 from eslab.stores.memory import MemoryStore
 
@@ -119,7 +119,7 @@ def fork(
     heads = _heads(store, customer_id, aggregates)
     logs = _logs(store, customer_id, heads, until)
     _check_found(customer_id, left_out, heads, logs)
-    newest = max((commit.event_time for log in logs.values() for commit in log), key=sort_key, default=None)
+    newest = latest_of(*(commit.event_time for log in logs.values() for commit in log))
     copy = Fork(customer_id, as_of or (time_of(newest) if newest else EPOCH))
     for id, head in heads.items():
         kept = [commit for commit in logs[id] if commit.event_time not in left_out]

@@ -5,8 +5,8 @@ from datetime import datetime
 from uuid import UUID
 
 from eslab.aggregate import Aggregate, aggregate_id
-from eslab.clock import time_on
-from eslab.errors import expect
+from eslab.clock import aware, time_on
+from eslab.errors import InvalidInput, expect
 from eslab.hydration import Environment
 from eslab.payload.encryption import NO_CIPHER
 from eslab.repository import Repository
@@ -23,8 +23,11 @@ def build_snapshot(
     aggregate_type: type[Aggregate],
     key: str,
     policy: SnapshotPolicy | None = None,
+    as_of: datetime | None = None,
 ) -> StoredSnapshot | None:
     """Save a snapshot if enough commits wait to be folded; only those older than `fold_after` count (G5).
+
+    With `as_of` it reaches to that moment, such as the end of a year; `InvalidInput` if that is not old enough yet.
 
     Reads EVERYWHERE, so that it contains the acknowledged commits of every region; while a region can't be reached,
     this raises `StoreUnavailable` and builds nothing. Nor is one built over a skipped row, nor one that is no newer
@@ -35,7 +38,7 @@ def build_snapshot(
     id = aggregate_id((aggregate_type, key))
     hydrator = repository.hydrator(customer_id, {id: aggregate_type})
     now = _earliest_now(repository.environment)
-    up_to = latest_at(now - repository.bounds.fold_after)
+    up_to = latest_at(_reach(now - repository.bounds.fold_after, as_of))
     hydration = hydrator.hydrate(up_to=up_to, consistency=Consistency.EVERYWHERE)[id]
     if hydration.tail < policy.every or (hydration.base and not is_after(up_to, hydration.base)):
         return None
@@ -47,6 +50,18 @@ def build_snapshot(
     repository.store.save_snapshot(customer_id, id, snapshot, now)
     tidy(repository, customer_id, id, snapshot.fold, policy.keep, now)
     return snapshot
+
+
+def _reach(newest: datetime, as_of: datetime | None) -> datetime:
+    """The moment that a snapshot reaches to: the one asked for, unless a first decision may still be made behind it."""
+    if as_of is None:
+        return newest
+    if aware(as_of, "as_of") > newest:
+        raise InvalidInput(
+            f"Expected a moment up to {newest.isoformat()} as as_of, got {as_of.isoformat()}: requests from before it "
+            "may still be decided. Build that snapshot later."
+        )
+    return as_of
 
 
 def tidy(repository: Repository, customer_id: str, aggregate_id: str, fold: int, keep: int, now: datetime) -> None:

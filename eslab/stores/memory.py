@@ -9,7 +9,7 @@ from uuid import UUID
 
 from eslab.errors import InvalidInput
 from eslab.layout import Layout, check_prefix
-from eslab.request import sort_key
+from eslab.request import latest_of, sort_key
 from eslab.store import (
     Commit,
     Consistency,
@@ -67,8 +67,10 @@ class _Log:
         return Head(self.first, self.floor, newest_first, recorded, safe, self.intended, self.late)
 
     def page(self, after: UUID | None, up_to: UUID | None, event_time: UUID | None, most: int) -> Log:
-        commits = self.between(after, up_to, most + 1)
-        return Log(self.head(event_time), commits[:most], len(commits) > most)
+        found = self.between(after, up_to, most + 1)
+        commits = found[:most]
+        last = commits[-1].event_time if commits else None
+        return Log(self.head(event_time), [it.payload for it in commits], last, len(found) > most, lambda: commits)
 
     def delete(self, up_to: UUID) -> None:
         stop = bisect_right(self.keys, sort_key(up_to))
@@ -89,8 +91,8 @@ class _Log:
             self.snapshots.pop(key, None)
 
     def mark(self, floor: UUID | None, intended: UUID | None, late: LateCommits | None) -> None:
-        self.floor = max(filter(None, (self.floor, floor)), key=sort_key, default=None)
-        self.intended = max(filter(None, (self.intended, intended)), key=sort_key, default=None)
+        self.floor = latest_of(self.floor, floor)
+        self.intended = latest_of(self.intended, intended)
         self.late = with_late(self.late, late)
 
     def between(self, after: UUID | None, up_to: UUID | None, most: int | None = None) -> list[Commit]:

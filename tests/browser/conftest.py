@@ -99,7 +99,7 @@ def lesson(request, jupyterlab, new_window) -> Window:
     window = new_window(f"{address}lab/tree/{name}?reset")
     window.settled(IDLE, 90)
     window.command("notebook:run-all-cells")
-    window.page.get_by_text("Not yet: fix the lines").wait_for(timeout=90_000)
+    window.page.get_by_text("the cell above is still the stub").wait_for(timeout=90_000)
     return window
 
 

@@ -36,6 +36,11 @@ DESKS = {
         ".send('cleo', 'till:1', Sell('lemon', 4), lab.request())\n"
         "class_desk(lab.store, 'cleo', 'till:1', {})"
     ),
+    "a prediction": (
+        "from eslab.lab.predictions import predict\n"
+        "guess = predict('How many events?', [0, 1, 2])\n"
+        "wait = predict('How long?', unit='ms')"
+    ),
     "every other control": (
         "import ipywidgets as w\n"
         "from eslab.lab.widgets import Desk\n"

@@ -182,6 +182,7 @@ def test_clusters_run_side_by_side(home: Path, node: Cluster) -> None:
     """Every cluster has its own addresses."""
     with Cluster.start(name="other") as other:
         assert set(other.addresses()).isdisjoint(node.addresses())
+        assert command("url", "--name", "other", "--keyspace", "shop").strip() == other.url("shop", "us")
         assert other.status().nodes[0].state == node.status().nodes[0].state == "up"
 
 

@@ -31,3 +31,30 @@ def write_notebook() -> Callable[..., Path]:
 def notebook(tmp_path: Path) -> Callable[..., Path]:
     """Write a notebook into the test's own folder."""
     return lambda name, *cells, **options: _write(tmp_path / f"{name}.ipynb", *cells, **options)
+
+
+@pytest.fixture
+def shell(tmp_path, monkeypatch):
+    """An IPython session in an empty folder: a notebook's kernel without the notebook."""
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    config = Config()
+    config.HistoryManager.enabled = False
+    shell = InteractiveShell.instance(config=config)
+    yield shell
+    InteractiveShell.clear_instance()
+
+
+@pytest.fixture
+def run_cell(shell) -> Callable[[str], object]:
+    """Run the text of a cell as a reader does, and return its value."""
+
+    def run(text: str) -> object:
+        done = shell.run_cell(text, store_history=True)
+        done.raise_error()
+        return done.result
+
+    return run

@@ -28,7 +28,7 @@ def test_one_read_table_is_found_by_its_name() -> None:
 def test_aggregates_are_found_inside_a_package() -> None:
     """In all of its modules; a module alone has its own, not those that it imports."""
     inside = aggregates_in(["eslab.domains"])
-    assert [aggregate.__name__ for aggregate in inside] == ["Devices", "Downloaded", "Frosting", "License"]
+    assert [aggregate.__name__ for aggregate in inside] == ["Account", "Devices", "Downloaded", "Frosting", "License"]
     assert aggregates_in(["eslab.domains.bakery"]) == [Frosting]
     assert aggregates_in([]) == []
 

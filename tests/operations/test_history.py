@@ -10,6 +10,7 @@ from eslab import (
     Event,
     EventStore,
     HistoryGone,
+    InvalidInput,
     Repository,
     Unreadable,
 )
@@ -52,6 +53,17 @@ def test_history_is_a_table_of_every_event(repository: Repository, store: EventS
     ]  # fmt: skip
 
 
+def test_the_history_of_a_while_is_a_part_of_the_table(repository: Repository, store: EventStore) -> None:
+    """From a moment on, and before another one."""
+    fill(store, 5)
+    times = [at(minutes).time for minutes in range(5)]
+    for since, until in ((None, None), (times[1], None), (None, times[3]), (times[1], times[3])):
+        within = [time for time in times if (since or time) <= time and (until is None or time < until)]
+        assert list(history(repository, "ann", Counter, "1", since, until)["time"]) == within
+    with pytest.raises(InvalidInput, match=r"time zone, got .* as since"):
+        history(repository, "ann", Counter, "1", since=datetime(2026, 1, 5))
+
+
 def test_history_keeps_its_columns_apart_from_the_fields(repository: Repository, store: EventStore) -> None:
     """A field called `time` doesn't hide when it was wished."""
     append(store, (1, Seen(at(7).time, "a bird")), id="diary:1")
@@ -72,8 +84,11 @@ def test_G6_a_history_whose_beginning_is_gone_says_so(repository: Repository, st
     made = fill(store, 3)
     store.mark("ann", "counter:1", floor=made[1].event_time)
     store.delete_events("ann", "counter:1", made[1].event_time)
-    with pytest.raises(HistoryGone, match=r"aggregate 'counter:1' from .* found 1 commits that begin later"):
+    with pytest.raises(HistoryGone, match=r"aggregate 'counter:1' from .*09:00.* found commits from .*09:02"):
         history(repository, "ann", Counter, "1")
+    with pytest.raises(HistoryGone):
+        history(repository, "ann", Counter, "1", since=at(1).time)
+    assert list(history(repository, "ann", Counter, "1", since=at(2).time)["time"]) == [at(2).time]
 
 
 def test_G8_history_names_a_broken_row(repository: Repository, store: EventStore) -> None:

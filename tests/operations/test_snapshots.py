@@ -12,6 +12,7 @@ from eslab import (
     Event,
     EventStore,
     HistoryGone,
+    InvalidInput,
     ManualClock,
     Repository,
     Request,
@@ -93,6 +94,23 @@ def test_G5_a_snapshot_folds_only_what_is_older_than_w(
     built = build_snapshot(repository, "ann", Counter, "1", ONE)
     assert built == snapshot_of("ann", "counter:1", Counter({"tea": 1}), 1, latest_at(START), clock.now, NO_CIPHER)
     assert list(store.heads("ann", ["counter:1"])["counter:1"].snapshots) == [built]
+
+
+def test_G5_a_snapshot_as_of_a_moment_reaches_to_it_alone(
+    repository: Repository, store: EventStore, clock: ManualClock
+) -> None:
+    """Such as the end of a year: W must have passed since, and what came later is in the tail."""
+    fill(store, 3)
+    clock.advance(26 * HOUR + MINUTE - timedelta(milliseconds=1))
+    with pytest.raises(InvalidInput, match=r"Expected a moment up to .* as as_of, got .*09:01:00"):
+        build_snapshot(repository, "ann", Counter, "1", ONE, as_of=at(1).time)
+    assert not store.heads("ann", ["counter:1"])["counter:1"].snapshots
+    clock.advance(DAY)
+    built = build_snapshot(repository, "ann", Counter, "1", ONE, as_of=at(1).time)
+    assert built and built.up_to == latest_at(at(1).time)
+    hydration = repository.hydrate("ann", Counter, "1")
+    assert (hydration.base, hydration.tail, hydration.commits) == (built.up_to, 1, 3)
+    assert build_snapshot(repository, "ann", Counter, "1", ONE, as_of=at(1).time) is None
 
 
 def test_G5_a_snapshot_is_built_from_a_read_of_every_region(store: EventStore, clock: ManualClock) -> None:

@@ -60,6 +60,7 @@ FINDINGS = "tests/test_findings.py"
 SETTINGS, CHANGE = "tests/test_settings.py", "tests/operations/test_settings.py"
 DUELS = "tests/faults/test_search.py::test_no_order_of_two_processes_breaks_a_promise"
 ROTATION = "tests/operations/test_retention.py"
+LEDGER = "tests/domains/test_ledger.py"
 
 MUTANTS = [
     # A retry writes to the same keys, and of two decisions the same one wins everywhere.
@@ -140,7 +141,7 @@ MUTANTS = [
     Mutant("G5", "bounds.py", "self.late + 2 * self.skew + self.append", "self.late + self.append", BOUNDS),
     Mutant("G5", "bounds.py", "if request.time < now - self.late:", "if request.time <= now - self.late:", BOUNDS),
     Mutant("G5", "bounds.py", "if request.time > now + self.early:", "if request.time >= now + self.early:", BOUNDS),
-    Mutant("G5", "operations/snapshots.py", "latest_at(now - repository.bounds.fold_after)", "latest_at(now)", BUILD),
+    Mutant("G5", "operations/snapshots.py", "_reach(now - repository.bounds.fold_after, as_of)", "_reach(now, as_of)", BUILD),
     Mutant("G5", "unit_of_work.py", "> self._environment.bounds.append\n", "> self._environment.bounds.late\n", WISH),
     Mutant("G5", "settings.py", "if (given.bounds, given.lifetime) != (known.bounds, known.lifetime):", "if False:", SETTINGS),
     Mutant("G5", "settings.py", "(given.bounds, given.lifetime) != (known.bounds, known.lifetime)", "given.bounds != known.bounds", SETTINGS),
@@ -174,6 +175,8 @@ MUTANTS = [
     Mutant("G5", "store.py", "LateCommits(min(known.since, new.since, key=sort_key)", "LateCommits(max(known.since, new.since, key=sort_key)", CONTRACT),
     Mutant("G5", "stores/sqlite/statements.py", "WHERE (excluded.written_at, excluded.payload) > (snapshots.written_at, snapshots.payload)", "", CONTRACT),
     Mutant("G5", "stores/memory.py", "(written_at, snapshot.payload) > (stored[0], stored[1].payload)", "True", CONTRACT),
+    Mutant("G5", "hydration.py", "if base is None or base == start:", "if True:", FINDINGS),
+    Mutant("G5", "hydration.py", "latest_of(log.last, hydration.base)", "log.last", FINDINGS),
     # Snapshots are a cache; the floor only moves up, and no base lies below it.
     Mutant("G6", "snapshot.py", "        if self.head.floor is not None:\n", "        if False:\n", SNAPSHOT),
     Mutant("G6", "snapshot.py", "if head.floor is not None and is_after(head.floor, up_to):", "if False:", SNAPSHOT),
@@ -334,7 +337,7 @@ MUTANTS = [
            IN_DOWNLOADS + "delivery.py"),
     Mutant("G7", DOWNLOADS + "decisions.py", "going[-MOST_AT_ONCE:]", "going", IN_DOWNLOADS + "commands.py"),
     Mutant("G9", DOWNLOADS + "devices.py", "    studio: str | None = None  # whose", "    studio: str | None  # whose",
-           IN_DOWNLOADS + "golden.py"),
+           "tests/domains/test_golden.py"),
     Mutant("G10", DOWNLOADS + "drm.py", "if begins - now <= self.leeway", "if begins <= now", IN_DOWNLOADS + "drm.py"),
     Mutant("G10", DOWNLOADS + "drm.py", "now - claims.expires < self.leeway:", "now < claims.expires:", IN_DOWNLOADS + "drm.py"),
     Mutant("G4", "operations/audit.py", "return [] if missing_in(won, {}) else [one", "return [one", "tests/operations/test_audit.py"),
@@ -356,6 +359,19 @@ MUTANTS = [
            LAB + "unusual_reports.py"),
     Mutant("G8", "lab/cli.py", "SOME_LEFT_OUT if left_out and not allow_missing else 0", "0", LAB + "needs.py"),
     Mutant("G10", "lab/parameters.py", "if len(cells) > 1:", "if False:", LAB + "parameters.py"),
+    # The ledger: an account is a sum, a closing is a snapshot, and only what nobody covers is returned.
+    Mutant("G4", "domains/ledger.py", "case Reversed() if event.booking not in self.reversed:", "case Reversed():", LEDGER),
+    Mutant("G3", "domains/ledger.py", "            if booking in account.reversed:\n", "            if False:\n", LEDGER),
+    Mutant("G7", "domains/ledger.py", "if cents > account.balance(currency):", "if cents > account.balance(currency) + 1:", LEDGER),
+    Mutant("G7", "domains/ledger.py", "if not 0 < cents <= MOST:", "if cents > MOST:", LEDGER),
+    Mutant("G7", "domains/ledger.py", "if account.balance(currency) >= 0:", "if account.balance(currency) > 0:", LEDGER),
+    Mutant("G1", "domains/ledger.py", "return reversed(newest)", "return newest", LEDGER),
+    Mutant("G1", "domains/ledger.py", " and booking not in account.reversed:", ":", LEDGER),
+    Mutant("G8", "domains/ledger.py", "        if account.skipped_rows:\n", "        if False:\n", LEDGER),
+    Mutant("G5", "domains/ledger.py", "datetime(year + 1, 1, 1, tzinfo=UTC) - MILLISECOND", "datetime(year + 1, 1, 1, tzinfo=UTC)", LEDGER),
+    Mutant("G5", "operations/snapshots.py", 'if aware(as_of, "as_of") > newest:', "if False:", BUILD),
+    Mutant("G6", "operations/history.py", "(after and not (head.floor and is_after(head.floor, after)))", "after", "tests/operations/test_history.py"),
+    Mutant("G10", "domains/coffees.py", "Random(self.seed)", "Random()", LEDGER),
 ]  # fmt: skip
 
 

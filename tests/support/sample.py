@@ -221,13 +221,14 @@ class Faulty:
     ) -> dict[str, Head]:
         self._call("heads", consistency)
         heads = self.store.heads(customer_id, ids, event_time, consistency)
-        return {id: self._seen(id, Log(head, (), False), event_time, consistency).head for id, head in heads.items()}
+        return {id: self._seen(id, Log(head), event_time, consistency).head for id, head in heads.items()}
 
     def _seen(self, id: str, log: Log, event_time: UUID | None, consistency: Consistency) -> Log:
         if id not in self.hide.get(consistency, set()):
             return log
-        commits = [commit for commit in log.commits if commit.event_time != event_time]
-        return Log(log.head._replace(recorded=None), commits, log.more)
+        commits = [commit for commit in log.commits() if commit.event_time != event_time]
+        head, payloads = log.head._replace(recorded=None), [commit.payload for commit in commits]
+        return log._replace(head=head, payloads=payloads, commits=lambda: commits)
 
     def read_many(
         self,

@@ -1,5 +1,6 @@
 """Lesson 03: a node, questions that a key answers or refuses, wide partitions, and timed queries."""
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,9 +25,8 @@ BATCH = 500  # commits in one append while a partition is filled: about 100 KB
 LATER = 10_000_000  # seconds after the others: the time of a partition's newest commits
 RUNS = 5  # of each query; the median counts
 APPENDS = 100  # at each consistency level; the median counts
+READ = re.compile(r"Read (\d+) live rows")
 NEWEST = 10  # rows that a small query returns
-WRITERS = 16  # threads that append until the node is killed
-PATIENCE = 3  # seconds until an append to a killed node counts as lost
 IN_WORDS = {
     Consistency.LOCAL: ("LOCAL_QUORUM", "a majority of the replicas here", "2, all near"),
     Consistency.QUORUM: ("QUORUM", "a majority of all replicas", "5, some far away"),
@@ -71,13 +71,12 @@ def find_node(store: str, say: Callable[[str], None] = print) -> LessonNode:
 
 LOG = "lesson_log"
 OF_FAY = f"SELECT aggregate_id, event_time FROM {LOG} WHERE customer_id = 'fay'"  # noqa: S608
+SINCE = "minTimeuuid('2026-01-05')"
 QUESTIONS = {
     "one aggregate": f"{OF_FAY} AND aggregate_id = 'downloaded:glow'",
-    "one aggregate since a moment": (
-        f"{OF_FAY} AND aggregate_id = 'downloaded:glow' AND event_time > minTimeuuid('2026-01-05')"
-    ),
+    "one aggregate since a moment": (f"{OF_FAY} AND aggregate_id = 'downloaded:glow' AND event_time > {SINCE}"),
     "all licences": f"{OF_FAY} AND aggregate_id >= 'license:' AND aggregate_id < 'license;'",
-    "everything since a moment": f"{OF_FAY} AND event_time > minTimeuuid('2026-01-05')",
+    "everything since a moment": f"{OF_FAY} AND event_time > {SINCE}",
 }
 
 
@@ -90,7 +89,11 @@ def ask_with_key(store: EventStore, key: str) -> pandas.DataFrame:
     for row in session.execute("SELECT aggregate_id, event_time FROM events WHERE customer_id = 'fay'"):
         session.execute(insert, tuple(row))
     return pandas.DataFrame(
-        {"question": name, "asks": cql.removeprefix(OF_FAY)[5:], "answer": _answer(session, cql)}
+        {
+            "question": name,
+            "asks": cql.removeprefix(f"{OF_FAY} AND ").replace(SINCE, "t"),
+            "answer": _answer(session, cql),
+        }
         for name, cql in QUESTIONS.items()
     )
 
@@ -118,9 +121,10 @@ def fill_partitions(store: EventStore, sizes: Sequence[int]) -> dict[int, str]:
 
 
 def time_queries(store: EventStore, customers: dict[int, str]) -> pandas.DataFrame:
-    """Time three queries on each partition: the median milliseconds, and the number of rows returned.
+    """Ask each partition three questions: the median milliseconds, and the numbers of rows returned and read.
 
-    The queries take turns and the first round isn't measured, so a node that is warming up favours none.
+    The queries take turns and the first round isn't measured, so a node that is warming up favours none. The rows
+    read are those that the node counts in its own trace.
     """
     keys = "SELECT aggregate_id, event_time FROM events WHERE customer_id = ?"
     since = request(LATER - 1).event_time
@@ -138,8 +142,21 @@ def time_queries(store: EventStore, customers: dict[int, str]) -> pandas.DataFra
         for size, question in asked
         for ms, rows in [_time(session, prepared[question], customers[size])]
     ]
-    measured = pandas.DataFrame(timed[len(asked) :])
-    return measured.groupby(["partition", "question"], sort=False, as_index=False).median()
+    medians = pandas.DataFrame(timed[len(asked) :]).groupby(["partition", "question"], sort=False, as_index=False)
+    read = [rows_read(traced(session, prepared[question], (customers[size],))) for size, question in asked]
+    return medians.median().assign(**{"rows read": read})
+
+
+def traced(session: Any, statement: Any, values: Sequence[Any]) -> list[str]:
+    """What the node did for a query, over all its pages, in the words of its trace."""
+    found = session.execute(statement, values, trace=True)
+    list(found)  # the later pages are read only when they are asked for
+    return [event.description for trace in found.get_all_query_traces(10) for event in trace.events]
+
+
+def rows_read(did: Sequence[str]) -> int:
+    """The rows that were read, whether or not they were returned."""
+    return sum(int(found[1]) for text in did if (found := READ.search(text)))
 
 
 def cost_of_width(timed: pandas.DataFrame) -> charts.Figure:

@@ -7,7 +7,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from random import Random
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
@@ -20,6 +20,7 @@ from eslab.bench.meters import metered
 from eslab.bench.sample import BEGAN
 from eslab.domains.downloads.catalogue import load_catalogue
 from eslab.lab import charts
+from eslab.lab.lessons.cassandra import rows_read, traced
 from eslab.request import Request
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _titles() -> list[str]:
     return [*POPULAR, *others[:: len(others) // TITLES]][:TITLES]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Asked:
     """The cost of a question: waits on the store, rows read and returned, and median milliseconds."""
 
@@ -79,7 +80,10 @@ class Asked:
     rows_read: int | None  # None: nobody counted
     rows: int
     ms: float
-    found: Sequence[Row] = field(repr=False)
+    found: Sequence[Row]
+
+    def __repr__(self) -> str:
+        return f"{self.way}: {self.rows} rows in {self.waits} wait{'s' if self.waits > 1 else ''}, {self.ms} ms"
 
     def line(self) -> dict[str, Any]:
         """The columns of a table."""
@@ -181,7 +185,7 @@ WAYS = {
     "a table for the question": "SELECT customer, device, country FROM lesson_by_title WHERE title = %s",
 }
 COUNTRY = "SELECT country FROM lesson_customers WHERE name = ?"
-RANGES, PARTITION, READ = re.compile(r"on (\d+) ranges"), "Executing single-partition", re.compile(r"Read (\d+) live")
+RANGES, PARTITION = re.compile(r"on (\d+) ranges"), "Executing single-partition"
 
 
 class Tables:
@@ -246,12 +250,11 @@ class Tables:
         return [(customer, device, country[customer]) for customer, device in rows], 1 + len(customers)
 
     def _traced(self, cql: str, title: str) -> dict[str, int]:
-        events = self.session.execute(cql, (title,), trace=True).get_query_trace(max_wait_sec=10).events
-        did = [event.description for event in events]
+        did = traced(self.session, cql, (title,))
         return {
             "token ranges": sum(int(found[1]) for text in did if (found := RANGES.search(text))),
             "single partitions": sum(text.startswith(PARTITION) for text in did),
-            "rows read": sum(int(found[1]) for text in did if (found := READ.search(text))),
+            "rows read": rows_read(did),
         }
 
 

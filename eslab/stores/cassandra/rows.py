@@ -11,7 +11,7 @@ from eslab.store import Commit, Head, LateCommits, Log, ReadRow, StoredSnapshot
 Row = tuple[Any, ...]
 NO_BYTES = b""  # stands for a null payload: it fails its checksum like any other damage, and the row is named (G8)
 NO_ENTRY = (None,) * 5
-NO_LOG = Log(Head(), (), more=False)
+NO_LOG = Log(Head())
 
 
 def commit_in(aggregate_id: str, event_time: UUID, event_type: str, version: int, payload: bytes | None) -> Commit:
@@ -44,13 +44,18 @@ def logs_in(heads: Mapping[str, Head], pages: Iterable[tuple[Sequence[str], Sequ
     """
     found: dict[str, Log] = dict.fromkeys(heads, NO_LOG)  # in the order of the heads
     for ids, rows, follows in pages:
-        commits: dict[str, list[Commit]] = {id: [] for id in ids}
-        for _, *columns in rows:
-            commits[columns[0]].append(commit_in(*columns))
+        own: dict[str, list[Row]] = {id: [] for id in ids}
+        for row in rows:
+            own[row[1]].append(row)
         # The aggregates of an answer come one after the other, in the order of their bytes.
         last = rows[-1][1].encode() if rows else b""
-        found |= {id: Log(heads[id], commits[id], follows and id.encode() >= last) for id in ids}
+        found |= {id: _log(heads[id], own[id], follows and id.encode() >= last) for id in ids}
     return found
+
+
+def _log(head: Head, rows: Sequence[Row], more: bool) -> Log:
+    payloads = [row[-1] or NO_BYTES for row in rows]
+    return Log(head, payloads, rows[-1][2] if rows else None, more, lambda: [commit_in(*row[1:]) for row in rows])
 
 
 def _head(entry: Sequence[Any], snapshots: Sequence[StoredSnapshot], own: Row | None) -> Head:

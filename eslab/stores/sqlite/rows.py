@@ -57,11 +57,15 @@ def log_in(
     customer_id: str, aggregate_id: str, head: Head, rows: Sequence[tuple[Any, ...]], most: int, own: bytes
 ) -> Log:
     """The log of one aggregate, from its head and the first rows of its events; `own` is the request's sort key."""
-    page = commits(customer_id, aggregate_id, rows[:most])
-    for row, commit in zip(rows, page, strict=False):
+    page = rows[:most]
+    for row in page:
+        check_key(row[0], "events", customer_id, aggregate_id)
         if row[0] == own:
-            head = head._replace(recorded=commit, safe=row[-1] is not None)
-    return Log(head, page, len(rows) > most)
+            (recorded,) = commits(customer_id, aggregate_id, [row])
+            head = head._replace(recorded=recorded, safe=row[-1] is not None)
+    last = from_sort_key(page[-1][0]) if page else None
+    payloads = [row[3] for row in page]
+    return Log(head, payloads, last, len(rows) > most, lambda: commits(customer_id, aggregate_id, page))
 
 
 def head(connection: sqlite3.Connection, customer_id: str, aggregate_id: str, at: UUID | None = None) -> Head:

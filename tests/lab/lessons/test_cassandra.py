@@ -16,7 +16,6 @@ from eslab.lab.lessons.cassandra import (
     time_levels,
     time_queries,
 )
-from eslab.lab.lessons.exercises import check_primary_key
 from eslab.lab.session import open_lab
 from tests.support.cassandra import emptied
 
@@ -62,25 +61,9 @@ def test_the_chart_says_in_words_what_the_widest_partition_costs() -> None:
 
 
 class TestOnARealNode:
-    """Measurements and the exercise, on a node."""
+    """Measurements on a node."""
 
     pytestmark = on_cassandra
-
-    @pytest.mark.parametrize(
-        ("key", "passed"),
-        [
-            ("((title, month), request)", [True, True, True]),
-            ("((title, month), request, customer_id)", [True, True, True]),
-            ("((title), month, request)", [True, True, False]),  # a partition that grows for ever
-            ("((month), title, request)", [True, True, False]),  # all titles of a month in one
-            ("((title, month), customer_id)", [False, False, True]),  # ann's second download replaces the first
-            ("((customer_id), title, request)", [True, False, False]),
-            ("nonsense", [False, False, False]),
-        ],
-    )
-    def test_a_key_for_downloads_by_title(self, lesson_store, key: str, passed: list[bool]) -> None:
-        """Five rows, the question answered in order, a partition for each title and month."""
-        assert [ok for ok, _ in check_primary_key(lesson_store, key).lines] == passed
 
     def test_each_question_finds_its_rows(self, lesson_store) -> None:
         """Two queries return the newest commits, one returns all; filling twice changes nothing."""

@@ -1,6 +1,6 @@
 """Lesson 02: the command desk, a year of one customer, rules that change, and the exercise's check."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -9,14 +9,12 @@ import pytest
 from eslab import Rejected, RequestConflict, open_store
 from eslab.domains.downloads.commands import RequestDownload
 from eslab.domains.downloads.license import License
-from eslab.domains.downloads.rules import Ask, Check
 from eslab.domains.downloads.service import DownloadService
 from eslab.domains.downloads.studios import load_rules
 from eslab.errors import InvalidInput
 from eslab.lab.lessons.downloads import around_midnight, attempt, html_table, licences, with_version
 from eslab.lab.lessons.downloads_desk import AGAIN, DOWNLOAD, PLAY, RELEASE, RENEW, CommandDesk
 from eslab.lab.lessons.downloads_year import SHOWN, Year, a_year_with_everything, timeline
-from eslab.lab.lessons.exercises import check_downloads_per_day
 from eslab.lab.rows import rows
 from eslab.lab.session import Lab, open_lab
 
@@ -213,40 +211,3 @@ def test_what_was_in_force_cannot_vanish(downloads: DownloadService, lab: Lab) -
     with pytest.raises(InvalidInput, match="changed or removed"):
         downloads.adopt(rules=load_rules())
     assert downloads.repository.load_all("ann", License) == before
-
-
-def a_rule(count: Callable[[Ask], int], reason: str = "too many in a day") -> Callable[[Ask], Check]:
-    """A rule that counts by this function."""
-    return lambda ask: Check(count(ask) < 3, reason, limit=3, count=count(ask))
-
-
-def in_a_day(ask: Ask) -> int:
-    """The count that the exercise asks for."""
-    return sum(hold.time > ask.time - timedelta(days=1) for hold in ask.devices.holds.values())
-
-
-def test_the_exercise_passes_a_rule_that_is_right() -> None:
-    """A rule with the right numbers and reason passes."""
-    assert check_downloads_per_day(a_rule(in_a_day)).passed
-
-
-@pytest.mark.parametrize(
-    ("wrong", "case"),
-    [
-        (a_rule(lambda ask: len(ask.seen.downloads)), "three titles on one device"),
-        (a_rule(lambda ask: len(ask.devices.holds)), "once 25 hours ago"),
-        (a_rule(lambda ask: sum(h.time > ask.time - timedelta(1) for h in ask.devices.held)), "one given back"),
-        (a_rule(lambda ask: sum(h.time >= ask.time - timedelta(1) for h in ask.devices.holds.values())), "exactly 24"),
-        (a_rule(lambda ask: sum(ask.time > h.time > ask.time - timedelta(1) for h in ask.devices.holds.values())),
-         "this late wish"),
-        (a_rule(in_a_day, reason=""), "without a reason"),
-        (lambda ask: in_a_day(ask) < 3, "which is no Check"),
-        (lambda ask: Check(in_a_day(ask) <= 3, "too many", limit=3, count=in_a_day(ask)), "got passed, 3 of 3"),
-        (lambda ask: Check(in_a_day(ask) < 3, "too many"), "None of None"),
-        (lambda ask: ask.nothing, "AttributeError"),
-    ],
-)  # fmt: skip
-def test_the_exercise_says_what_is_wrong(wrong: Callable[[Ask], Check], case: str) -> None:
-    """A wrong count, window, reason, number or answer is named by its case."""
-    verdict = check_downloads_per_day(wrong)
-    assert case in "\n".join(line for passed, line in verdict.lines if not passed)

@@ -1,12 +1,9 @@
 """Lesson 04: every way to ask gives the same answer, and the link follows its assumptions."""
 
-from random import randrange
-
 import pandas
 import pytest
 
 from eslab import open_store
-from eslab.lab.lessons.exercises import check_partition
 from eslab.lab.lessons.query_first import Tables, by_join, by_objects, cost_of_ways, downloads, relational
 from eslab.lab.lessons.search_link import Link, link_chart, link_costs
 
@@ -70,11 +67,3 @@ def test_a_link_without_an_index_is_a_link_of_rows() -> None:
     """No bytes of index, no difference."""
     bare = Link(index=0)
     assert bare.delays(True, 7) == bare.delays(False, 7)
-
-
-def test_the_exercise_knows_a_partition_that_moves() -> None:
-    """A random shard fails, because a retry moves; so does a single shard, because nothing is spread."""
-    month = "{:%Y-%m}".format
-    assert check_partition(lambda studio, r, n: (studio, month(r.time), r.id.int % n)).passed
-    assert not check_partition(lambda studio, r, n: (studio, month(r.time), randrange(n))).passed
-    assert not check_partition(lambda studio, r, n: (studio, month(r.time), 0)).passed

@@ -3,10 +3,8 @@
 from typing import Any
 
 import ipywidgets
-import pytest
 
 from eslab import open_store
-from eslab.lab.lessons.exercises import check_upcaster
 from eslab.lab.lessons.serializer import class_desk, compare_formats, formats_chart, rung, untrusted_bytes
 from tests.support.sample import Counted, at, commits
 
@@ -40,18 +38,3 @@ def test_the_desk_shows_what_still_loads() -> None:
     assert "✗" in desk.children[1].value and "found event type Counted" in desk.children[1].value
     use.value, number.value = False, 1
     assert isinstance(number, ipywidgets.Dropdown) and "expected one of Sold" in desk.children[1].value
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        lambda delivered: {**delivered, "type": "Delivered:2"},
-        lambda delivered: {"type": "Delivered:2", "number": delivered["address"].split()[0], "street": ""},
-        lambda delivered: delivered.update(type="Delivered:2") or delivered,
-    ],
-)
-def test_the_exercise_knows_a_step_that_is_wrong(wrong: Any) -> None:
-    """Missing fields, a number as text and a changed map all fail."""
-    verdict = check_upcaster(wrong)
-    assert not verdict.passed
-    assert "Unreadable" in str(verdict)

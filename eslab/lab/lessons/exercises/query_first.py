@@ -2,7 +2,7 @@
 
 from collections import Counter
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hypothesis import strategies as st
 
@@ -51,7 +51,7 @@ def knows_a_run(answer: Answer, question: Question) -> Difference | None:
     if outcome.error is None and bool(outcome.value) == question.reads_one_run:
         return None
     key = f"PRIMARY KEY (({', '.join(question.partition)}), {', '.join(question.clustering)})"
-    asks = f"WHERE {' AND '.join(f'{column} = ?' for column in sorted(question.named)) or 'nothing'}"
+    asks = f"WHERE {' AND '.join(f'{column} = ?' for column in sorted(question.named))}"
     why = (
         question.why_not
         or "That is one run. A question may stop anywhere after the partition: the rest needs no value."
@@ -59,6 +59,12 @@ def knows_a_run(answer: Answer, question: Question) -> Difference | None:
     return Difference([key], asks, str(question.reads_one_run), str(outcome), why)
 
 
+EXAMPLES = [  # the smallest question of each kind
+    Question(("customer", "month"), ("title",), frozenset({"customer"})),
+    Question(("customer",), ("title", "device"), frozenset({"customer"})),
+    Question(("customer",), ("title", "device"), frozenset({"customer", "device"})),
+    Question(("customer",), ("title", "device"), frozenset({"customer", OUTSIDE})),
+]
 QUESTIONS = st.builds(
     _question,
     st.permutations(COLUMNS),
@@ -72,7 +78,11 @@ one_run = Exercise(
     "04_query_first",
     "Write the rule: does a question that gives values to these columns read one run of neighbours?",
     answer="is_one_run",
-    rules=[Rule("it tells the questions that read one run from all others", knows_a_run, cases=QUESTIONS)],
+    rules=[
+        Rule(
+            "it tells the questions that read one run from all others", knows_a_run, examples=EXAMPLES, cases=QUESTIONS
+        )
+    ],
     hints=[
         "There are two conditions. The first is about the partition: which of its columns may be left out?",
         "Take the columns that the question names beyond the partition, as a set. They must be the first clustering "
@@ -95,6 +105,7 @@ one_run = Exercise(
 )
 
 SHARDS = 4
+MANY = 400  # requests, to see how they are spread
 SAMPLE = 5  # requests that a second process decides again
 
 
@@ -145,21 +156,16 @@ def repeats_elsewhere(answer: Answer, _: object) -> Difference | None:
     return None
 
 
-def spreads(answer: Answer, span: tuple[int, Any]) -> Difference | None:
-    """The downloads of any stretch of time are spread evenly: each shard gets a fair share."""
-    requests = [Request.at(START + n * span[1], f"{n}") for n in range(span[0])]
+def spreads(answer: Answer, step: timedelta) -> Difference | None:
+    """Downloads that follow each other at this step are spread: each shard gets a fair share."""
+    requests = [Request.at(START + n * step, f"download {n}") for n in range(MANY)]
     counted = Counter(_shard(answer, made) for made in requests)
-    fair = span[0] / SHARDS
+    fair = MANY // SHARDS
     if all(fair / 2 <= counted[shard] <= fair * 2 for shard in range(SHARDS)):
         return None
     found = ", ".join(f"{counted[shard]} in shard {shard}" for shard in range(SHARDS))
-    why = (
-        "Downloads come in bursts. A shard that follows from the clock takes all of a minute, or of an hour, at once."
-        if len(counted) > 1 or span[1] < timedelta(minutes=1)
-        else "All writes go to one partition: nothing is spread."
-    )
-    when = f"{span[0]} downloads, one every {span[1].total_seconds():g} s"
-    return Difference([], when, f"{fair:g} or so in each shard", found, why)
+    when = f"{MANY} downloads, one every {step.total_seconds():g} s"
+    return Difference([], when, f"{fair} or so in each shard", found, BURST if step in BURSTS else "Nothing is spread.")
 
 
 def _shard(answer: Answer, made: Request) -> object:
@@ -169,13 +175,10 @@ def _shard(answer: Answer, made: Request) -> object:
             return shard
 
 
-def _evenly(answer: Answer, _: object) -> Difference | None:
-    """All shards are used at all."""
-    return spreads(answer, (400, timedelta(minutes=7)))
-
-
 MINUTES = st.integers(0, 100_000)
-BURSTS = [(400, timedelta(milliseconds=100)), (400, timedelta(seconds=7)), (400, timedelta(hours=1))]
+NO_BURST = timedelta(minutes=7, seconds=13, milliseconds=370)
+BURSTS = [timedelta(milliseconds=100), timedelta(seconds=7), timedelta(hours=1)]
+BURST = "Downloads come in bursts. A shard that follows from the clock takes all of a minute, or of an hour, at once."
 SIGNED = "def partition(studio, request, shards):\n    return studio, f'{request.time:%Y-%m}', "
 
 shards = Exercise(
@@ -187,7 +190,7 @@ shards = Exercise(
         Rule("studio, month and a shard", names, cases=MINUTES),
         Rule("a repeated request gets the same partition", repeats, cases=MINUTES),
         Rule("also in another process", repeats_elsewhere),
-        Rule("all shards get their share", _evenly),
+        Rule("all shards get their share", spreads, examples=[NO_BURST]),
         Rule("also of a burst", spreads, examples=BURSTS),
     ],
     hints=[
@@ -198,7 +201,7 @@ shards = Exercise(
         Wrong(f"from random import randrange\n\n{SIGNED}randrange(shards)", "derive the shard from the request"),
         Wrong(f"{SIGNED}hash(str(request.id)) % shards", "hash() of a text differs from process to process"),
         Wrong(f"{SIGNED}request.time.minute % shards", "A shard that follows from the clock"),
-        Wrong(f"{SIGNED}0", "All writes go to one partition"),
+        Wrong(f"{SIGNED}0", "Nothing is spread."),
         Wrong(f"{SIGNED}request.id.int % (shards + 1)", "a whole number from 0 to shards - 1"),
     ],
 )

@@ -1,0 +1,224 @@
+"""A check says right, not yet, or that it can't tell; it draws from a seed, and shows the smallest case."""
+
+import random
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import strategies as st
+
+from eslab import InvalidInput
+from eslab.lab import reader, solutions
+from eslab.lab.answers import Answer, Undecided, defined_in, imports_for, in_words, is_same_code, time_limit
+from eslab.lab.exercises import Exercise, Rule, Wrong
+from eslab.lab.feedback import MIME, Difference
+from eslab.lab.lessons.exercises.frosting import at_least
+
+IMPORT = "from eslab.domains.bakery import ColorAdded\nfrom eslab.lab.lessons.exercises.frosting import at_least"
+
+
+def doubles(answer: Answer, portions: int) -> Difference | None:
+    """The judge of a small exercise."""
+    outcome = answer(portions)
+    if outcome.value == 2 * portions:
+        return None
+    return Difference([f"{portions} red"], "doubled", str(2 * portions), str(outcome))
+
+
+def exercise(*rules: Rule) -> Exercise:
+    """An exercise with these rules, or one that doubles any number."""
+    rules = rules or (Rule("any number is doubled", doubles, cases=st.integers(0, 1000)),)
+    return Exercise("twice", "01_frosting", "Double it.", answer="f", rules=rules, hints=[], wrong=[], seconds=2)
+
+
+def test_a_right_answer_keeps_every_rule():
+    """The cases' seed is printed."""
+    checked = exercise().judge(Answer(lambda n: n + n), seed=11)
+    assert checked.passed is True
+    assert str(checked) == "✓ Right.\n  ✓ any number is doubled\nCases drawn from seed 11."
+
+
+def test_the_smallest_case_is_shown():
+    """Here the answer is wrong from 100 on."""
+    checked = exercise().judge(Answer(lambda n: n + n if n < 100 else 0))
+    assert checked.passed is False
+    assert str(checked.difference) == "given 100 red, when doubled: expected 200, got 0"
+    assert checked.title == "Not yet: any number is doubled."
+
+
+def test_examples_come_before_drawn_cases():
+    """In the order in which they are written."""
+    seen: list[int] = []
+    rule = Rule("any number is doubled", doubles, examples=[3, 1], cases=st.integers(0, 9))
+    exercise(rule).judge(Answer(lambda n: seen.append(n) or 2 * n))
+    assert seen[:2] == [3, 1] and len(seen) > 5
+
+
+def test_rules_are_tried_up_to_the_first_broken_one():
+    """Those before it are listed as kept."""
+    never = Rule("never", lambda answer, case: Difference([], "", "", ""))
+    checked = exercise(Rule("once", lambda answer, case: None), never, never).judge(Answer(None))
+    assert (list(checked.kept), checked.broken) == (["once"], "never")
+
+
+def test_an_answer_by_chance_has_a_case_too():
+    """Whether or not it is wrong again when it is tried again."""
+    assert exercise().judge(Answer(lambda n: n + n + time.perf_counter_ns() % 2)).passed is False
+
+
+def test_the_same_seed_draws_the_same_cases():
+    """Whatever the state of the module `random`."""
+    runs: list[list[int]] = [[], []]
+    for number, run in enumerate(runs):
+        random.seed(number)
+        exercise().judge(Answer(lambda n, run=run: run.append(n) or 2 * n))
+    assert runs[0] == runs[1]
+
+
+def endless(n: int) -> int:
+    """An answer that doesn't end."""
+    while True:
+        n += 1
+
+
+def unwritten(n: int) -> int:
+    """An answer that isn't there."""
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (endless, "didn't end within 2 s"),
+        (unwritten, "raises NotImplementedError"),
+        (3, "the answer is 3, not a function"),
+    ],
+)
+def test_a_check_may_be_unable_to_tell(answer, reason):
+    """Such an answer is neither right nor wrong."""
+    checked = exercise().judge(Answer(answer))
+    assert checked.passed is None
+    assert reason in str(checked)
+
+
+def test_an_error_of_the_answer_is_an_outcome():
+    """It is shown instead of a traceback."""
+    assert "got ZeroDivisionError: division by zero" in str(exercise().judge(Answer(lambda n: 1 / 0)))
+
+
+def test_a_check_is_a_table_and_a_fact_for_reports():
+    """The events are lines of a table; what they hold is escaped."""
+    rule = Rule("<b>", lambda answer, case: Difference(["<red>", "blue"], "w", "e", "g", "why"))
+    shown = exercise(rule).judge(Answer(None))._repr_mimebundle_()
+    assert "<b>✗ Not yet: &lt;b&gt;.</b>" in shown["text/html"]
+    assert "&lt;red&gt;<br>blue" in shown["text/html"]
+    assert shown[MIME] == {"exercise": "twice", "passed": False}
+
+
+class TestInANotebook:
+    """What a reader does with an exercise."""
+
+    def test_the_stub_is_no_answer(self, run_cell):
+        """However it is spaced and commented."""
+        stub = solutions.cell_of("01_frosting", "at_least").stub
+        run_cell(IMPORT)
+        run_cell(f"{stub}\n\n# still thinking")
+        checked = run_cell("at_least.check(handle_at_least)")
+        assert (checked.passed, "still the stub" in str(checked)) == (None, True)
+
+    def test_an_ellipsis_is_no_answer(self, run_cell):
+        """Nor is what a stub leaves out."""
+        run_cell(IMPORT)
+        assert run_cell("at_least.check(...)").passed is None
+
+    def test_what_was_checked_is_kept(self, run_cell):
+        """With the result."""
+        text = "def handle_at_least(f, c, r):\n    return []"
+        run_cell(IMPORT)
+        run_cell(text)
+        assert run_cell("at_least.check(handle_at_least)").passed is False
+        assert reader.recall(reader.CHECKED, "01_frosting/at_least") == {"passed": False, "source": text}
+
+    def test_a_reset_gives_a_fresh_stub_and_keeps_the_text(self, shell, run_cell):
+        """In a file that it names."""
+        text = "def handle_at_least(f, c, r):\n    return []"
+        run_cell(IMPORT)
+        run_cell(text)
+        note = run_cell("at_least.reset()")
+        assert shell.rl_next_input == solutions.cell_of("01_frosting", "at_least").stub
+        assert "Your text is in `answers/01_frosting_at_least.py`." in str(note)
+        assert Path("answers/01_frosting_at_least.py").read_text() == f"{text}\n"
+
+    def test_no_check_leaves_a_folder(self, run_cell):
+        """Only the reader's record is beside the notebook."""
+        run_cell(IMPORT)
+        run_cell("def handle_at_least(f, c, r):\n    return []")
+        run_cell("at_least.check(handle_at_least)")
+        assert {path.name for path in Path.cwd().iterdir()} <= {reader.FILE, "ipython"}
+
+
+def test_hints_give_away_more_and_more():
+    """They are numbered from 1."""
+    assert str(at_least.hint(1)).startswith("**Hint 1 of 2.** `frosting.portions` counts")
+    with pytest.raises(InvalidInput, match="Expected a hint from 1 to 2 of at_least, got 3"):
+        at_least.hint(3)
+
+
+def test_the_solution_is_that_of_the_notebook():
+    """It is written down once."""
+    assert at_least.solution().text == solutions.cell_of("01_frosting", "at_least").solution
+
+
+def test_an_exercise_without_a_cell_is_refused():
+    """The name is spelt in two places."""
+    with pytest.raises(InvalidInput, match="Expected a cell of the exercise twice in notebooks/solutions/01_frosting"):
+        exercise().check(None)
+
+
+def test_an_exercise_on_a_store_says_so():
+    """Without one it can't tell."""
+    on_cassandra = Exercise(
+        "by_key", "03_event_store_on_cassandra", "", answer="key", rules=[], hints=[], wrong=[Wrong("", "")],
+        on_cassandra=True,
+    )  # fmt: skip
+    assert "by_key.check(..., store=lab.store)" in str(on_cassandra.judge(Answer("key")))
+
+
+def test_an_answer_is_asked_in_another_process():
+    """With what its cell imports, and another seed for the hash of text."""
+    source = "def f(text):\n    return [hash(text), sqrt(9)]"
+    imports = imports_for(source, ["from math import sqrt, pi\nimport json", "from math import cos"])
+    assert imports == "from math import sqrt"
+    answer = Answer(None, source, imports)
+    assert answer.elsewhere("f('glow')") == [answer.elsewhere("f('glow')")[0], 3.0]
+    assert answer.elsewhere("f('glow')")[0] != hash("glow")
+    with pytest.raises(Undecided, match="in a second process the answer's cell ends with NameError"):
+        Answer(None, source).elsewhere("f('glow')")
+
+
+def test_a_cell_defines_names_at_its_top_level():
+    """Of functions, classes and assignments; a cell with magics defines none."""
+    assert defined_in("def f(x):\n    y = 1\n\nclass C: ...\na = b = 1\nc: int = 2") == {"f", "C", "a", "b", "c"}
+    assert defined_in("%%cql\nSELECT") == set()
+
+
+def test_code_is_compared_without_comments():
+    """And without blank lines."""
+    assert is_same_code("f(1)  # one\n\n\ng()", "f(1)\ng()  # two")
+    assert not is_same_code("f(1)", "f(2)")
+
+
+def test_equal_neighbours_are_counted():
+    """A long list of equal events is read at a glance."""
+    assert in_words([1, 1, 1, 2, 1]) == "[1 (3 times), 2, 1]"
+    assert in_words((1, 1)) == "(1, 1)"
+
+
+def test_a_time_limit_ends_and_leaves_no_timer():
+    """A later step is not interrupted."""
+    with pytest.raises(Undecided), time_limit(0.05):
+        while True:
+            pass
+    with time_limit(0.05):
+        pass
+    time.sleep(0.1)
