@@ -288,7 +288,7 @@ def cost_of_ways(asked: Sequence[Asked]) -> charts.Figure:
 
 
 def counted(store: EventStore, ask: Callable[[], Answer]) -> tuple[Answer, int]:
-    """The answer, and how often the program waited for the store."""
+    """The answer, and how often the program waited for the store, which is SQLite or Cassandra."""
     with metered(store) as (_, meter):
         answer = ask()
         return answer, meter.take().read_waits
