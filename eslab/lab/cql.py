@@ -69,7 +69,8 @@ def trace(result: Any) -> "pandas.DataFrame":
 
     events = result.get_query_trace(max_wait_sec=10).events
     return pandas.DataFrame(
-        {"us": event.source_elapsed.microseconds, "replica": event.source, "did": event.description} for event in events
+        {"us": event.source_elapsed.microseconds, "replica": event.source, "did": " ".join(event.description.split())}
+        for event in events
     )
 
 

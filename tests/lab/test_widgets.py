@@ -72,7 +72,9 @@ def test_the_desk_of_an_evening_is_a_picture_with_words():
     controls, words, picture, _ = desk.children
     before = picture.value
     assert isinstance(picture, ipywidgets.HTML)
-    assert words.value.startswith('<div role="status">With a search index, the busiest node is loaded to 100 %')
+    assert words.value.startswith(
+        '<div role="status" style="line-height:1.45">With a search index, the busiest node is loaded to 100 %'
+    )
     assert before.count('alt="With a search index, the busiest node') == 1
     assert '<img src="data:image/png;base64,' in before
     assert "<summary>The numbers</summary>" in before

@@ -69,13 +69,10 @@ def kill_amid_appends(commitlog_sync: "CommitLogSync", kills: int = 1, node: Les
     the first kill that loses a commit, and after `kills` at the latest. Each kill takes about 8 s, a new node as long.
     """
     with _victim(commitlog_sync, node) as cluster:
-        for kill in range(1, kills + 1):
-            acknowledged = _append_until_killed(cluster, kill)
-            cluster.revive("us")
-            lost = _missing(cluster, acknowledged)
-            if lost:
-                break
-    return Killed(commitlog_sync, kill, len(acknowledged), lost)
+        killed = _kill(cluster, 1)
+        while not killed.lost and killed.kills < kills:
+            killed = _kill(cluster, killed.kills + 1)
+    return killed
 
 
 def when_back(store: EventStore, customer: str) -> int:
@@ -93,6 +90,12 @@ def _victim(commitlog_sync: "CommitLogSync", node: LessonNode | None) -> Abstrac
     if own and own.plan.settings.commitlog_sync == commitlog_sync:
         return nullcontext(own)
     return start_node(commitlog_sync=commitlog_sync)
+
+
+def _kill(cluster: "Cluster", kill: int) -> Killed:
+    acknowledged = _append_until_killed(cluster, kill)
+    cluster.revive("us")
+    return Killed(cluster.plan.settings.commitlog_sync, kill, len(acknowledged), _missing(cluster, acknowledged))
 
 
 def _append_until_killed(cluster: "Cluster", kill: int) -> Acknowledged:
@@ -122,7 +125,7 @@ def _append(store: EventStore, frosting: str, acknowledged: Acknowledged) -> Non
 
 def _missing(cluster: "Cluster", acknowledged: Acknowledged) -> list[Lost]:
     """The acknowledged commits that the revived node doesn't have, in order of their answers."""
-    last = max(answer.at for answer in acknowledged.values())
+    last = max((answer.at for answer in acknowledged.values()), default=0.0)
     with closing(open_store(cluster.url(KEYSPACE))) as store:
         frostings = sorted({made.aggregate_id for made in acknowledged})
         there = {row for frosting in frostings for row in store.rows(CUSTOMER, frosting)}

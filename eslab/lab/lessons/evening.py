@@ -22,7 +22,7 @@ SLIDERS = {  # label, least, most, step
     "downloads": ("downloads/s", 1_000, 40_000, 1_000),
     "questions": ("questions/s", 0, 10_000, 500),
     "index": ("work of the index", 0.0, 10.0, 0.5),
-    "shards": ("shards of the table", 1, 16, 1),
+    "shards": ("table's shards", 1, 16, 1),
 }
 DRAWN = 15  # minutes from point to point of the chart
 
@@ -34,7 +34,7 @@ class Evening:
     nodes: int = 6
     replicas: int = 3
     downloads: int = 12_000  # a second
-    premiere: float = 0.6  # the share of Glow, the title of the evening
+    premiere: float = 0.6  # the share of Glow, the title of the evening, in downloads and questions
     questions: int = 1_500  # a second: who has Glow?
     index: float = 4.0  # the work to index a row, merges included, in rows written
     shards: int = 1  # partitions over which the second table spreads a title
@@ -49,16 +49,17 @@ class Evening:
         rows = self.downloads * self.replicas / self.nodes
         if design == INDEX:
             return [rows + self.questions_at_a_node(INDEX)] * self.nodes
-        other_titles = rows * (1 - self.premiere)
+        other_titles = (1 - self.premiere) * (rows + self.questions / self.nodes)
         glow = self.downloads * self.premiere / self.shards  # in each shard, on each of its replicas
-        answers = self.questions / self.replicas  # each question reads one replica of every shard
+        answers = self.questions * self.premiere / self.replicas  # each question reads one replica of every shard
         held = [sum(node in self._holders(shard) for shard in range(self.shards)) for node in range(self.nodes)]
         return [rows + other_titles + shards * (glow + answers) for shards in held]
 
     def questions_at_a_node(self, design: str) -> float:
         """The questions that reach one node in a second, on average."""
         # A question to the index covers all token ranges, and one node holds replicas / nodes of them.
-        asked = ceil(self.nodes / self.replicas) if design == INDEX else self.shards
+        by_table = self.premiere * self.shards + 1 - self.premiere
+        asked = ceil(self.nodes / self.replicas) if design == INDEX else by_table
         return self.questions * asked / self.nodes
 
     def _holders(self, shard: int) -> set[int]:
@@ -104,7 +105,8 @@ def _node(evening: Evening, work: float, deferred: float) -> list[dict[str, floa
 
 def busiest(evening: Evening) -> pandas.DataFrame:
     """For each design the highest load of its busiest and of its idlest node, and the most minutes behind."""
-    peaks = loads(evening).groupby(["design", "node"], sort=False)[["load", "behind"]].max().reset_index()
+    found: Any = loads(evening)
+    peaks = found.groupby(["design", "node"], sort=False)[["load", "behind"]].max().reset_index()
     by_design = peaks.groupby("design", sort=False)
     return pandas.DataFrame(
         {
@@ -125,7 +127,7 @@ def questions_by_nodes(evening: Evening, nodes: Sequence[int]) -> pandas.DataFra
 
 def in_words(evening: Evening) -> str:
     """The evening in two sentences, and what follows from them."""
-    peaks = busiest(evening)
+    peaks: Any = busiest(evening)
     told = " ".join(
         f"With {design}, the busiest node is loaded to {peaks['busiest node, %'][design]:.0f} %, and answers are "
         f"{_behind(peaks['minutes behind'][design])}."
@@ -141,16 +143,21 @@ def _behind(minutes: int) -> str:
 
 def evening_chart(evening: Evening) -> charts.Figure:
     """A chart of the busiest and the idlest node through the evening, and of the minutes that answers are behind."""
-    found = loads(evening)
+    found: Any = loads(evening)
     drawn = found[(found["hour"] * 60).round() % DRAWN == 0]
     nodes = drawn.groupby(["design", "hour"], sort=False)["load"].agg(["max", "min"]).reset_index()
     nodes = nodes.rename(columns={"max": "busiest", "min": "idlest"}).melt(["design", "hour"], var_name="node")
     behind = drawn.groupby(["design", "hour"], sort=False)["behind"].max().reset_index()
     x = altair.X("hour:Q", title="hour of the evening", scale=altair.Scale(zero=False), axis=altair.Axis(tickCount=5))
-    load = _panels(nodes, x, altair.Y("value:Q", title="load of a node, %"), charts.by(nodes["node"]))
-    lag = _panels(behind, x, altair.Y("behind:Q", title="minutes behind"), {})
+    load = _panels(nodes, x, _from_zero("value:Q", "load of a node, %", nodes["value"], 100), charts.by(nodes["node"]))
+    lag = _panels(behind, x, _from_zero("behind:Q", "minutes behind", behind["behind"], 10), {})
     chart = altair.vconcat(load, lag)
     return charts.show(chart, alt=in_words(evening), table=busiest(evening).reset_index())
+
+
+def _from_zero(field: str, title: str, values: pandas.Series, least: float) -> altair.Y:
+    """An axis that reaches to this number at least, so that what hardly moves looks so."""
+    return altair.Y(field, title=title, scale=altair.Scale(domain=[0, max(least, values.max())]))
 
 
 def _panels(data: pandas.DataFrame, x: altair.X, y: altair.Y, more: dict[str, Any]) -> altair.Chart:
@@ -179,7 +186,7 @@ def evening_desk(evening: Evening | None = None) -> Any:
 
     def show(_: object = None) -> None:
         chosen = replace(evening, **{name: slider.value for name, slider in sliders.items()})
-        words.value = f'<div role="status">{in_words(chosen)}</div>'
+        words.value = f'<div role="status" style="line-height:1.45">{in_words(chosen)}</div>'
         picture.value = evening_chart(chosen).picture()
 
     for slider in sliders.values():

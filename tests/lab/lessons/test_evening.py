@@ -28,7 +28,7 @@ def test_the_default_tells_the_story() -> None:
     """The index fills all nodes and falls behind; the second table leaves room and is never behind."""
     peaks = busiest(EVENING)
     assert peaks.loc[INDEX].tolist() == [100.0, 100.0, 45]
-    assert peaks.loc[TABLE].tolist() == [80.5, 42.0, 0]
+    assert peaks.loc[TABLE].tolist() == [80.0, 42.5, 0]
     assert in_words(EVENING).endswith("A download is 5 units of work with the index and 2 with the table.")
 
 

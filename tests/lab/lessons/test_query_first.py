@@ -10,18 +10,8 @@ from eslab.domains.downloads.read_tables import downloads_of, page_of
 from eslab.domains.downloads.service import DownloadService
 from eslab.lab.lessons.cassandra import LessonNode
 from eslab.lab.lessons.dead_process import request_and_die
-from eslab.lab.lessons.query_first import (
-    CUSTOMERS,
-    Asked,
-    Tables,
-    by_join,
-    by_objects,
-    cost_of_ways,
-    counted,
-    downloads,
-    page_table,
-    relational,
-)
+from eslab.lab.lessons.query_first import Tables, cost_of_ways, counted, page_table
+from eslab.lab.lessons.relations import CUSTOMERS, Asked, by_join, by_objects, downloads, relational
 from eslab.lab.session import START
 from eslab.operations.rebuild import catch_up
 from tests.support.cassandra import emptied
