@@ -7,9 +7,10 @@ enable_cql(lab.store)
 SELECT * FROM events LIMIT 5
 
 %%cql --trace               also shows what each replica did
-%%cql --write               allows the statement to change rows
+%%cql --write               allows the statements to change rows; a semicolon at the end of a line ends each of them
 """
 
+import re
 from typing import TYPE_CHECKING, Any, cast
 
 from IPython.core.getipython import get_ipython
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 READING = ("select", "describe")
 FLAGS = {"--write", "--trace"}
+END = re.compile(r";\s*\n")
 
 
 def enable_cql(store: EventStore) -> None:
@@ -33,8 +35,9 @@ def enable_cql(store: EventStore) -> None:
     if shell is None:
         raise InvalidInput("Expected to run in a notebook: %%cql works only in Jupyter and IPython.")
 
-    def cql(line: str, cell: str) -> "pandas.DataFrame":
-        return run(store, cell, *line.split())
+    def cql(line: str, cell: str) -> "pandas.DataFrame | None":
+        *_, rows = [run(store, statement, *line.split()) for statement in END.split(cell.strip())]
+        return rows if len(rows.columns) else None
 
     shell.register_magic_function(cql, magic_kind="cell")  # type: ignore[call-arg] - IPython decorates it
 
@@ -66,7 +69,8 @@ def trace(result: Any) -> "pandas.DataFrame":
 
     events = result.get_query_trace(max_wait_sec=10).events
     return pandas.DataFrame(
-        {"us": event.source_elapsed.microseconds, "replica": event.source, "did": event.description} for event in events
+        {"us": event.source_elapsed.microseconds, "replica": event.source, "did": " ".join(event.description.split())}
+        for event in events
     )
 
 

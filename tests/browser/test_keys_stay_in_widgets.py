@@ -25,7 +25,7 @@ DESKS = {
         "lab = open_lab('memory:', 7)\n"
         "CommandDesk(DownloadService(lab.store, lab.clock), lab, 'ann', 'phone', 'glow')"
     ),
-    "04, the search engine's link": "from eslab.lab.lessons.search_link import link_desk\nlink_desk(7)",
+    "04, a busy evening": "from eslab.lab.lessons.evening import evening_desk\nevening_desk()",
     "05, the class to change": (
         "from eslab import AggregateService, Event\n"
         "from eslab.lab.lessons.serializer import Sell, class_desk, selling, till_of\n"

@@ -8,7 +8,7 @@ import ipywidgets
 import pytest
 
 from eslab.lab import stills, widgets
-from eslab.lab.lessons.search_link import link_desk
+from eslab.lab.lessons.evening import evening_desk
 from eslab.lab.widgets import ROOT as ROOT_CLASS
 from eslab.lab.widgets import Desk
 
@@ -66,19 +66,21 @@ def test_such_a_widget_is_noticed(source):
     assert names(source) & HANGING
 
 
-def test_the_desk_of_the_search_link_is_a_picture_with_words():
+def test_the_desk_of_an_evening_is_a_picture_with_words():
     """It follows the sliders; picture, words and numbers need no script, since an HTML widget runs none."""
-    desk = link_desk(seed=7)
+    desk = evening_desk()
     controls, words, picture, _ = desk.children
     before = picture.value
     assert isinstance(picture, ipywidgets.HTML)
-    assert words.value == ('<div role="status">Rows use 24 Mbit/s and index files 144 Mbit/s of the link\'s 100.</div>')
-    assert before.count('alt="How long one write in a hundred waits for the link at the full rate: rows alone') == 1
+    assert words.value.startswith(
+        '<div role="status" style="line-height:1.45">With a search index, the busiest node is loaded to 100 %'
+    )
+    assert before.count('alt="With a search index, the busiest node') == 1
     assert '<img src="data:image/png;base64,' in before
     assert "<summary>The numbers</summary>" in before
     assert "<script" not in before
-    (mbit,) = [slider for slider in controls.children if slider.description == "link, Mbit/s"]
-    mbit.value = 1000
+    (work,) = [slider for slider in controls.children if slider.description == "work of the index"]
+    work.value = 1.0
     assert picture.value != before
-    assert words.value.endswith("of the link's 1,000.</div>")
-    assert len(controls.children) == 6
+    assert "behind" in words.value and "up to" not in words.value
+    assert len(controls.children) == 5

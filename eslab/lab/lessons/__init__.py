@@ -3,8 +3,8 @@
 00 start here                 start_here
 01 frosting                   frosting
 02 downloads                  downloads (commands and rules), downloads_desk (widgets), downloads_year (chart)
-03 event store on Cassandra   cassandra
-04 query first                query_first, search_link (the simulated search engine), cassandra (for its node)
+03 event store on Cassandra   cassandra, commit_log (kill -9)
+04 query first                relations, query_first, evening (a model), dead_process, cassandra (for its node)
 05 versioned serializer       serializer
 exercises                     exercises/, a module for each lesson
 """

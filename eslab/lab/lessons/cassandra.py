@@ -1,25 +1,23 @@
-"""Lesson 03: a node, wide partitions, timed queries, and a kill -9."""
+"""Lesson 03: a node, questions that a key answers or refuses, wide partitions, and timed queries."""
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
-from itertools import count, product
+from itertools import product
 from statistics import median
-from threading import Thread
 from typing import TYPE_CHECKING, Any, cast
 
 import altair
 import pandas
 
-from eslab import EventStore, InvalidInput, OutcomeUnknown, StoreError, display, open_store
+from eslab import EventStore, InvalidInput
 from eslab.bench.sample import commit, request
 from eslab.lab import charts
 from eslab.store import Commit, Consistency
 
 if TYPE_CHECKING:
     from eslab.cluster import Cluster
-    from eslab.cluster.plan import CommitLogSync
     from eslab.stores.cassandra import CassandraStore
 
 KEYSPACE = "lab_lesson"
@@ -27,9 +25,8 @@ BATCH = 500  # commits in one append while a partition is filled: about 100 KB
 LATER = 10_000_000  # seconds after the others: the time of a partition's newest commits
 RUNS = 5  # of each query; the median counts
 APPENDS = 100  # at each consistency level; the median counts
+READ = re.compile(r"Read (\d+) live rows")
 NEWEST = 10  # rows that a small query returns
-WRITERS = 16  # threads that append until the node is killed
-PATIENCE = 3  # seconds until an append to a killed node counts as lost
 IN_WORDS = {
     Consistency.LOCAL: ("LOCAL_QUORUM", "a majority of the replicas here", "2, all near"),
     Consistency.QUORUM: ("QUORUM", "a majority of all replicas", "5, some far away"),
@@ -68,8 +65,47 @@ def find_node(store: str, say: Callable[[str], None] = print) -> LessonNode:
     if store.startswith("cassandra:"):
         return LessonNode(store, None, 0.0)
     began = time.perf_counter()
-    cluster = _start(say)
+    cluster = start_node(say)
     return LessonNode(cluster.url(KEYSPACE), cluster, time.perf_counter() - began)
+
+
+LOG = "lesson_log"
+OF_FAY = f"SELECT aggregate_id, event_time FROM {LOG} WHERE customer_id = 'fay'"  # noqa: S608
+SINCE = "minTimeuuid('2026-01-05')"
+QUESTIONS = {
+    "one aggregate": f"{OF_FAY} AND aggregate_id = 'downloaded:glow'",
+    "one aggregate since a moment": (f"{OF_FAY} AND aggregate_id = 'downloaded:glow' AND event_time > {SINCE}"),
+    "all licences": f"{OF_FAY} AND aggregate_id >= 'license:' AND aggregate_id < 'license;'",
+    "everything since a moment": f"{OF_FAY} AND event_time > {SINCE}",
+}
+
+
+def ask_with_key(store: EventStore, key: str) -> pandas.DataFrame:
+    """Copy the keys of Fay's events to a table with this primary key, and ask it four questions."""
+    session = cast("CassandraStore", store).session
+    session.execute(f"DROP TABLE IF EXISTS {LOG}")
+    session.execute(f"CREATE TABLE {LOG} (customer_id text, aggregate_id text, event_time timeuuid, PRIMARY KEY {key})")
+    insert = f"INSERT INTO {LOG} (customer_id, aggregate_id, event_time) VALUES ('fay', %s, %s)"  # noqa: S608
+    for row in session.execute("SELECT aggregate_id, event_time FROM events WHERE customer_id = 'fay'"):
+        session.execute(insert, tuple(row))
+    return pandas.DataFrame(
+        {
+            "question": name,
+            "asks": cql.removeprefix(f"{OF_FAY} AND ").replace(SINCE, "t"),
+            "answer": _answer(session, cql),
+        }
+        for name, cql in QUESTIONS.items()
+    )
+
+
+def _answer(session: Any, cql: str) -> str:
+    """The number of rows, or Cassandra's reason to refuse the question."""
+    from cassandra import InvalidRequest
+
+    try:
+        return f"{len(session.execute(cql).all())} rows"
+    except InvalidRequest as error:
+        return f"refused: {str(error).partition('message=')[2].strip(chr(34))}"
 
 
 def fill_partitions(store: EventStore, sizes: Sequence[int]) -> dict[int, str]:
@@ -85,9 +121,10 @@ def fill_partitions(store: EventStore, sizes: Sequence[int]) -> dict[int, str]:
 
 
 def time_queries(store: EventStore, customers: dict[int, str]) -> pandas.DataFrame:
-    """Time three queries on each partition: the median milliseconds, and the number of rows returned.
+    """Ask each partition three questions: the median milliseconds, and the numbers of rows returned and read.
 
-    The queries take turns and the first round isn't measured, so a node that is warming up favours none.
+    The queries take turns and the first round isn't measured, so a node that is warming up favours none. The rows
+    read are those that the node counts in its own trace.
     """
     keys = "SELECT aggregate_id, event_time FROM events WHERE customer_id = ?"
     since = request(LATER - 1).event_time
@@ -105,8 +142,21 @@ def time_queries(store: EventStore, customers: dict[int, str]) -> pandas.DataFra
         for size, question in asked
         for ms, rows in [_time(session, prepared[question], customers[size])]
     ]
-    measured = pandas.DataFrame(timed[len(asked) :])
-    return measured.groupby(["partition", "question"], sort=False, as_index=False).median()
+    medians = pandas.DataFrame(timed[len(asked) :]).groupby(["partition", "question"], sort=False, as_index=False)
+    read = [rows_read(traced(session, prepared[question], (customers[size],))) for size, question in asked]
+    return medians.median().assign(**{"rows read": read})
+
+
+def traced(session: Any, statement: Any, values: Sequence[Any]) -> list[str]:
+    """What the node did for a query, over all its pages, in the words of its trace."""
+    found = session.execute(statement, values, trace=True)
+    list(found)  # the later pages are read only when they are asked for
+    return [event.description for trace in found.get_all_query_traces(10) for event in trace.events]
+
+
+def rows_read(did: Sequence[str]) -> int:
+    """The rows that were read, whether or not they were returned."""
+    return sum(int(found[1]) for text in did if (found := READ.search(text)))
 
 
 def cost_of_width(timed: pandas.DataFrame) -> charts.Figure:
@@ -141,64 +191,7 @@ def time_levels(store: EventStore) -> pandas.DataFrame:
     )
 
 
-@dataclass(frozen=True)
-class Killed:
-    """The result of one kill -9 amid appends: how many were acknowledged, and how many of them survived."""
-
-    commitlog_sync: str
-    acknowledged: int
-    survived: int
-    per_second: float
-
-    @property
-    def lost(self) -> int:
-        """The number of acknowledged commits that are gone."""
-        return self.acknowledged - self.survived
-
-    def _repr_html_(self) -> str:
-        return display.table(
-            f"commitlog_sync: {self.commitlog_sync}",
-            {
-                "acknowledged": f"{self.acknowledged:,} ({self.per_second:,.0f} a second)",
-                "survived kill -9": f"{self.survived:,}",
-                "acknowledged and lost": f"{self.lost:,}",
-            },
-        )
-
-
-def kill_amid_appends(commitlog_sync: "CommitLogSync", seconds: float = 2.0) -> Killed:
-    """Append to a throw-away node of one replica until kill -9, start it again, and count the commits that survived.
-
-    Takes about 20 s: the node starts twice. Its data is deleted.
-    """
-    acknowledged: list[Commit] = []
-    with _start(commitlog_sync=commitlog_sync) as cluster:
-        with closing(open_store(f"{cluster.url(KEYSPACE)}&timeout={PATIENCE}")) as store:
-            writers = [Thread(target=_append_until_killed, args=(store, w, acknowledged)) for w in range(WRITERS)]
-            for writer in writers:
-                writer.start()
-            time.sleep(seconds)
-            cluster.kill("us")
-            for writer in writers:
-                writer.join()
-        cluster.revive("us")
-        with closing(open_store(cluster.url(KEYSPACE))) as store:
-            there = {row for writer in range(WRITERS) for row in store.rows("ann", f"frosting:of {writer}")}
-    survived = len(there.intersection(acknowledged))
-    return Killed(commitlog_sync, len(acknowledged), survived, len(acknowledged) / seconds)
-
-
-def _append_until_killed(store: EventStore, writer: int, acknowledged: list[Commit]) -> None:
-    try:
-        for number in count():
-            made = commit(f"of {writer}", number, request(number))
-            store.append("ann", [made])
-            acknowledged.append(made)
-    except (OutcomeUnknown, StoreError):
-        return  # the node is dead; the outcome of this append is unknown
-
-
-def _start(say: Callable[[str], None] = print, **options: Any) -> "Cluster":
+def start_node(say: Callable[[str], None] = print, **options: Any) -> "Cluster":
     try:
         from eslab.cluster import Cluster
     except ImportError as error:

@@ -1,152 +1,51 @@
-"""Lesson 04: one set of downloads, as relations and as tables made for a question.
+"""Lesson 04: the same downloads on Cassandra, joined in the program, and in a table made for the question.
 
-All times are measured on the reader's machine, when a function is called.
+Times are measured on the reader's machine, when a function is called; waits and rows read are counted.
 """
 
-import sqlite3
+import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from random import Random
-from statistics import median, quantiles
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from statistics import median
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import altair
 import pandas
 
 from eslab import EventStore
-from eslab.bench.sample import BEGAN
+from eslab.bench.meters import metered
 from eslab.lab import charts
-from eslab.request import Request
+from eslab.lab.lessons.cassandra import rows_read, traced
+from eslab.lab.lessons.relations import Asked, Download, Row, timed
 
 if TYPE_CHECKING:
     from eslab.domains.downloads.read_tables import TitleOnPage
     from eslab.stores.cassandra import CassandraStore
 
-CUSTOMERS = 200
-TITLES = 40
-STUDIOS = 5
-DEVICES = ("phone", "tablet", "laptop")
-RUNS = 5  # of each question; the median counts
-FETCHED = 50  # customers whose names a list of downloads shows
 WRITES = 300  # downloads, each written in every way
-
-
-class Download(NamedTuple):
-    """One download, with the fields that its event would have."""
-
-    request: Request
-    customer: str
-    device: str
-    title: str
-    studio: str
-
-
-def downloads(count: int, seed: int) -> list[Download]:
-    """Make this many downloads, the same for the same seed; some titles are far more popular than others."""
-    random = Random(seed)  # noqa: S311 - repeatable on purpose
-    weights = [1 / (rank + 1) for rank in range(TITLES)]
-    made = []
-    for number in range(count):
-        (title,) = random.choices(range(TITLES), weights)
-        customer = f"customer {random.randrange(CUSTOMERS)}"
-        device = random.choice(DEVICES)
-        request = Request.at(BEGAN.replace(day=1 + number % 28, second=number % 60), f"download {number}")
-        made.append(Download(request, customer, device, f"title {title}", f"studio {title % STUDIOS}"))
-    return made
-
-
-# The relational habit
-
-RELATIONS = """
-CREATE TABLE customer (id INTEGER PRIMARY KEY, name TEXT UNIQUE);
-CREATE TABLE device (id INTEGER PRIMARY KEY, customer INTEGER REFERENCES customer, name TEXT, UNIQUE (customer, name));
-CREATE TABLE title (id INTEGER PRIMARY KEY, name TEXT UNIQUE, studio TEXT);
-CREATE TABLE download (device INTEGER REFERENCES device, title INTEGER REFERENCES title, at TEXT);
-CREATE INDEX download_title ON download (title);
-"""
-WHO_HAS = """
-SELECT customer.name, device.name FROM download
-JOIN title ON title.id = download.title JOIN device ON device.id = download.device
-JOIN customer ON customer.id = device.customer WHERE title.name = ?
-"""
-
-
-def relational(made: list[Download]) -> sqlite3.Connection:
-    """Return an in-memory database of the downloads in four relations, each fact in one place."""
-    db = sqlite3.connect(":memory:")
-    db.executescript(RELATIONS)
-    db.executemany("INSERT OR IGNORE INTO customer (name) VALUES (?)", [(one.customer,) for one in made])
-    db.executemany(
-        "INSERT OR IGNORE INTO title (name, studio) VALUES (?, ?)", [(one.title, one.studio) for one in made]
-    )
-    db.executemany(
-        "INSERT OR IGNORE INTO device (customer, name) SELECT id, ? FROM customer WHERE name = ?",
-        [(one.device, one.customer) for one in made],
-    )
-    db.executemany(
-        "INSERT INTO download SELECT device.id, title.id, ? FROM device "
-        "JOIN customer ON customer.id = device.customer, title "
-        "WHERE device.name = ? AND customer.name = ? AND title.name = ?",
-        [(one.request.time.isoformat(), one.device, one.customer, one.title) for one in made],
-    )
-    return db
-
-
-def by_join(db: sqlite3.Connection, title: str) -> "Asked":
-    """Ask who has the title by one statement that joins four relations."""
-    return _asked("one join", lambda: (db.execute(WHO_HAS, (title,)).fetchall(), 1))
-
-
-def by_objects(db: sqlite3.Connection, title: str) -> "Asked":
-    """Ask who has the title as a lazy object mapper does: one statement per object."""
-
-    def one(query: str, id: object) -> tuple[Any, ...]:
-        return db.execute(query, (id,)).fetchone()
-
-    def ask() -> tuple[list[tuple[str, str]], int]:
-        (wanted,) = one("SELECT id FROM title WHERE name = ?", title)
-        rows = []
-        for (device_id,) in db.execute("SELECT device FROM download WHERE title = ?", (wanted,)).fetchall():
-            customer_id, device = one("SELECT customer, name FROM device WHERE id = ?", device_id)
-            (customer,) = one("SELECT name FROM customer WHERE id = ?", customer_id)
-            rows.append((customer, device))
-        return rows, 2 + 2 * len(rows)
-
-    return _asked("object by object", ask)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The cost of a question: rows returned, waits on the store, and median milliseconds."""
-
-    way: str
-    rows: int
-    waits: int
-    ms: float
-
-
-def _asked(way: str, ask: Callable[[], tuple[list[Any], int]]) -> Asked:
-    took = []
-    rows: list[Any] = []
-    waits = 0
-    for _ in range(RUNS):
-        began = time.perf_counter()
-        rows, waits = ask()
-        took.append((time.perf_counter() - began) * 1000)
-    return Asked(way, len(rows), waits, round(median(took), 2))
-
-
-# Query first, on Cassandra
+Answer = TypeVar("Answer")
 
 TABLES = {
     "downloads": "request timeuuid PRIMARY KEY, customer text, device text, title text",
     "customers": "name text PRIMARY KEY, country text",
     "indexed": "request timeuuid PRIMARY KEY, customer text, device text, title text",
-    "by_title": "title text, request timeuuid, customer text, device text, PRIMARY KEY ((title), request)",
+    "by_title": "title text, request timeuuid, customer text, device text, country text, "
+    "PRIMARY KEY ((title), request)",
 }
-INSERT = "INSERT INTO lesson_{} (request, customer, device, title) VALUES (?, ?, ?, ?)"
 INDEX = "CREATE INDEX IF NOT EXISTS lesson_title ON lesson_indexed (title) USING 'sai'"
+INSERTS = {
+    "downloads": "(request, customer, device, title) VALUES (?, ?, ?, ?)",
+    "indexed": "(request, customer, device, title) VALUES (?, ?, ?, ?)",
+    "by_title": "(request, customer, device, title, country) VALUES (?, ?, ?, ?, ?)",
+    "customers": "(name, country) VALUES (?, ?)",
+}
+WAYS = {
+    "a scan, joined in the program": "SELECT customer, device FROM lesson_downloads WHERE title = %s ALLOW FILTERING",
+    "an index, joined in the program": "SELECT customer, device FROM lesson_indexed WHERE title = %s",
+    "a table for the question": "SELECT customer, device, country FROM lesson_by_title WHERE title = %s",
+}
+COUNTRY = "SELECT country FROM lesson_customers WHERE name = ?"
+RANGES, PARTITION = re.compile(r"on (\d+) ranges"), "Executing single-partition"
 
 
 class Tables:
@@ -158,39 +57,33 @@ class Tables:
             self.session.execute(f"DROP TABLE IF EXISTS lesson_{name}")
             self.session.execute(f"CREATE TABLE lesson_{name} ({columns})")
         self.session.execute(INDEX)
-        self._insert = {name: self.session.prepare(INSERT.format(name)) for name in TABLES if name != "customers"}
+        self._insert = {
+            name: self.session.prepare(f"INSERT INTO lesson_{name} {values}") for name, values in INSERTS.items()
+        }
+        self._country = self.session.prepare(COUNTRY)
 
     def fill(self, made: list[Download]) -> None:
         """Write all downloads to all tables, and a row for each customer."""
-        customer = self.session.prepare("INSERT INTO lesson_customers (name, country) VALUES (?, 'NL')")
-        statements = [(customer, (name,)) for name in {one.customer for one in made}]
-        for one in made:
-            statements += [(insert, _values(one)) for insert in self._insert.values()]
+        statements = [(self._insert[name], _values(name, one)) for one in made for name in TABLES]
         for start in range(0, len(statements), 100):
             for future in [self.session.execute_async(*one) for one in statements[start : start + 100]]:
                 future.result()
 
-    def ask(self, title: str) -> pandas.DataFrame:
-        """Ask who has the title in three ways: by a join in the client, by the index, and by its table."""
-        select = "SELECT customer, device FROM lesson_{} WHERE title = ?"
-        scan, index, table = (
-            self.session.prepare(select.format(name) + more)
-            for name, more in (("downloads", " ALLOW FILTERING"), ("indexed", ""), ("by_title", ""))
-        )
-        country = self.session.prepare("SELECT country FROM lesson_customers WHERE name = ?")
+    def ask(self, title: str) -> list[Asked]:
+        """Ask who has the title, on which device and in which country: the same rows and fields in three ways."""
+        asked = []
+        for way, cql in WAYS.items():
+            is_joined = "country" not in cql
+            rows = self.session.execute(cql, (title,)).all()
+            customers = len({row[0] for row in rows}) if is_joined else 0
+            asked.append(
+                timed(way, lambda cql=cql: self._ask(cql, title), self._traced(cql, title)["rows read"] + customers)
+            )
+        return asked
 
-        def join() -> tuple[list[Any], int]:
-            rows = self.session.execute(scan, (title,)).all()
-            for customer, _ in rows[:FETCHED]:
-                self.session.execute(country, (customer,)).one()
-            return rows, 1 + len(rows[:FETCHED])
-
-        ways = [
-            _asked("scan, then a read for each customer", join),
-            _asked("an index on title (SAI)", lambda: (self.session.execute(index, (title,)).all(), 1)),
-            _asked("a table for the question", lambda: (self.session.execute(table, (title,)).all(), 1)),
-        ]
-        return pandas.DataFrame(ways)
+    def trace(self, title: str) -> pandas.DataFrame:
+        """What the node did for the first statement of each way, counted in its own trace."""
+        return pandas.DataFrame({"way": way, **self._traced(cql, title)} for way, cql in WAYS.items())
 
     def write(self, made: list[Download]) -> pandas.DataFrame:
         """Time the write of a download in three ways: the row alone, with an index, and with the table's row."""
@@ -203,27 +96,60 @@ class Tables:
         for one in made[:WRITES]:
             for way, names in ways.items():
                 began = time.perf_counter()
-                for future in [self.session.execute_async(self._insert[name], _values(one)) for name in names]:
+                for future in [self.session.execute_async(self._insert[name], _values(name, one)) for name in names]:
                     future.result()
                 took[way].append((time.perf_counter() - began) * 1000)
-        return pandas.DataFrame(
-            {"way": way, "p50 ms": round(median(all), 2), "p99 ms": round(quantiles(all, n=100)[98], 2)}
-            for way, all in took.items()
-        )
+        return pandas.DataFrame({"way": way, "median ms": round(median(all), 2)} for way, all in took.items())
+
+    def _ask(self, cql: str, title: str) -> tuple[list[Row], int]:
+        """The answer, and the number of waits; where the country is missing, it is read for each customer."""
+        rows = [tuple(row) for row in self.session.execute(cql, (title,))]
+        if "country" in cql:
+            return cast(list[Row], rows), 1
+        customers = {customer for customer, _ in rows}
+        country = {name: self.session.execute(self._country, (name,)).one()[0] for name in customers}
+        return [(customer, device, country[customer]) for customer, device in rows], 1 + len(customers)
+
+    def _traced(self, cql: str, title: str) -> dict[str, int]:
+        did = traced(self.session, cql, (title,))
+        return {
+            "token ranges": sum(int(found[1]) for text in did if (found := RANGES.search(text))),
+            "single partitions": sum(text.startswith(PARTITION) for text in did),
+            "rows read": rows_read(did),
+        }
 
 
-def cost_of_ways(asked: pandas.DataFrame) -> charts.Figure:
-    """Chart the cost of each way to ask the same question."""
-    chart = (
-        altair.Chart(asked)
+def _values(table: str, one: Download) -> tuple[Any, ...]:
+    if table == "customers":
+        return one.customer, one.country
+    values = (one.request.event_time, one.customer, one.device, one.title)
+    return (*values, one.country) if table == "by_title" else values
+
+
+def cost_of_ways(asked: Sequence[Asked]) -> charts.Figure:
+    """Chart the three costs of each way to ask the same question."""
+    table = pandas.DataFrame([one.line() for one in asked])
+    costs = table.drop(columns="rows").melt("way", var_name="cost", value_name="count")
+    bars = (
+        altair.Chart(costs)
         .mark_bar()
         .encode(
-            x=altair.X("ms:Q", title="milliseconds"),
-            y=altair.Y("way:N", sort=None, title=None, axis=altair.Axis(labelLimit=250)),
+            x=altair.X("count:Q", title=None, axis=altair.Axis(tickCount=3)),
+            y=altair.Y("way:N", sort=None, title=None, axis=altair.Axis(labelLimit=220)),
+            column=altair.Column("cost:N", sort=["waits", "rows read", "ms"], title=None),
         )
+        .properties(width=110)
+        .resolve_scale(x="independent")
     )
-    words = ", ".join(f"{way} {ms} ms in {waits} waits" for way, _, waits, ms in asked.itertuples(index=False))
-    return charts.show(chart, alt=f"What the same question costs: {words}.", table=asked)
+    words = "; ".join(f"{one.way}: {one.waits} waits, {one.rows_read} rows read, {one.ms} ms" for one in asked)
+    return charts.show(bars, alt=f"What the same {asked[0].rows} rows cost. {words}.", table=table)
+
+
+def counted(store: EventStore, ask: Callable[[], Answer]) -> tuple[Answer, int]:
+    """The answer, and how often the program waited for the store, which is SQLite or Cassandra."""
+    with metered(store) as (_, meter):
+        answer = ask()
+        return answer, meter.take().read_waits
 
 
 def page_table(page: Sequence["TitleOnPage"]) -> pandas.DataFrame:
@@ -234,7 +160,3 @@ def page_table(page: Sequence["TitleOnPage"]) -> pandas.DataFrame:
         for licence in title.licences
     ]
     return pandas.DataFrame(rows, columns=["title", "downloads", "device", "licence"])
-
-
-def _values(one: Download) -> tuple[Any, ...]:
-    return one.request.event_time, one.customer, one.device, one.title

@@ -1,13 +1,14 @@
-"""The exercises of lesson 03: keys for questions that the events table can't answer. Checked on a real Cassandra."""
+"""The exercises of lesson 03: which key answers which question. Both are checked on a real Cassandra."""
 
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, cast
 
-from eslab import EslabError, Request
+from eslab import EslabError, EventStore, Request
 from eslab.lab.answers import Answer, Undecided
 from eslab.lab.exercises import Exercise, Rule, Wrong
 from eslab.lab.feedback import Difference
+from eslab.lab.lessons.cassandra import QUESTIONS, ask_with_key
 from eslab.lab.session import START
 
 TABLE = "exercise_by_title"
@@ -81,6 +82,54 @@ def _short(error: Exception) -> str:
     text = str(error) if isinstance(error, EslabError) else f"{type(error).__name__}: {error}"
     return text[:160]
 
+
+SWAPPED = "((customer_id), event_time, aggregate_id)"
+REASONS = {
+    "one aggregate": "Its rows are no neighbours any more: they lie scattered through the partition, in order of time.",
+    "one aggregate since a moment": (
+        "A range on the first clustering column ends the run: what lies in it is sorted by time alone."
+    ),
+    "all licences": "Names with one beginning were neighbours while the aggregate came first. Now time comes first.",
+    "everything since a moment": "Time comes first now, so everything since a moment is one run of neighbours.",
+}
+
+
+def names_the_refused(answer: Answer, _: object) -> Difference | None:
+    """Cassandra refuses exactly the questions that the answer names."""
+    named = answer.value
+    if not isinstance(named, set | list | tuple | frozenset) or not set(named) <= QUESTIONS.keys():
+        raise Undecided(f"the answer is {named!r}, not a set of these: {', '.join(QUESTIONS)}.")
+    asked = ask_with_key(cast(EventStore, answer.store), SWAPPED)
+    for question, found in zip(asked["question"], asked["answer"], strict=True):
+        if found.startswith("refused") != (question in named):
+            said = "refused" if question in named else "answered"
+            return Difference([f"PRIMARY KEY {SWAPPED}"], QUESTIONS[question], found, said, REASONS[question])
+    return None
+
+
+swapped = Exercise(
+    "swapped",
+    "03_event_store_on_cassandra",
+    "Name the questions that are refused when the two clustering columns are swapped.",
+    answer="refused",
+    on_cassandra=True,
+    seconds=60,
+    rules=[Rule("the questions named are those that Cassandra refuses", names_the_refused)],
+    hints=[
+        "Write down Fay's nine rows in the order of the swapped key: by time first. Which questions ask for rows that "
+        "lie side by side in your list?",
+        "A question may name the first clustering column, or the first and then the second. It may not skip the first, "
+        "and nothing may follow a range.",
+    ],
+    wrong=[
+        Wrong('refused = {"everything since a moment"}', "they lie scattered through the partition"),
+        Wrong('refused = {"one aggregate"}', "ends the run"),
+        Wrong('refused = {"one aggregate", "one aggregate since a moment"}', "Now time comes first."),
+        Wrong(
+            "from eslab.lab.lessons.cassandra import QUESTIONS\n\nrefused = set(QUESTIONS)", "is one run of neighbours"
+        ),
+    ],
+)
 
 primary_key = Exercise(
     "primary_key",

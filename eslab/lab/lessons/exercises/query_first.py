@@ -1,7 +1,8 @@
-"""The exercises of lesson 04: where the rows of a read table live."""
+"""The exercises of lesson 04: which question a table answers with one run, and where the rows of a read table live."""
 
 from collections import Counter
 from datetime import timedelta
+from typing import NamedTuple
 
 from hypothesis import strategies as st
 
@@ -10,6 +11,98 @@ from eslab.lab.answers import Answer, Undecided
 from eslab.lab.exercises import Exercise, Rule, Wrong
 from eslab.lab.feedback import Difference
 from eslab.lab.session import START
+
+COLUMNS = ("customer", "device", "title", "month")
+OUTSIDE = "country"  # a column that is in no key
+
+
+class Question(NamedTuple):
+    """The columns of a table's key, and those to which a question gives a value."""
+
+    partition: tuple[str, ...]
+    clustering: tuple[str, ...]
+    named: frozenset[str]
+
+    @property
+    def reads_one_run(self) -> bool:
+        """Does it name the whole partition and the first clustering columns, and nothing else?"""
+        return not self.why_not
+
+    @property
+    def why_not(self) -> str:
+        """What keeps the question from reading one run; empty if nothing does."""
+        beyond = self.named - set(self.partition)
+        if not set(self.partition) <= self.named:
+            return "Without a value for every column of the partition key there is no hash: the rows may be anywhere."
+        if not beyond <= set(self.clustering):
+            return "A column outside the key sorts nothing: every row of the partition would be read, and filtered."
+        if beyond != set(self.clustering[: len(beyond)]):
+            return "A clustering column before it is skipped, so the rows lie scattered: think of the phone book."
+        return ""
+
+
+def _question(columns: list[str], partition: int, named: frozenset[str]) -> Question:
+    return Question(tuple(columns[:partition]), tuple(columns[partition:]), named)
+
+
+def knows_a_run(answer: Answer, question: Question) -> Difference | None:
+    """The answer tells whether the question reads one run of neighbours in one partition."""
+    outcome = answer(*question)
+    if outcome.error is None and bool(outcome.value) == question.reads_one_run:
+        return None
+    key = f"PRIMARY KEY (({', '.join(question.partition)}), {', '.join(question.clustering)})"
+    asks = f"WHERE {' AND '.join(f'{column} = ?' for column in sorted(question.named))}"
+    why = (
+        question.why_not
+        or "That is one run. A question may stop anywhere after the partition: the rest needs no value."
+    )
+    return Difference([key], asks, str(question.reads_one_run), str(outcome), why)
+
+
+EXAMPLES = [  # the smallest question of each kind
+    Question(("customer", "month"), ("title",), frozenset({"customer"})),
+    Question(("customer",), ("title", "device"), frozenset({"customer"})),
+    Question(("customer",), ("title", "device"), frozenset({"customer", "device"})),
+    Question(("customer",), ("title", "device"), frozenset({"customer", OUTSIDE})),
+]
+QUESTIONS = st.builds(
+    _question,
+    st.permutations(COLUMNS),
+    st.integers(1, len(COLUMNS) - 1),
+    st.frozensets(st.sampled_from((*COLUMNS, OUTSIDE)), min_size=1),
+)
+RUN = "def is_one_run(partition, clustering, named):\n    return "
+
+one_run = Exercise(
+    "one_run",
+    "04_query_first",
+    "Write the rule: does a question that gives values to these columns read one run of neighbours?",
+    answer="is_one_run",
+    rules=[
+        Rule(
+            "it tells the questions that read one run from all others", knows_a_run, examples=EXAMPLES, cases=QUESTIONS
+        )
+    ],
+    hints=[
+        "There are two conditions. The first is about the partition: which of its columns may be left out?",
+        "Take the columns that the question names beyond the partition, as a set. They must be the first clustering "
+        "columns: `set(clustering[:len(beyond)])`.",
+    ],
+    wrong=[
+        Wrong(
+            f"{RUN}set(partition) <= set(named) <= {{*partition, *clustering}}",
+            "A clustering column before it is skipped",
+        ),
+        Wrong(f"{RUN}bool(set(partition) & set(named))", "Without a value for every column of the partition key"),
+        Wrong(f"{RUN}set(named) == {{*partition, *clustering}}", "That is one run."),
+        Wrong(
+            "def is_one_run(partition, clustering, named):\n"
+            "    beyond = [column for column in clustering if column in named]\n"
+            "    return set(partition) <= set(named) and beyond == list(clustering[: len(beyond)])",
+            "A column outside the key sorts nothing",
+        ),
+    ],
+)
 
 SHARDS = 4
 MANY = 400  # requests, to see how they are spread
