@@ -38,7 +38,7 @@ COMMANDS = {command for block in SHELL_BLOCKS for command in block} | set(INLINE
 # The tests below, by the command that they run. Options that only make a command shorter come by the environment.
 QUICK = {  # in the copy, after activation
     "eslab doctor": "Everything is installed.",
-    "eslab lessons check": "Left out: primary_key",
+    "eslab lessons check": "Left out: swapped, primary_key",
     "eslab lessons copy lessons": "The lessons are in lessons: ",
     "eslab schema show": "CREATE TABLE",
     "eslab schema-lock": "aggregate types fit them",
