@@ -34,7 +34,8 @@ MAX_ID_BYTES = 1024  # far below what a Cassandra key can hold (65,535 in all), 
 Address = tuple[type["Aggregate"], str]  # (License, "phone/glow") lives under the id "license:phone/glow"
 
 
-class Aggregate(msgspec.Struct, dict=True, metaclass=Declared):  # a dict for `skipped_rows`, which is no field
+# A dict for `skipped_rows`, which is no field.
+class Aggregate(msgspec.Struct, dict=True, forbid_unknown_fields=True, metaclass=Declared):
     """State folded from events; every field needs a default, the state before the first event.
 
     Ids are stored in clear, even if the rest is encrypted: keep data that the customer may ask you to forget out of
@@ -43,7 +44,7 @@ class Aggregate(msgspec.Struct, dict=True, metaclass=Declared):  # a dict for `s
 
     _options: ClassVar[Options] = {
         "array_like": (False, "fields of a snapshot are stored by name, so that some can be added or removed later"),
-        "forbid_unknown_fields": (False, "old snapshots may have fields that were removed since"),
+        "forbid_unknown_fields": (True, "a snapshot with other fields is passed over, not loaded without them"),
     }
     stored_as: ClassVar[str] = ""  # the prefix of its ids, part of the log for ever; default: class name in lower case
     # Events and snapshots are encrypted with a key per customer, so that the customer can be forgotten.
