@@ -40,7 +40,7 @@ from eslab.read_table import ReadTable
 from eslab.repository import Repository
 from eslab.request import Request
 from eslab.service import Accepted, AggregateService
-from eslab.snapshot import SnapshotPolicy
+from eslab.aggregate import SnapshotPolicy
 from eslab.store import EventStore
 from eslab.stores import open_store
 

@@ -23,7 +23,7 @@ from uuid import UUID
 from eslab.aggregate import Aggregate, type_name
 from eslab.bounds import TimeBounds
 from eslab.clock import Clock, from_ms, time_on
-from eslab.errors import HistoryGone, InvalidInput, Unreadable, expect
+from eslab.errors import HistoryGone, InvalidInput, Unreadable
 from eslab.payload.checksum import Checksum
 from eslab.payload.comparison import differences
 from eslab.payload.encryption import RowCipher, place_of_snapshot
@@ -40,20 +40,6 @@ from eslab.store import Head, StoredSnapshot, place
 
 State = TypeVar("State", bound=Aggregate)
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class SnapshotPolicy:
-    """When to build a snapshot: after `every` commits; the newest `keep` of a fold are kept."""
-
-    every: int = 1000
-    keep: int = 3
-
-    def __post_init__(self) -> None:
-        expect(int, "every", self.every)
-        expect(int, "keep", self.keep)
-        if self.every < 1 or self.keep < 1:
-            raise InvalidInput(f"Expected a policy of 1 or more, got {self}.")
 
 
 class Base(NamedTuple, Generic[State]):

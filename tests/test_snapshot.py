@@ -341,8 +341,12 @@ def test_G6_a_state_with_fields_that_the_code_does_not_know_is_passed_over(
     assert re.search(why, caplog.text)
 
 
-@pytest.mark.parametrize("numbers", [(0, 1), (1, 0), (-1, 2)])
-def test_a_policy_below_one_is_refused(numbers: tuple[int, int]) -> None:
-    """A snapshot after no commit, or none kept, means nothing."""
-    with pytest.raises(InvalidInput, match="Expected a policy of 1 or more, got SnapshotPolicy"):
-        SnapshotPolicy(*numbers)
+@pytest.mark.parametrize(
+    "numbers", [{"every": 0}, {"keep": 0}, {"every": -1}, {"after": timedelta()}, {"after": timedelta(-1)}]
+)
+def test_a_policy_below_one_is_refused(numbers: dict[str, Any]) -> None:
+    """A snapshot after no commit or no time, or none kept, means nothing."""
+    with pytest.raises(
+        InvalidInput, match="Expected a policy of 1 or more, and of an age above zero, got SnapshotPolicy"
+    ):
+        SnapshotPolicy(**numbers)

@@ -31,7 +31,7 @@ from eslab.domains.downloads.service import DownloadService
 from eslab.errors import EslabError
 from eslab.operations.snapshots import build_snapshot
 from eslab.read_table import ReadTable
-from eslab.snapshot import SnapshotPolicy
+from eslab.aggregate import SnapshotPolicy
 from eslab.store import StoredSnapshot
 
 LATER = timedelta(days=3)  # when everything from the beginning is old enough for a snapshot

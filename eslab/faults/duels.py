@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from eslab.aggregate import SnapshotPolicy
 from eslab.errors import OutcomeUnknown
 from eslab.faults.checker import Violation, violations
 from eslab.faults.choices import Choices
@@ -20,7 +21,6 @@ from eslab.operations.retention import rotate
 from eslab.operations.snapshots import build_snapshot
 from eslab.repository import Repository
 from eslab.request import Request
-from eslab.snapshot import SnapshotPolicy
 from eslab.stores.memory import MemoryStore
 
 KEY = "1"

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from typing import NamedTuple
 
+from eslab.aggregate import SnapshotPolicy
 from eslab.bounds import TimeBounds
 from eslab.clock import Clock
 from eslab.faults.choices import Choices, Stream
@@ -26,7 +27,7 @@ from eslab.operations.snapshots import build_snapshot
 from eslab.payload.encryption import NO_CIPHER
 from eslab.repository import Repository
 from eslab.request import Request, time_of
-from eslab.snapshot import Candidates, SnapshotPolicy, Validity
+from eslab.snapshot import Candidates, Validity
 from eslab.store import EventStore
 from eslab.stores.memory import MemoryStore
 

@@ -1,17 +1,18 @@
 """Builds snapshots off the caller's path, and deletes those that newer ones replace."""
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from eslab.aggregate import Aggregate, aggregate_id
+from eslab.aggregate import Aggregate, SnapshotPolicy, aggregate_id
 from eslab.clock import time_on
 from eslab.errors import expect
-from eslab.hydration import Environment
+from eslab.hydration import Environment, Hydration
 from eslab.payload.encryption import NO_CIPHER
 from eslab.repository import Repository
-from eslab.request import is_after, latest_at
-from eslab.snapshot import SnapshotPolicy, snapshot_of
+from eslab.request import is_after, latest_at, time_of
+from eslab.snapshot import snapshot_of
 from eslab.store import Consistency, Head, StoredSnapshot, place
 
 log = logging.getLogger(__name__)
@@ -24,20 +25,24 @@ def build_snapshot(
     key: str,
     policy: SnapshotPolicy | None = None,
 ) -> StoredSnapshot | None:
-    """Save a snapshot if enough commits wait to be folded; only those older than `fold_after` count (G5).
+    """Save a snapshot if it is due by the policy, or by the aggregate type's own; None is for never.
+
+    Only commits older than `fold_after` count (G5).
 
     Reads EVERYWHERE, so that it contains the acknowledged commits of every region; while a region can't be reached,
     this raises `StoreUnavailable` and builds nothing. Nor is one built over a skipped row, nor one that is no newer
     than its own base. A clock that runs ahead of the store's is not believed.
     """
-    policy = SnapshotPolicy() if policy is None else policy
-    expect(SnapshotPolicy, "policy", policy)
     id = aggregate_id((aggregate_type, key))
+    expect((SnapshotPolicy, type(None)), "policy", policy)
+    policy = aggregate_type.snapshot_policy if policy is None else policy
     hydrator = repository.hydrator(customer_id, {id: aggregate_type})
+    if policy is None:
+        return None
     now = _earliest_now(repository.environment)
     up_to = latest_at(now - repository.bounds.fold_after)
     hydration = hydrator.hydrate(up_to=up_to, consistency=Consistency.EVERYWHERE)[id]
-    if hydration.tail < policy.every or (hydration.base and not is_after(up_to, hydration.base)):
+    if not _is_due(policy, hydration, up_to):
         return None
     if hydration.state.skipped_rows:  # whoever begins from it would no longer meet the mark
         log.warning("No snapshot of %s: it lacks a skipped row", place(customer_id, id))
@@ -47,6 +52,13 @@ def build_snapshot(
     repository.store.save_snapshot(customer_id, id, snapshot, now)
     tidy(repository, customer_id, id, snapshot.fold, policy.keep, now)
     return snapshot
+
+
+def _is_due(policy: SnapshotPolicy, hydration: Hydration[Any], up_to: UUID) -> bool:
+    if hydration.base and not is_after(up_to, hydration.base):
+        return False
+    last = hydration.base or hydration.head.first
+    return policy.is_due(hydration.tail, time_of(up_to) - time_of(last) if last else timedelta())
 
 
 def tidy(repository: Repository, customer_id: str, aggregate_id: str, fold: int, keep: int, now: datetime) -> None:

@@ -9,7 +9,7 @@ from eslab import EventStore, HistoryGone, ManualClock, OutcomeUnknown, OutOfTim
 from eslab.operations.retention import rotate
 from eslab.operations.snapshots import build_snapshot
 from eslab.payload.serializer import command_hash
-from eslab.snapshot import SnapshotPolicy
+from eslab.aggregate import SnapshotPolicy
 from eslab.store import Commit, Consistency
 from tests.support.sample import (
     DAY,

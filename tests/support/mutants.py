@@ -169,6 +169,8 @@ MUTANTS = [
     Mutant("G5", "snapshot.py", "return self.bounds.holds_late(built_at, head.late.until)", "return True", SNAPSHOT),
     Mutant("G5", "bounds.py", "now - self.fold_after + 2 * self.skew", "now - self.fold_after", SNAPSHOT),
     Mutant("G5", "bounds.py", "built_at > until + 2 * self.skew", "built_at >= until + 2 * self.skew", SNAPSHOT),
+    Mutant("G6", "aggregate.py", "return waiting >= self.every or (waiting > 0 and aged)", "return waiting >= self.every or aged", BUILD),
+    Mutant("G6", "operations/snapshots.py", "last = hydration.base or hydration.head.first", "last = hydration.base", BUILD),
     Mutant("G5", "snapshot.py", "    if lost := _lost(state, read):\n", "    if lost := '':\n", SNAPSHOT),
     Mutant("G5", "snapshot.py", "if undeclared := next((name for name in vars(state) if name not in kept), None):", "if undeclared := None:", SNAPSHOT),
     Mutant("G5", "payload/comparison.py", "if type(one) is type(other) and (parts", "if (parts", SNAPSHOT),
