@@ -38,6 +38,7 @@ COMMANDS = {
     "run": Entry("eslab.lab.cli", "run", "Execute notebooks and write reports.", "lab"),
     "schema": Entry("eslab.operations.cli", "schema", "Create or show tables; share settings.", "cassandra"),
     "schema-lock": Entry("eslab.operations.cli", "schema_lock", "Check that old rows fit the code."),
+    "snapshots": Entry("eslab.operations.upkeep_cli", "snapshots", "Build snapshots of all customers."),
     "simulate": Entry("eslab.faults.cli", "simulate", "Search for schedules that break a promise.", "faults"),
 }
 

@@ -57,6 +57,7 @@ PATHS, COMPLETE = "tests/stores/test_sqlite_paths.py", "tests/operations/test_co
 COPIED, RECORDED = "tests/test_copied_rows.py", "tests/test_recorded.py"
 ENCRYPTION, KEYS = "tests/payload/encryption", "tests/stores/test_keys.py"
 FINDINGS = "tests/test_findings.py"
+BACKFILL = "tests/operations/test_backfill.py"
 SETTINGS, CHANGE = "tests/test_settings.py", "tests/operations/test_settings.py"
 DUELS = "tests/faults/test_search.py::test_no_order_of_two_processes_breaks_a_promise"
 ROTATION = "tests/operations/test_retention.py"
@@ -169,6 +170,8 @@ MUTANTS = [
     Mutant("G5", "snapshot.py", "return self.bounds.holds_late(built_at, head.late.until)", "return True", SNAPSHOT),
     Mutant("G5", "bounds.py", "now - self.fold_after + 2 * self.skew", "now - self.fold_after", SNAPSHOT),
     Mutant("G5", "bounds.py", "built_at > until + 2 * self.skew", "built_at >= until + 2 * self.skew", SNAPSHOT),
+    Mutant("G6", "operations/backfill.py", "folds = sorted(f\"{type_name(it)} fold {it.fold_version}\" for it in aggregate_types)", "folds = sorted(map(type_name, aggregate_types))", BACKFILL),
+    Mutant("G6", "operations/backfill.py", "                problems.append(error)\n", "                raise\n", BACKFILL),
     Mutant("G6", "aggregate.py", "return waiting >= self.every or (waiting > 0 and aged)", "return waiting >= self.every or aged", BUILD),
     Mutant("G6", "operations/snapshots.py", "last = hydration.base or hydration.head.first", "last = hydration.base", BUILD),
     Mutant("G5", "snapshot.py", "    if lost := _lost(state, read):\n", "    if lost := '':\n", SNAPSHOT),
@@ -212,13 +215,13 @@ MUTANTS = [
     Mutant("G6", "operations/rebuild.py", "        _save_rebuilding(store, _rebuilding(store) |", "        print(_rebuilding(store) |", COMPLETE),
     Mutant("G6", "operations/rebuild.py", "rebuilding.get(table.layout.name, mark) == mark", "True", COMPLETE),
     Mutant("G6", "operations/rebuild.py", "since = min(since, late", "since = max(since, late", COMPLETE),
-    Mutant("G6", "operations/walk.py", "CUSTOMERS_PER_CHECKPOINT == 0 and not problems", "CUSTOMERS_PER_CHECKPOINT == 0", COMPLETE),
+    Mutant("G6", "operations/walk.py", "problems.noted_in(replace(checkpoint, after=customer))", "replace(checkpoint, after=customer)", COMPLETE),
     Mutant("G6", "unit_of_work.py", "        check_read_rows(elsewhere)  # now", "        pass  #", COMPLETE),
     Mutant("G6", "unit_of_work.py", "        noted = self._note_late(elsewhere)\n", "        noted = True\n", COMPLETE),
     Mutant("G6", "repository.py", "if made and next(store.customers(), None) is None", "if made", COMPLETE),
     Mutant("G6", "operations/walk.py", "store.customers(checkpoint.after, ", "store.customers('', ", WALK),
     Mutant("G6", "operations/walk.py", "checkpoint.after, Consistency.EVERYWHERE)", "checkpoint.after)", WALK),
-    Mutant("G6", "operations/walk.py", "replace(checkpoint, after=customer)", "checkpoint", WALK),
+    Mutant("G6", "operations/walk.py", "(replace(checkpoint, after=customer))", "(checkpoint)", WALK),
     # A rejection writes nothing.
     Mutant("G7", "service.py", "                return rejected\n", "                events = []\n", SERVICE),
     Mutant("G7", "event.py", "        return reduced(self)\n", "        return super().__reduce__()  # type: ignore\n", "tests/test_errors.py"),
