@@ -194,7 +194,7 @@ def _lost(state: Aggregate, read: Aggregate) -> str:
     found = next(differences(state, read), None)
     if found is None:
         return ""
-    return f"{found.field} is another value" if state.encrypted else str(found)
+    return f"{found.field} is another value" if state.encrypted else found.told("now", "when it is read")
 
 
 def _does_not_survive(customer_id: str, aggregate_id: str, state: Aggregate, why: str) -> InvalidInput:

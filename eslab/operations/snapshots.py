@@ -1,6 +1,7 @@
 """Builds snapshots off the caller's path, and deletes those that newer ones replace."""
 
 import logging
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -67,11 +68,27 @@ def tidy(repository: Repository, customer_id: str, aggregate_id: str, fold: int,
     A snapshot there may be the base of last resort. `now` stamps the deletes: no clock that runs ahead may have told
     it, since whatever a rotation saves again must be stamped later. Gives up if it takes longer than an append may.
     """
+    _delete(repository, customer_id, aggregate_id, now, lambda known: [it for it in known if it.fold == fold][keep:])
+
+
+def discard(repository: Repository, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> None:
+    """Delete one snapshot that is not what its events add up to, unless it may be the base of last resort."""
+    now = _earliest_now(repository.environment)
+    _delete(repository, customer_id, aggregate_id, now, lambda known: [it for it in known if it == snapshot])
+
+
+def _delete(
+    repository: Repository,
+    customer_id: str,
+    aggregate_id: str,
+    now: datetime,
+    chosen: Callable[[Sequence[StoredSnapshot]], Sequence[StoredSnapshot]],
+) -> None:
+    """Delete the chosen ones of the snapshots that there are, as `tidy` says."""
     store = repository.store
     took = repository.environment.timer()
     head = store.heads(customer_id, [aggregate_id], consistency=Consistency.EVERYWHERE)[aggregate_id]
-    of_fold = [snapshot.up_to for snapshot in head.snapshots if snapshot.fold == fold]
-    for up_to in of_fold[keep:]:
+    for up_to, fold, _ in chosen(head.snapshots):
         if took() > repository.bounds.append:
             return
         if not _is_at_floors(up_to, head):

@@ -1,4 +1,4 @@
-"""The commands that keep a store in order: `eslab snapshots build`, which walks over all customers."""
+"""The commands that keep a store in order, and walk over all customers: `eslab snapshots build` and `audit`."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -9,8 +9,8 @@ import typer
 
 from eslab.clock import system_clock
 from eslab.errors import InvalidInput
-from eslab.operations import backfill
-from eslab.operations.cli import Keys, Master, Store, customers_shown, key_file
+from eslab.operations import backfill, full_audit
+from eslab.operations.cli import Keys, Master, Store, Tables, customers_shown, key_file
 from eslab.operations.discovery import aggregates_in, tables_in
 from eslab.operations.walk import OnProgress
 from eslab.repository import Repository
@@ -50,6 +50,26 @@ def build(
     with upkeep(store, keys, master) as (repository, progress):
         built = backfill.build_snapshots(repository, types, backfill.Override(every, keep), progress, one)
     say(f"built: {built.rows:,} snapshots of {built.customers:,} customers")
+
+
+def audit(
+    store: Store,
+    aggregate: Aggregates = [],  # noqa: B006 - typer needs a list
+    module: Tables = [],  # noqa: B006 - typer needs a list
+    customer: OneCustomer = "",
+    everybody: Everybody = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Repair what follows from the events alone; delete wrong snapshots.")
+    ] = False,
+    keys: Keys = None,
+    master: Master = None,
+) -> None:
+    """Compare snapshots, directory, digests and read tables with the events. Exit code 1 if a finding is left."""
+    types = aggregates_in(aggregate)
+    one = _one_customer(customer, everybody)
+    with upkeep(store, keys, master, module) as (repository, progress):
+        found = full_audit.audit(repository, types, say, progress, repair=repair, customer_id=one)
+    say(f"audited: {found.customers:,} customers, {found.rows:,} findings repaired, none left")
 
 
 @contextmanager

@@ -43,8 +43,9 @@ class Difference(NamedTuple):
     one: Any
     other: Any
 
-    def __str__(self) -> str:
-        return f"{''.join(map(str, self.path))} is {short(self.one)} and {short(self.other)}"
+    def told(self, in_one: str, in_other: str) -> str:
+        """The difference in words, of values that are found in these two places."""
+        return f"{''.join(map(str, self.path))} is {short(self.one)} {in_one} and {short(self.other)} {in_other}"
 
     @property
     def field(self) -> str:

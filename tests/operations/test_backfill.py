@@ -143,7 +143,7 @@ def test_an_aggregate_that_can_not_be_folded_stops_nobody(store: EventStore) -> 
 def test_a_state_that_does_not_survive_is_named_with_its_field(store: EventStore) -> None:
     """For each aggregate; nothing is saved."""
     repository = lived(store, 2)
-    with pytest.raises(Unreadable, match=r"2 aggregates have none[^$]*\.seen is \('thing 1',\) and \['thing 1'\]"):
+    with pytest.raises(Unreadable, match=r"2 aggregates have none[^$]*\.seen is \('thing 1',\) now and \['thing 1'\]"):
         build_snapshots(repository, [Loose], EACH)
     assert built(store) == []
 

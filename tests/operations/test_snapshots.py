@@ -189,15 +189,16 @@ def test_an_aggregate_type_has_a_policy_by_count_and_by_age(
     assert (build_snapshot(repository, "ann", Seldom, "1") is not None) == built
 
 
-@pytest.mark.parametrize(("hours", "built"), [(23, False), (24, True)])
+@pytest.mark.parametrize(("hours", "waits", "built"), [(23, True, False), (24, True, True), (99, False, False)])
 def test_an_age_counts_from_the_last_snapshot(
-    repository: Repository, store: EventStore, clock: ManualClock, hours: int, built: bool
+    repository: Repository, store: EventStore, clock: ManualClock, hours: int, waits: bool, built: bool
 ) -> None:
-    """However old the first commit is."""
+    """However old the first commit is; while nothing waits, none is built."""
     append(store, (0, Counted("tea")), (1, Counted("tea")))
     clock.now = START + 9 * DAY
     assert build_snapshot(repository, "ann", Seldom, "1")
-    append(store, (8 * 1440, Counted("tea")))
+    if waits:
+        append(store, (8 * 1440, Counted("tea")))
     clock.advance(hours * HOUR)
     assert (build_snapshot(repository, "ann", Seldom, "1") is not None) == built
 

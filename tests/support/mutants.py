@@ -58,6 +58,7 @@ COPIED, RECORDED = "tests/test_copied_rows.py", "tests/test_recorded.py"
 ENCRYPTION, KEYS = "tests/payload/encryption", "tests/stores/test_keys.py"
 FINDINGS = "tests/test_findings.py"
 BACKFILL = "tests/operations/test_backfill.py"
+AUDIT = "tests/operations/test_full_audit.py"
 SETTINGS, CHANGE = "tests/test_settings.py", "tests/operations/test_settings.py"
 DUELS = "tests/faults/test_search.py::test_no_order_of_two_processes_breaks_a_promise"
 ROTATION = "tests/operations/test_retention.py"
@@ -170,8 +171,6 @@ MUTANTS = [
     Mutant("G5", "snapshot.py", "return self.bounds.holds_late(built_at, head.late.until)", "return True", SNAPSHOT),
     Mutant("G5", "bounds.py", "now - self.fold_after + 2 * self.skew", "now - self.fold_after", SNAPSHOT),
     Mutant("G5", "bounds.py", "built_at > until + 2 * self.skew", "built_at >= until + 2 * self.skew", SNAPSHOT),
-    Mutant("G6", "operations/backfill.py", "folds = sorted(f\"{type_name(it)} fold {it.fold_version}\" for it in aggregate_types)", "folds = sorted(map(type_name, aggregate_types))", BACKFILL),
-    Mutant("G6", "operations/backfill.py", "                problems.append(error)\n", "                raise\n", BACKFILL),
     Mutant("G6", "aggregate.py", "return waiting >= self.every or (waiting > 0 and aged)", "return waiting >= self.every or aged", BUILD),
     Mutant("G6", "operations/snapshots.py", "last = hydration.base or hydration.head.first", "last = hydration.base", BUILD),
     Mutant("G5", "snapshot.py", "    if lost := _lost(state, read):\n", "    if lost := '':\n", SNAPSHOT),
@@ -369,6 +368,23 @@ MUTANTS = [
            LAB + "unusual_reports.py"),
     Mutant("G8", "lab/cli.py", "SOME_LEFT_OUT if left_out and not allow_missing else 0", "0", LAB + "needs.py"),
     Mutant("G10", "lab/parameters.py", "if len(cells) > 1:", "if False:", LAB + "parameters.py"),
+    # An audit finds what contradicts the events, repairs what follows from them, and destroys nothing.
+    Mutant("G6", "operations/backfill.py", "folds = sorted(f\"{type_name(it)} fold {it.fold_version}\" for it in aggregate_types)", "folds = sorted(map(type_name, aggregate_types))", BACKFILL),
+    Mutant("G6", "operations/backfill.py", "                problems.append(error)\n", "                raise\n", BACKFILL),
+    Mutant("G5", "operations/refold.py", "repair = partial(self._make_safe, changing)", "repair = None", AUDIT),
+    Mutant("G5", "operations/refold.py", "return settled and 0 <", "return 0 <", AUDIT),
+    Mutant("G5", "operations/refold.py", "self._agreed = usable.snapshot\n            return", "self._agreed = None\n            return", AUDIT),
+    Mutant("G5", "operations/full_audit.py", "if now == head and took()", "if took()", AUDIT),
+    Mutant("G5", "operations/refold.py", "if not found and usable.base.commits == replay.commits:", "if not found:", AUDIT),
+    Mutant("G6", "operations/refold.py", "if base.commits > wrong.commits:", "if False:", AUDIT),
+    Mutant("G6", "operations/refold.py", "if self._replay is None:  # perhaps", "if False:  # perhaps", AUDIT),
+    Mutant("G6", "operations/full_audit.py", "if head.first is None or is_below(head.first, head.floor)", "if head.first is None", AUDIT),
+    Mutant("G2", "operations/proofs.py", "elif missing - lost:", "elif False:", AUDIT),
+    Mutant("G2", "operations/proofs.py", "elif missing - lost:", "elif missing:", AUDIT),
+    Mutant("G1", "operations/proofs.py", "winner = max((", "winner = min((", AUDIT),
+    Mutant("G4", "operations/row_check.py", "[row for row in self._missing if not _is_there(found, row)]", "self._missing", AUDIT),
+    Mutant("G8", "operations/proofs.py", "            self._prove(self._open.pop(key))\n", "            self._open.pop(key)\n", AUDIT),
+    Mutant("G8", "operations/full_audit.py", "        self._audit.rows.spare(error.aggregate_id, error.event_time)\n", "", AUDIT),
 ]  # fmt: skip
 
 
