@@ -35,6 +35,7 @@ COMMANDS = {
     "lessons": Entry("eslab.lab.cli", "lessons", "Copy the lessons to a folder of yours."),
     "play": Entry("eslab.bench.cli", "play", "Play a year of made-up customers.", "downloads"),
     "read-tables": Entry("eslab.operations.cli", "read_tables", "Rebuild read tables, or close a gap.", "downloads"),
+    "repair": Entry("eslab.operations.upkeep_cli", "repair", "Make the replicas of a Cassandra equal."),
     "row": Entry("eslab.operations.cli", "row", "Restore a broken row, or skip it with a mark."),
     "run": Entry("eslab.lab.cli", "run", "Execute notebooks and write reports.", "lab"),
     "schema": Entry("eslab.operations.cli", "schema", "Create or show tables; share settings.", "cassandra"),

@@ -40,7 +40,7 @@ from eslab.payload.encryption import require_keys
 from eslab.recorded import is_below, parse
 from eslab.repository import Repository
 from eslab.request import is_after
-from eslab.store import Commit, Consistency, Head, place
+from eslab.store import Commit, Consistency, EventStore, Head, place
 
 OnFinding = Callable[[Finding], object]
 MISSING = "Run `eslab repair`; if they are in no region, restore them from a backup."
@@ -115,7 +115,7 @@ class _Audit:
     def __init__(self, repository: Repository, aggregate_types: Sequence[type[Aggregate]], customer_id: str) -> None:
         self.repository = repository
         self.customer_id = customer_id
-        self.heads = repository.store.heads_of_type(customer_id, "", Consistency.EVERYWHERE)
+        self.heads = _all_heads(repository.store, customer_id)
         self.hydrator = hydrator_of(repository, customer_id, aggregate_types, self.heads)
         self.proofs = Proofs(repository.store, customer_id, self.hydrator.cipher)
         self.rows = RowCheck(repository, self.hydrator)
@@ -212,6 +212,13 @@ class _Pass:
         customer = self._audit.customer_id
         expected = f"Expected the first commit of {place(customer, self._id)} at {moment(first)}"
         return contradiction("directory", f"{expected}, found {found}", customer, self._id, first, repair)
+
+
+def _all_heads(store: EventStore, customer_id: str) -> dict[str, Head]:
+    """The heads of all aggregates, those that have commits and no entry in the directory too."""
+    heads = store.heads_of_type(customer_id, "", Consistency.EVERYWHERE)
+    missing = [id for id in store.ids_of_commits(customer_id, Consistency.EVERYWHERE) if id not in heads]
+    return heads | (store.heads(customer_id, missing, consistency=Consistency.EVERYWHERE) if missing else {})
 
 
 def _at(event_time: UUID | None) -> str:

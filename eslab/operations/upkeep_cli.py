@@ -1,4 +1,4 @@
-"""The commands that keep a store in order, and walk over all customers: `eslab snapshots build` and `audit`."""
+"""The commands that keep a store in order and walk over all customers: `eslab snapshots build`, `audit`, `repair`."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -9,7 +9,7 @@ import typer
 
 from eslab.clock import system_clock
 from eslab.errors import InvalidInput
-from eslab.operations import backfill, full_audit
+from eslab.operations import backfill, full_audit, read_repair
 from eslab.operations.cli import Keys, Master, Store, Tables, customers_shown, key_file
 from eslab.operations.discovery import aggregates_in, tables_in
 from eslab.operations.walk import OnProgress
@@ -70,6 +70,19 @@ def audit(
     with upkeep(store, keys, master, module) as (repository, progress):
         found = full_audit.audit(repository, types, say, progress, repair=repair, customer_id=one)
     say(f"audited: {found.customers:,} customers, {found.rows:,} findings repaired, none left")
+
+
+def repair(store: Store, module: Tables = [], customer: OneCustomer = "", everybody: Everybody = False) -> None:  # noqa: B006 - typer needs a list
+    """Read all rows at ALL, so that Cassandra makes its regions equal; all replicas must be up."""
+    one = _one_customer(customer, everybody)
+    layouts = [table.layout for table in tables_in(module)]
+    with closing(open_store(existing(store))) as opened:
+        if not read_repair.has_replicas(opened):
+            say(f"Nothing to repair: {opened} keeps one copy of each row.")
+            return
+        with customers_shown() as progress:
+            read = read_repair.repair(opened, system_clock, layouts, progress, one)
+    say(f"repaired: {read.rows:,} rows of {read.customers:,} customers were read at ALL, and are equal everywhere")
 
 
 @contextmanager

@@ -115,17 +115,24 @@ def dying(after: int) -> Callable[[int], None]:
 
 @pytest.mark.parametrize("killed_after", [1, 49, 50, 51, 119])
 def test_a_walk_that_was_killed_resumes(killed_after: int) -> None:
-    """At its checkpoint; with another fold or policy it is another walk, which begins at the first customer."""
+    """At its checkpoint."""
     store = open_store("memory:")
     repository = lived(store)
     with pytest.raises(Killed):
         build_snapshots(repository, [Counter], EACH, dying(killed_after))
     assert build_snapshots(repository, [Counter], EACH).customers == 120 - (killed_after - 1) // 50 * 50
     assert built(store) == CUSTOMERS
+
+
+@pytest.mark.parametrize(("aggregate_type", "override"), [(Refolded, EACH), (Counter, Override(every=2))])
+def test_with_another_fold_or_policy_it_is_another_walk(aggregate_type: type[Counter], override: Override) -> None:
+    """It begins at the first customer, wherever the other one was killed."""
+    store = open_store("memory:")
+    repository = lived(store)
     with pytest.raises(Killed):
-        build_snapshots(repository, [Refolded], EACH, dying(60))
-    assert build_snapshots(repository, [Refolded], Override(every=2)).customers == 120
-    assert built(store, fold=2) == CUSTOMERS
+        build_snapshots(repository, [Counter], EACH, dying(60))
+    assert build_snapshots(repository, [aggregate_type], override).customers == 120
+    assert built(store, aggregate_type.fold_version) == CUSTOMERS
 
 
 def test_an_aggregate_that_can_not_be_folded_stops_nobody(store: EventStore) -> None:

@@ -403,6 +403,19 @@ def test_an_entry_that_is_later_than_the_first_commit_is_written_again(tmp_path:
         assert (found(later), rows(store)) == ([], before)
 
 
+def test_an_entry_that_is_missing_is_written_again(tmp_path: Path) -> None:
+    """Whoever lists the customer's aggregates would miss this one."""
+    url = new_url("sqlite", tmp_path)
+    with closing(open_url(url)) as store:
+        fill(store, 3)
+        in_sql(url, "DELETE FROM aggregates")
+        later = Repository(store, ManualClock(LATER))
+        assert later.load_all("ann", Counter) == {}
+        assert "found nothing. `eslab audit --repair` writes the entry again" in said(found(later, repair=True))
+        assert later.load_all("ann", Counter)["1"].total == 3
+        assert found(later) == []
+
+
 @pytest.mark.parametrize("left", [2, 0])
 def test_commits_that_the_directory_knows_of_and_nobody_has_are_found(tmp_path: Path, left: int) -> None:
     """They can't be made again."""
