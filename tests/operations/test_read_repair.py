@@ -27,7 +27,9 @@ def apart() -> tuple[Cluster, dict[str, EventStore]]:
     network = Network(hints_lost=1.0)
     world = World(Choices(seed=1), START)
     cluster = Cluster(world, dict.fromkeys(REGIONS, 1), {}, network)
-    stores: dict[str, EventStore] = {region: open_simulated(world, cluster, region, world.clock()) for region in REGIONS}
+    stores: dict[str, EventStore] = {
+        region: open_simulated(world, cluster, region, world.clock()) for region in REGIONS
+    }
     for customer in "ann", "bob":  # the simulated Cassandra lists the customers that one region knows
         stores["us"].append(customer, [row(20)], Consistency.EVERYWHERE)
     network.cut.update(map(frozenset, combinations(REGIONS, 2)))
@@ -92,5 +94,8 @@ def test_a_store_with_one_copy_of_each_row_says_so(tmp_path: Path) -> None:
         fill(store, 1)
         assert not has_replicas(store)
     done = CliRunner().invoke(app, ["repair", "--store", url, "--all"])
-    assert (done.exit_code, done.output) == (0, f"Nothing to repair: {url.removeprefix('sqlite:///')} keeps one copy of each row.\n")
+    assert (done.exit_code, done.output) == (
+        0,
+        f"Nothing to repair: {url.removeprefix('sqlite:///')} keeps one copy of each row.\n",
+    )
     assert has_replicas(apart()[1]["us"])
