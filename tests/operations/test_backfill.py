@@ -20,6 +20,7 @@ from eslab.operations.backfill import Override, build_snapshots
 from eslab.operations.walk import Walked, silent
 from eslab.store import Consistency
 from eslab.stores.keys import MemoryKeys
+from tests.conftest import alone
 from tests.support.sample import DAY, START, Card, Counted, Counter, Faulty, Stamped, at, commits, fill, new_url, rows
 
 CUSTOMERS = [f"customer {number:03}" for number in range(120)]
@@ -58,6 +59,7 @@ def built(store: EventStore, fold: int = 1, id: str = "counter:1") -> list[str]:
     return [it for it, head in heads.items() if any(snapshot.fold == fold for snapshot in head.snapshots)]
 
 
+@alone
 def test_snapshots_of_all_customers_are_built(store: EventStore) -> None:
     """Of the types that are named; a second run finds nothing to do."""
     repository = lived(store, 3)
@@ -84,6 +86,7 @@ def test_the_policy_is_the_types_own_unless_it_is_overridden() -> None:
     assert (Override(keep=5).of(Never), Override(every=9).of(Never)) == (None, SnapshotPolicy(every=9))
 
 
+@alone
 def test_only_what_is_due_is_built(store: EventStore) -> None:
     """By the count of commits that wait."""
     repository = lived(store, 2)
@@ -91,6 +94,7 @@ def test_only_what_is_due_is_built(store: EventStore) -> None:
     assert build_snapshots(repository, [Counter], Override(every=2)).rows == 2
 
 
+@alone
 def test_one_customer_alone(store: EventStore) -> None:
     """No checkpoint is left, and nobody else is read."""
     repository = lived(store, 3)
@@ -135,6 +139,7 @@ def test_with_another_fold_or_policy_it_is_another_walk(aggregate_type: type[Cou
     assert built(store, aggregate_type.fold_version) == CUSTOMERS
 
 
+@alone
 def test_an_aggregate_that_can_not_be_folded_stops_nobody(store: EventStore) -> None:
     """All others are built; it is named at the end, and by the next run too."""
     repository = lived(store, 3)
@@ -147,6 +152,7 @@ def test_an_aggregate_that_can_not_be_folded_stops_nobody(store: EventStore) -> 
     assert sorted(built(store)) == [CUSTOMERS[0], CUSTOMERS[2]]
 
 
+@alone
 def test_a_state_that_does_not_survive_is_named_with_its_field(store: EventStore) -> None:
     """For each aggregate; nothing is saved."""
     repository = lived(store, 2)
@@ -165,6 +171,7 @@ def test_a_class_that_can_not_be_read_is_refused_at_once(store: EventStore) -> N
         build_snapshots(lived(store, 2), [Wrong], EACH)
 
 
+@alone
 def test_while_a_region_is_away_the_walk_ends(store: EventStore) -> None:
     """It is no customer's problem; the walk can be resumed."""
     lived(store, 2)
@@ -182,6 +189,7 @@ class SecretCard(Card):
     encrypted = True
 
 
+@alone
 def test_forgotten_customers_are_passed_over(store: EventStore) -> None:
     """Their keys are gone; without any keys the command is refused before it reads."""
     lived(store, 2)

@@ -29,6 +29,7 @@ from eslab.read_table import rows_in
 from eslab.request import sort_key
 from eslab.store import Consistency, StoredSnapshot
 from eslab.stores.keys import MemoryKeys
+from tests.conftest import alone
 from tests.support.between import Between
 from tests.support.logs import LOG
 from tests.support.sample import (
@@ -431,6 +432,7 @@ def test_commits_that_the_directory_knows_of_and_nobody_has_are_found(tmp_path: 
 # Read tables
 
 
+@alone
 def test_whole_read_tables_have_no_findings(store: EventStore, clock: ManualClock) -> None:
     """The rows of all commits, in the customer's partition and elsewhere."""
     repository, service = told(store, clock)
@@ -440,6 +442,7 @@ def test_whole_read_tables_have_no_findings(store: EventStore, clock: ManualCloc
     assert audit_customer(repository, [Counter], "ann") == []
 
 
+@alone
 def test_rows_that_a_read_table_lacks_are_written(store: EventStore, clock: ManualClock) -> None:
     """In the customer's partition and elsewhere."""
     _, service = told(store, clock)
@@ -456,6 +459,7 @@ def test_rows_that_a_read_table_lacks_are_written(store: EventStore, clock: Manu
     assert {found.key: found.state.total for found in later.read(ON_SHELF, ("ann",))} == {"1": 2, "2": 1}
 
 
+@alone
 def test_a_row_that_no_commit_explains_is_found(store: EventStore, clock: ManualClock) -> None:
     """Only a rebuild removes it."""
     repository, service = told(store, clock)
@@ -467,6 +471,7 @@ def test_a_row_that_no_commit_explains_is_found(store: EventStore, clock: Manual
     assert str(finding).endswith("which is in no events. An `eslab read-tables rebuild` removes it.")
 
 
+@alone
 def test_a_row_that_is_written_during_the_audit_is_no_finding(store: EventStore, clock: ManualClock) -> None:
     """Its service writes it right after the append."""
     _, service = told(store, clock)
@@ -481,6 +486,7 @@ def test_a_row_that_is_written_during_the_audit_is_no_finding(store: EventStore,
 CUSTOMERS = [f"customer {number:03}" for number in range(2 * CUSTOMERS_PER_CHECKPOINT)]
 
 
+@alone
 def test_one_broken_customer_stops_nobody(store: EventStore) -> None:
     """All others are audited and repaired; what is left is told at once and at the end."""
     for customer in CUSTOMERS[:3]:
@@ -519,6 +525,7 @@ def test_an_audit_that_was_killed_resumes_and_remembers() -> None:
         audit(later, TYPES, lambda finding: None)
 
 
+@alone
 def test_everything_is_read_everywhere(store: EventStore) -> None:
     """While a region is away, commits might be missing: nothing is audited."""
     fill(store, 3)

@@ -16,6 +16,7 @@ from eslab.faults.world import World
 from eslab.operations.read_repair import has_replicas, repair
 from eslab.operations.walk import Walked
 from eslab.store import Consistency
+from tests.conftest import alone
 from tests.support.sample import LAYOUTS, SHELF, START, Counter, Faulty, at, everything, fill, new_url, row, snapshot
 
 CLOCK = ManualClock(START)
@@ -62,6 +63,7 @@ def test_G2_while_a_replica_is_away_nothing_is_called_repaired() -> None:
     assert repair(stores["us"], CLOCK).customers == 2
 
 
+@alone
 def test_every_row_of_a_customer_is_read(store: EventStore) -> None:
     """Directory, snapshots, commits without an entry too, and the rows in the customer's read tables."""
     fill(store, 5)
@@ -72,6 +74,7 @@ def test_every_row_of_a_customer_is_read(store: EventStore) -> None:
     assert repair(store, CLOCK, [SHELF], customer_id="ann") == Walked(1, 7)
 
 
+@alone
 def test_a_repair_that_was_killed_resumes(store: EventStore) -> None:
     """At its checkpoint."""
     for number in range(60):
