@@ -34,6 +34,11 @@ def encode(value: Any) -> bytes:
     return _encode(value, _leaf)
 
 
+def encode_as_it_is(value: Any) -> bytes:
+    """The msgpack bytes of a value with maps and sets in their own order; of a decoded map, that is the stored one."""
+    return _as_it_is(value)
+
+
 def encode_for_hash(value: Any) -> bytes:
     """Bytes that are equal for all equal values, 10.0 and 10.00 among them, or 1 and True in a field of any type.
 
