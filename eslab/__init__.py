@@ -13,13 +13,14 @@ This folder holds the path of a request. Read it in this order; each module uses
 Then testing, stores/, and a domain: domains/bakery.py. The other rooms are in docs/architecture.md.
 """
 
-from eslab.aggregate import Aggregate
+from eslab.aggregate import Aggregate, SnapshotPolicy
 from eslab.bounds import TimeBounds
 from eslab.clock import Clock, ManualClock, system_clock
 from eslab.errors import (
     EslabError,
     Forgotten,
     HistoryGone,
+    Inconsistent,
     InvalidInput,
     OutcomeUnknown,
     OutOfTime,
@@ -40,7 +41,6 @@ from eslab.read_table import ReadTable
 from eslab.repository import Repository
 from eslab.request import Request
 from eslab.service import Accepted, AggregateService
-from eslab.snapshot import SnapshotPolicy
 from eslab.store import EventStore
 from eslab.stores import open_store
 
@@ -56,6 +56,7 @@ __all__ = [
     "Forgotten",
     "HistoryGone",
     "Hydration",
+    "Inconsistent",
     "InvalidInput",
     "KeyProvider",
     "Layout",

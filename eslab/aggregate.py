@@ -13,6 +13,8 @@ use sets and maps rather than lists, let an event that undoes another name it, a
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from inspect import Parameter, iscoroutinefunction, signature
 from reprlib import repr as short
@@ -34,7 +36,33 @@ MAX_ID_BYTES = 1024  # far below what a Cassandra key can hold (65,535 in all), 
 Address = tuple[type["Aggregate"], str]  # (License, "phone/glow") lives under the id "license:phone/glow"
 
 
-class Aggregate(msgspec.Struct, dict=True, metaclass=Declared):  # a dict for `skipped_rows`, which is no field
+@dataclass(frozen=True)
+class SnapshotPolicy:
+    """When to build a snapshot: once `every` commits wait to be folded, or one does and the last is older than `after`.
+
+    The age counts from the last snapshot, or from the first commit, to the moment up to which a new one would reach.
+    The newest `keep` of a fold are kept.
+    """
+
+    every: int = 1000
+    after: timedelta | None = None
+    keep: int = 3
+
+    def __post_init__(self) -> None:
+        expect(int, "every", self.every)
+        expect((timedelta, type(None)), "after", self.after)
+        expect(int, "keep", self.keep)
+        if self.every < 1 or self.keep < 1 or (self.after is not None and self.after <= timedelta()):
+            raise InvalidInput(f"Expected a policy of 1 or more, and of an age above zero, got {self}.")
+
+    def is_due(self, waiting: int, age: timedelta) -> bool:
+        """Is it time to build one, of so many more commits and so long after the last one?"""
+        aged = self.after is not None and age >= self.after
+        return waiting >= self.every or (waiting > 0 and aged)
+
+
+# A dict for `skipped_rows`, which is no field.
+class Aggregate(msgspec.Struct, dict=True, forbid_unknown_fields=True, metaclass=Declared):
     """State folded from events; every field needs a default, the state before the first event.
 
     Ids are stored in clear, even if the rest is encrypted: keep data that the customer may ask you to forget out of
@@ -43,7 +71,7 @@ class Aggregate(msgspec.Struct, dict=True, metaclass=Declared):  # a dict for `s
 
     _options: ClassVar[Options] = {
         "array_like": (False, "fields of a snapshot are stored by name, so that some can be added or removed later"),
-        "forbid_unknown_fields": (False, "old snapshots may have fields that were removed since"),
+        "forbid_unknown_fields": (True, "a snapshot with other fields is passed over, not loaded without them"),
     }
     stored_as: ClassVar[str] = ""  # the prefix of its ids, part of the log for ever; default: class name in lower case
     # Events and snapshots are encrypted with a key per customer, so that the customer can be forgotten.
@@ -52,6 +80,8 @@ class Aggregate(msgspec.Struct, dict=True, metaclass=Declared):  # a dict for `s
     compress_over: ClassVar[int] = 0
     # Raise it when the same events fold into another state: old snapshots are skipped, or upcast.
     fold_version: ClassVar[int] = 1
+    # When `eslab snapshots build` and `build_snapshot` build one; None means never.
+    snapshot_policy: ClassVar[SnapshotPolicy | None] = SnapshotPolicy()
     # By stored tag, such as "Priced:1", or by the tags of neighbours in one commit that are merged.
     upcasters: ClassVar[Mapping[str | tuple[str, ...], Upcaster]] = {}
     # By stored fold: from its state, as a map, to the state of the next fold.
@@ -163,6 +193,8 @@ def check_event(aggregate_type: type[Aggregate], event: Any) -> None:
 def serializer_of(aggregate_type: type[Aggregate]) -> VersionedSerializer:
     """The one serializer of an aggregate type; `InvalidInput` if its states or events can't be read back."""
     type_name(aggregate_type)  # refuses what is no class of aggregates
+    policy = f"snapshot_policy of {aggregate_type.__name__}"
+    expect((SnapshotPolicy, type(None)), policy, aggregate_type.snapshot_policy, "such as SnapshotPolicy(every=100)")
     _check_state(aggregate_type)
     return VersionedSerializer(event_types(aggregate_type), aggregate_type.upcasters)
 

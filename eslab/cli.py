@@ -26,6 +26,7 @@ class Entry(NamedTuple):
 
 IN_ASCII = {"✓": "ok", "✗": "!!", "µ": "u", "·": "-", "–": "-", "…": "...", "←": "<-", "→": "->"}
 COMMANDS = {
+    "audit": Entry("eslab.operations.upkeep_cli", "audit", "Compare all that is stored with the events; repair it."),
     "bench": Entry("eslab.bench.cli", "app", "Measure the cost of hydration and appends on this machine.", "lab"),
     "cluster": Entry("eslab.cluster.cli", "app", "Run a real Cassandra on this machine.", "cassandra"),
     "doctor": Entry("eslab.lab.cli", "doctor", "Check that lessons and a Cassandra can run here."),
@@ -34,10 +35,12 @@ COMMANDS = {
     "lessons": Entry("eslab.lab.cli", "lessons", "Copy the lessons; check their exercises."),
     "play": Entry("eslab.bench.cli", "play", "Play a year of made-up customers.", "downloads"),
     "read-tables": Entry("eslab.operations.cli", "read_tables", "Rebuild read tables, or close a gap.", "downloads"),
+    "repair": Entry("eslab.operations.upkeep_cli", "repair", "Make the replicas of a Cassandra equal."),
     "row": Entry("eslab.operations.cli", "row", "Restore a broken row, or skip it with a mark."),
     "run": Entry("eslab.lab.cli", "run_command", "Execute notebooks and write reports.", "lab"),
     "schema": Entry("eslab.operations.cli", "schema", "Create or show tables; share settings.", "cassandra"),
     "schema-lock": Entry("eslab.operations.cli", "schema_lock", "Check that old rows fit the code."),
+    "snapshots": Entry("eslab.operations.upkeep_cli", "snapshots", "Build snapshots of all customers."),
     "simulate": Entry("eslab.faults.cli", "simulate", "Search for schedules that break a promise.", "faults"),
 }
 

@@ -9,6 +9,7 @@
     ├── HistoryGone           the events are below the floor, and no snapshot at the floor is usable
     ├── Forgotten             the customer's key was destroyed, and with it what was encrypted
     ├── Unreadable            stored bytes that can't be trusted or understood
+    ├── Inconsistent          stored rows that contradict each other, found by an audit
     └── StoreError            the store did not do what was asked
         ├── StoreClosed       used after close()
         ├── StoreUnavailable  can't be opened or reached, or others hold its lock
@@ -102,6 +103,10 @@ class Forgotten(EslabError):
 
 class Unreadable(EslabError):
     """Stored bytes failed their checksum, can't be parsed, or hold a type or version that this code doesn't know."""
+
+
+class Inconsistent(EslabError):
+    """Stored rows contradict each other; an audit says which, and the next step."""
 
 
 class StoreError(EslabError):

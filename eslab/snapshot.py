@@ -13,17 +13,19 @@ The fold is part of a snapshot's key, so old and new code never overwrite each o
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from eslab.aggregate import Aggregate, type_name
 from eslab.bounds import TimeBounds
 from eslab.clock import Clock, from_ms, time_on
-from eslab.errors import HistoryGone, InvalidInput, Unreadable, expect
+from eslab.errors import HistoryGone, InvalidInput, Unreadable
 from eslab.payload.checksum import Checksum
+from eslab.payload.comparison import differences
 from eslab.payload.encryption import RowCipher, place_of_snapshot
 from eslab.payload.serializer import (
     SnapshotEnvelope,
@@ -38,20 +40,6 @@ from eslab.store import Head, StoredSnapshot, place
 
 State = TypeVar("State", bound=Aggregate)
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class SnapshotPolicy:
-    """When to build a snapshot: after `every` commits; the newest `keep` of a fold are kept."""
-
-    every: int = 1000
-    keep: int = 3
-
-    def __post_init__(self) -> None:
-        expect(int, "every", self.every)
-        expect(int, "keep", self.keep)
-        if self.every < 1 or self.keep < 1:
-            raise InvalidInput(f"Expected a policy of 1 or more, got {self}.")
 
 
 class Base(NamedTuple, Generic[State]):
@@ -92,18 +80,39 @@ def snapshot_of(
     customer_id: str, aggregate_id: str, state: Aggregate, commits: int, up_to: UUID, built_at: datetime,
     cipher: RowCipher,
 ) -> StoredSnapshot:  # fmt: skip
-    """The row that keeps a state up to and including `up_to`, as it was read after `built_at`."""
+    """The row that keeps a state up to and including `up_to`, as it was read after `built_at`.
+
+    It is read back as readers do, and proves itself: raises `InvalidInput` for a state that they would not get as it
+    is, with the field in which it differs.
+    """
     fold = state.fold_version
-    envelope = snapshot_envelope(type_name(type(state)), commits, built_at, state)
-    encrypted = cipher.encrypt(place_of_snapshot(aggregate_id, up_to, fold), envelope)
-    checksum = Checksum.of_snapshot(customer_id, aggregate_id, up_to, fold)
-    return StoredSnapshot(up_to, fold, encode_envelope(encrypted, checksum))
+    try:
+        envelope = snapshot_envelope(type_name(type(state)), commits, built_at, state)
+        encrypted = cipher.encrypt(place_of_snapshot(aggregate_id, up_to, fold), envelope)
+        checksum = Checksum.of_snapshot(customer_id, aggregate_id, up_to, fold)
+        snapshot = StoredSnapshot(up_to, fold, encode_envelope(encrypted, checksum))
+        parsed = parse_snapshot(customer_id, aggregate_id, snapshot)
+        read = state_in(aggregate_id, snapshot, parsed, type(state), cipher)
+    except (InvalidInput, Unreadable) as error:
+        raise _does_not_survive(customer_id, aggregate_id, state, str(error)) from error
+    if lost := _lost(state, read):
+        raise _does_not_survive(customer_id, aggregate_id, state, lost)
+    return snapshot
 
 
 def parse_snapshot(customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> SnapshotEnvelope:
     """The envelope of a snapshot, which may be encrypted; raises `Unreadable` if it can't be trusted here."""
     checksum = Checksum.of_snapshot(customer_id, aggregate_id, snapshot.up_to, snapshot.fold)
     return decode_any(snapshot.payload, SnapshotEnvelope, checksum)
+
+
+def state_in(
+    aggregate_id: str, snapshot: StoredSnapshot, envelope: SnapshotEnvelope, aggregate_type: type[State],
+    cipher: RowCipher, steps: Iterable[FoldStep] = (),
+) -> State:  # fmt: skip
+    """The state in a parsed snapshot, upcast by `steps`; raises `Unreadable` if this code can't read it."""
+    plain = cipher.decrypt(place_of_snapshot(aggregate_id, snapshot.up_to, snapshot.fold), envelope)
+    return decode_state(plain, type_name(aggregate_type), aggregate_type, steps)
 
 
 class Usable(NamedTuple, Generic[State]):
@@ -161,8 +170,7 @@ class Candidates(Generic[State]):
         envelope = parse_snapshot(self.customer_id, self.aggregate_id, snapshot)
         if not self.validity.holds_late(self.head, up_to, from_ms(envelope.built_at)):
             return "built before all late commits were in every region"
-        plain = self.cipher.decrypt(place_of_snapshot(self.aggregate_id, up_to, fold), envelope)
-        state = decode_state(plain, type_name(self.aggregate_type), self.aggregate_type, steps)
+        state = state_in(self.aggregate_id, snapshot, envelope, self.aggregate_type, self.cipher, steps)
         return Usable(snapshot, Base(state, up_to, envelope.commits))
 
     def _history_gone(self, floor: UUID) -> HistoryGone:
@@ -176,6 +184,27 @@ class Candidates(Generic[State]):
             aggregate_id=self.aggregate_id,
             event_time=floor,
         )
+
+
+def _lost(state: Aggregate, read: Aggregate) -> str:
+    """The first part of a state that its readers don't get as it is, in words; empty if there is none."""
+    kept = ("skipped_rows", *(name for name, it in vars(type(state)).items() if isinstance(it, cached_property)))
+    if undeclared := next((name for name in vars(state) if name not in kept), None):
+        return f"it lacks .{undeclared}, which apply sets and which is no field"
+    found = next(differences(state, read), None)
+    if found is None:
+        return ""
+    return f"{found.field} is another value" if state.encrypted else found.told("now", "when it is read")
+
+
+def _does_not_survive(customer_id: str, aggregate_id: str, state: Aggregate, why: str) -> InvalidInput:
+    return InvalidInput(
+        f"Expected a state of {place(customer_id, aggregate_id)} that a snapshot gives back as it is, found that it "
+        f"would not: {why}. Declare the types of the fields in {type(state).__name__} as apply sets them, such as "
+        "tuple[int, ...] instead of Any, and make apply set only declared fields. No snapshot was saved.",
+        customer_id=customer_id,
+        aggregate_id=aggregate_id,
+    )
 
 
 def _steps(aggregate_type: type[Aggregate], fold: int) -> list[FoldStep] | None:

@@ -29,6 +29,7 @@ class Consistency(Enum):
     LOCAL = "a majority of the replicas in this region"
     QUORUM = "a majority of all replicas"
     EVERYWHERE = "a majority of the replicas in every region"
+    ALL = "all replicas"  # only for `eslab repair`, which makes them equal
 
 
 class Commit(NamedTuple):
@@ -182,6 +183,13 @@ class EventStore(Protocol):
         """Read the heads of all aggregates of the customer whose ids start with `prefix`, in the order of their ids.
 
         One wait. Lists aggregates with a commit or a floor; no head has `recorded`.
+        """
+        ...
+
+    def ids_of_commits(self, customer_id: str, consistency: Consistency = Consistency.LOCAL) -> list[str]:
+        """List the ids of all aggregates that have a commit, in order, whatever the directory says.
+
+        For operations: on Cassandra it reads through all of the customer's commits.
         """
         ...
 

@@ -2,13 +2,17 @@
 
 import logging
 import re
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import pytest
 
 from eslab import Aggregate, HistoryGone, Hydration, InvalidInput, SnapshotPolicy, TimeBounds
+from eslab.aggregate import type_name
 from eslab.payload.encryption import NO_CIPHER
 from eslab.payload.serializer import snapshot_envelope
 from eslab.snapshot import Base, Candidates, Validity, snapshot_of
@@ -208,8 +212,139 @@ def test_a_hydration_reads_as_a_sentence() -> None:
     assert repr(Hydration(STATES[3], at(3).event_time, 3)).endswith("from a snapshot of 2026-01-05 09:03 and 0 commits")
 
 
-@pytest.mark.parametrize("numbers", [(0, 1), (1, 0), (-1, 2)])
-def test_a_policy_below_one_is_refused(numbers: tuple[int, int]) -> None:
-    """A snapshot after no commit, or none kept, means nothing."""
-    with pytest.raises(InvalidInput, match="Expected a policy of 1 or more, got SnapshotPolicy"):
-        SnapshotPolicy(*numbers)
+# A snapshot proves itself
+
+
+class Shelf(Aggregate):
+    """A state with fields that a snapshot may not give back."""
+
+    loose: Any = None
+    sizes: dict[str, float] = {}
+    fixed: set[int] = set()
+
+    def apply(self, event: Counted) -> None: ...
+
+    @cached_property
+    def largest(self) -> float:
+        """Kept beside the fields, and worked out again whenever it is missing."""
+        return max(self.sizes.values(), default=0.0)
+
+
+class SecretShelf(Shelf):
+    """The same, encrypted."""
+
+    encrypted = True
+
+
+def saved(state: Aggregate) -> StoredSnapshot:
+    return snapshot_of("ann", f"{type_name(type(state))}:1", state, 1, at().event_time, START, NO_CIPHER)
+
+
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [
+        (Shelf((1, 2)), r"\.loose is \(1, 2\) now and \[1, 2\] when it is read"),
+        (Shelf({"a": [1, {2}]}), r"\.loose\['a'\]\[1\] is \{2\} now and \[2\] when"),
+        (Shelf(sizes=defaultdict(float, {"a": 1.0})), r"\.sizes is defaultdict\(.*\) now and \{'a': 1\.0\}"),
+        (Shelf(fixed=frozenset({1})), r"\.fixed is frozenset\(\{1\}\) now and \{1\}"),  # type: ignore[arg-type]
+        (Shelf(fixed={"one"}), r"the state can't be parsed: Expected `int`, got `str`"),  # type: ignore[arg-type]
+        (Shelf(object()), "Expected fields that msgpack can hold in Shelf"),
+        (SecretShelf(("a secret",)), r"would not: \.loose is another value\."),
+    ],
+)
+def test_G5_a_state_that_its_readers_would_not_get_is_not_saved(state: Aggregate, why: str) -> None:
+    """The error names the aggregate and the first field that differs, and the values unless they are secret."""
+    with pytest.raises(InvalidInput, match=why) as error:
+        saved(state)
+    assert (error.value.customer_id, error.value.aggregate_id) == ("ann", f"{type_name(type(state))}:1")
+    assert str(error.value).endswith("set only declared fields. No snapshot was saved.")
+
+
+def test_G5_what_apply_sets_beside_the_fields_is_not_lost_in_silence() -> None:
+    """A name without an annotation is no field, and a reader would not find it; what is only worked out may be lost."""
+    state = Shelf(sizes={"a": 1.0})
+    assert state.largest == 1.0
+    assert saved(state)
+    vars(state)["forgotten"] = 7
+    with pytest.raises(InvalidInput, match=r"it lacks \.forgotten, which apply sets and which is no field"):
+        saved(state)
+
+
+@pytest.mark.parametrize("number", [float("nan"), 1, -0.0, float("inf")])
+def test_a_number_that_is_read_as_an_equal_one_survives(number: float) -> None:
+    """A whole number in a field of floats, and no number, which equals nothing in Python."""
+    assert saved(Shelf(number, {"a": number}))
+
+
+@dataclass
+class Measured:
+    """A part of a state, in a class that ignores what it doesn't know."""
+
+    width: int = 0
+    height: int = 0
+
+
+class Box(Aggregate):
+    """As it was saved."""
+
+    size: Measured = Measured()
+    sides: list[Measured] = []
+
+    def apply(self, event: Counted) -> None: ...
+
+
+@dataclass
+class Renamed:
+    """The same part in newer code, in which somebody renamed a field."""
+
+    width: int = 0
+    depth: int = 0
+
+
+class NewerBox(Aggregate):
+    """A state with a renamed part, without another fold."""
+
+    stored_as = "box"
+    size: Renamed = Renamed()
+    sides: list[Renamed] = []
+
+    def apply(self, event: Counted) -> None: ...
+
+
+class RenamedBox(Aggregate):
+    """A state with a renamed field, without another fold."""
+
+    stored_as = "box"
+    measure: Measured = Measured()
+    sides: list[Measured] = []
+
+    def apply(self, event: Counted) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("box", "newer", "why"),
+    [
+        (Box(), RenamedBox, "Object contains unknown field `size`"),
+        (Box(), NewerBox, r"the state has \['size'\]\['height'\], which NewerBox would lose"),
+        (Box(sides=[Measured(1, 2)]), NewerBox, r"the state has \['size'\]\['height'\], which NewerBox would lose"),
+    ],
+)
+def test_G6_a_state_with_fields_that_the_code_does_not_know_is_passed_over(
+    box: Box, newer: type[Aggregate], why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was loaded as an empty state, which a replay never gives; now replay answers, and the log says why."""
+    stored = saved(box)
+    for read in (Box, newer):
+        validity = Validity(TimeBounds(), lambda: DAYS_LATER)
+        found = Candidates("ann", "box:1", read, Head(None, None, [stored]), validity, NO_CIPHER).newest()
+        assert found == (Base(box, stored.up_to, 1) if read is Box else Base(newer()))
+    assert re.search(why, caplog.text)
+
+
+@pytest.mark.parametrize(
+    "numbers", [{"every": 0}, {"keep": 0}, {"every": -1}, {"after": timedelta()}, {"after": timedelta(-1)}]
+)
+def test_a_policy_below_one_is_refused(numbers: dict[str, Any]) -> None:
+    """A snapshot after no commit or no time, or none kept, means nothing."""
+    with pytest.raises(InvalidInput, match="a policy of 1 or more, and of an age above zero, got SnapshotPolicy"):
+        SnapshotPolicy(**numbers)

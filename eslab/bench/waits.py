@@ -21,6 +21,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from eslab import EventStore, ManualClock, Rejected, Repository, Request
+from eslab.aggregate import SnapshotPolicy
 from eslab.bench.measure import this_machine, versions_of
 from eslab.bench.meters import Cost, metered
 from eslab.bench.sample import BEGAN, Frosting, fill
@@ -31,7 +32,6 @@ from eslab.domains.downloads.service import DownloadService
 from eslab.errors import EslabError
 from eslab.operations.snapshots import build_snapshot
 from eslab.read_table import ReadTable
-from eslab.snapshot import SnapshotPolicy
 from eslab.store import StoredSnapshot
 
 LATER = timedelta(days=3)  # when everything from the beginning is old enough for a snapshot

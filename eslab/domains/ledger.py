@@ -40,11 +40,10 @@ from eslab import (
     Repository,
     Request,
 )
-from eslab.aggregate import aggregate_id
+from eslab.aggregate import SnapshotPolicy, aggregate_id
 from eslab.clock import MILLISECOND
 from eslab.errors import InvalidInput, Unreadable
 from eslab.operations.snapshots import build_snapshot
-from eslab.snapshot import SnapshotPolicy
 from eslab.store import StoredSnapshot
 
 MOST = 10**12  # cents in one booking, so that the sum of nine million of them fits in 64 bits
@@ -101,8 +100,9 @@ class Reverse(Command):
 
 
 class Account(Aggregate):
-    """The balance of an account, however many bookings it adds up."""
+    """The balance of an account, however many bookings it adds up. Its only snapshots are closings, by `close_year`."""
 
+    snapshot_policy = None
     # No set of all bookings: the key of their rows, not the state, keeps repeats from counting twice.
     cents: dict[str, int] = {}  # by currency
     reversed: set[UUID] = set()  # two regions may return the same withdrawal, under different requests

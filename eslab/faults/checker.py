@@ -15,6 +15,7 @@ true if there are none, or unknown if nothing was acknowledged that could have b
     partial     a snapshot holds all that was acknowledged up to its time, and nothing after it (G5)
     gone        no state is lost below a floor (G6)
     stuck       newer code, which loads fewer aggregates, is told the recorded answer too
+    unswept     after an audit that repaired, every state is what its rows add up to (G5)
     believed    a row that was copied to another place is not believed (G8)
 """
 
@@ -180,6 +181,17 @@ def stuck(operations: Sequence[Operation]) -> Iterator[Violation]:
                 yield Violation("stuck", f"newer code is not told of {_short(recall)}", (counted, recall))
 
 
+def unswept(operations: Sequence[Operation]) -> Iterator[Violation]:
+    """After an audit that repaired, every state is what its rows add up to, those of writers that died too."""
+    for audit in operations:
+        for compared in operations:
+            ended = audit.what == "audit" and audit.error is None and audit.before(compared)
+            if ended and compared.what == "compared" and compared.answer:
+                shown, replayed = compared.answer
+                if replayed is not None and shown != replayed:
+                    yield Violation("unswept", f"{shown} is shown, and a replay gives {replayed}", (audit, compared))
+
+
 def believed(operations: Sequence[Operation]) -> Iterator[Violation]:
     """A row that was copied to another place is an error."""
     for operation in operations:
@@ -187,7 +199,22 @@ def believed(operations: Sequence[Operation]) -> Iterator[Violation]:
             yield Violation("believed", "a copied row counts", (operation,))
 
 
-RULES = (lost, twice, torn, changed, forgotten, apart, unfounded, overshot, undone, partial, gone, stuck, believed)
+RULES = (
+    lost,
+    twice,
+    torn,
+    changed,
+    forgotten,
+    apart,
+    unfounded,
+    overshot,
+    undone,
+    partial,
+    gone,
+    stuck,
+    unswept,
+    believed,
+)
 
 
 def _accepted(operations: Sequence[Operation]) -> list[Operation]:

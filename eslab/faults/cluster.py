@@ -196,4 +196,6 @@ class Cluster:
             return acks.get(region, 0) > self.regions[region] // 2
         if level == ConsistencyLevel.EACH_QUORUM:
             return all(acks.get(name, 0) > size // 2 for name, size in self.regions.items())
+        if level == ConsistencyLevel.ALL:
+            return sum(acks.values()) == len(self.replicas)
         return sum(acks.values()) > len(self.replicas) // 2

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from eslab.aggregate import SnapshotPolicy
 from eslab.errors import OutcomeUnknown
 from eslab.faults.checker import Violation, violations
 from eslab.faults.choices import Choices
@@ -16,11 +17,11 @@ from eslab.faults.stepwise import Stepwise, schedules
 from eslab.faults.story import BOUNDS, CUSTOMER, START
 from eslab.faults.tally import Count, Tallies, Tally
 from eslab.faults.world import World
+from eslab.operations.full_audit import audit_customer
 from eslab.operations.retention import rotate
 from eslab.operations.snapshots import build_snapshot
 from eslab.repository import Repository
 from eslab.request import Request
-from eslab.snapshot import SnapshotPolicy
 from eslab.stores.memory import MemoryStore
 
 KEY = "1"
@@ -63,6 +64,14 @@ class Arena:
         return self._record(
             "rotate", lambda: rotate(service.repository, CUSTOMER, Tally, KEY, lambda commits: None, wait)
         )
+
+    def audit(self, service: Tallies) -> Operation:
+        """Audit the customer, and repair what can be."""
+        return self._record("audit", lambda: audit_customer(service.repository, [Tally], CUSTOMER, repair=True))
+
+    def compare(self) -> Operation:
+        """Compare what the tally shows with a replay of its rows."""
+        return self._record("compared", lambda: self.at_once.compared(CUSTOMER, KEY), final=True)
 
     def _begin(self, dying: Tallies) -> None:
         """Three requests and their snapshot, a newer one, and one whose writer slept over all that and died."""
@@ -135,6 +144,8 @@ DUELS = (
     Duel("a reader and a rotation", Arena.load, Arena.rotate, page=2),
     Duel("a builder and a rotation", Arena.build, Arena.rotate),
     Duel("a request and a rotation", request, Arena.rotate),
+    Duel("an audit and a reader", Arena.audit, Arena.load),
+    Duel("an audit and a request", Arena.audit, request),
 )
 
 
@@ -149,6 +160,7 @@ def orders(duel: Duel) -> Iterator[tuple[History, list[Violation]]]:
         could = arena.world.run_in_any_order()
         arena.world.now += 1000.0
         arena.load(arena.at_once, final=True)
+        arena.compare()
         arena.world.close()
         found.append((arena.history, violations(arena.history.operations)))
         return could

@@ -12,8 +12,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from typing import NamedTuple
 
+from eslab.aggregate import SnapshotPolicy
 from eslab.bounds import TimeBounds
 from eslab.clock import Clock
+from eslab.errors import OutOfTime
 from eslab.faults.choices import Choices, Stream
 from eslab.faults.cluster import Cluster, Network
 from eslab.faults.driver import open_simulated
@@ -21,12 +23,13 @@ from eslab.faults.history import History, Operation
 from eslab.faults.stepwise import Stepwise
 from eslab.faults.tally import Count, Tallies, Tally
 from eslab.faults.world import World
+from eslab.operations.full_audit import audit_customer
 from eslab.operations.retention import rotate
 from eslab.operations.snapshots import build_snapshot
 from eslab.payload.encryption import NO_CIPHER
 from eslab.repository import Repository
 from eslab.request import Request, time_of
-from eslab.snapshot import Candidates, SnapshotPolicy, Validity
+from eslab.snapshot import Candidates, Validity
 from eslab.store import EventStore
 from eslab.stores.memory import MemoryStore
 
@@ -270,6 +273,7 @@ class Story:
                 process="end", what="snapshots", region=self.services[0].region, keys=(key,), final=True,
             )  # fmt: skip
         self._recall()
+        self._sweep()
         self._copy()
 
     def _recall(self) -> None:
@@ -284,6 +288,25 @@ class Story:
                 process="end", what="recall", region=service.region, keys=counted.keys[:1], request=request,
                 final=True,
             )  # fmt: skip
+
+    def _sweep(self) -> None:
+        """Audit the customer and repair, then compare what every region shows with a replay of its rows.
+
+        Left out where no snapshot was built, or each writer was answered or refused: then nobody left a late commit.
+        """
+        built = any(it.what == "build" and it.answer for it in self.history.operations)
+        if not built or all(map(_is_decided, self.history.operations)):
+            return
+        self.history.record(
+            lambda: audit_customer(self.services[0].tallies.repository, [Tally], CUSTOMER, repair=True),
+            process="end", what="audit", region=self.services[0].region, keys=KEYS[1], final=True,
+        )  # fmt: skip
+        for service in self.services:
+            for key in KEYS[1]:
+                self.history.record(
+                    lambda service=service, key=key: service.tallies.compared(CUSTOMER, key),
+                    process="end", what="compared", region=service.region, keys=(key,), final=True,
+                )  # fmt: skip
 
     def _copy(self) -> None:
         """Copy a row of one tally to another, where it must not be believed."""
@@ -307,3 +330,8 @@ class Story:
 
     def _now(self) -> datetime:
         return START + timedelta(seconds=self.world.now)
+
+
+def _is_decided(operation: Operation) -> bool:
+    """Is it no request, or one that was answered, or refused as too late or too early?"""
+    return operation.what != "count" or bool(operation.answer) or isinstance(operation.error, OutOfTime)

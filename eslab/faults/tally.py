@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from eslab.aggregate import Aggregate
 from eslab.event import Command, Event
+from eslab.hydration import Hydration
 from eslab.repository import Repository
 from eslab.request import Request
 from eslab.unit_of_work import UnitOfWork
@@ -75,6 +76,20 @@ class Tallies:
     def load(self, customer_id: str, keys: Sequence[str]) -> dict[str, Tally]:
         """What the tallies hold now."""
         return {key: self.repository.load(customer_id, Tally, key) for key in keys}
+
+    def replayed(self, customer_id: str, key: str) -> Tally | None:
+        """What all rows of a tally add up to, without a snapshot; None if some may be archived."""
+        store, id = self.repository.store, f"tally:{key}"
+        if store.heads(customer_id, [id])[id].highest_floor:
+            return None
+        hydrator = self.repository.hydrator(customer_id, {id: Tally})
+        replay = Hydration(Tally())
+        replay.apply([hydrator.events_of(commit) for commit in store.rows(customer_id, id)])
+        return replay.state
+
+    def compared(self, customer_id: str, key: str) -> tuple[Tally, Tally | None]:
+        """What a tally holds now, and what its rows add up to."""
+        return self.load(customer_id, [key])[key], self.replayed(customer_id, key)
 
     def _answer(self, work: UnitOfWork, keys: Sequence[str], tallies: Sequence[Tally]) -> Answer:
         loaded = dict(zip(keys, tallies, strict=True))

@@ -20,7 +20,7 @@ from eslab.errors import InvalidInput
 from eslab.event import Command
 from eslab.faults import story
 from eslab.hydration import Environment
-from eslab.operations import retention, snapshots
+from eslab.operations import refold, retention, snapshots
 from eslab.payload import checksum, serializer
 from eslab.repository import Repository
 from eslab.request import Request, is_after
@@ -140,6 +140,10 @@ def no_digest_order() -> list[Any]:
             patch.object(recorded, "check_digest", lambda *_: None)]  # fmt: skip
 
 
+def no_sweep() -> list[Any]:
+    return [patch.object(refold.Refold, "_make_safe", lambda *_: None)]
+
+
 class Unmarked:
     """A store that raises no marks."""
 
@@ -211,6 +215,7 @@ VARIANTS = {
     "endless hydration": Variant("a hydration that took longer than H starts over", endless_hydration),
     "no grace": Variant("events are kept for H after the floor was raised", no_grace),
     "tidied floor": Variant("the snapshot on the floor is spared", tidied_floor),
+    "no sweep": Variant("an audit makes commits safe whose writers died", no_sweep),
     "clock ahead": Variant("a builder's clock that runs ahead is not believed", clock_ahead),
 }
 

@@ -71,10 +71,11 @@ def find_lost_rows(repository: Repository, table: ReadTable, *keys: tuple[str, .
     Each wrongly counts in the answer of a query. Writes nothing. One wait for the rows, and one for each of them.
     """
     with closing(repository.store.read_rows(table.layout, keys)) as pages:
-        return [row for row in chain.from_iterable(pages) if _is_lost(repository.store, row)]
+        return [row for row in chain.from_iterable(pages) if is_lost(repository.store, row)]
 
 
-def _is_lost(store: EventStore, row: ReadRow) -> bool:
+def is_lost(store: EventStore, row: ReadRow) -> bool:
+    """Does a row of a read table hold a commit that is not the one in the events?"""
     id = row.commit.aggregate_id
     head = store.heads(row.customer_id, [id], row.commit.event_time)[id]
     if head.recorded is None:

@@ -21,7 +21,7 @@ from eslab.operations import schema_lock as lock
 from eslab.operations import settings as changing
 from eslab.operations.discovery import aggregates_in, commands_in, tables_in
 from eslab.operations.walk import OnProgress
-from eslab.payload.encryption import NO_CIPHER, CustomerCipher, RowCipher
+from eslab.payload.encryption import NO_CIPHER, CustomerCipher, KeyProvider, RowCipher
 from eslab.repository import Repository
 from eslab.request import Request
 from eslab.settings import Settings, kept
@@ -255,25 +255,38 @@ def _event_time(text: str) -> UUID:
 
 def _cipher(keys: Path | None, master: Path | None, customer: str) -> RowCipher:
     """The customer's cipher, if keys are named."""
+    known = key_file(keys, master)
+    return CustomerCipher(known, customer) if known else NO_CIPHER
+
+
+def key_file(keys: Path | None, master: Path | None) -> KeyProvider | None:
+    """The keys in a file, if it is named."""
     if keys is None and master is None:
-        return NO_CIPHER
+        return None
     if keys is None or master is None:
         raise InvalidInput("Expected --keys and --master together, got one of them. Nothing was read.")
     from eslab.stores.keys import FileKeys
 
-    return CustomerCipher(FileKeys(keys, master), customer)
+    return FileKeys(keys, master)
 
 
 def _write_tables(
     store: str, modules: list[str], write: Callable[[Repository, OnProgress], rebuilding.Done], done: str
 ) -> None:
+    with _repository(store, modules) as repository, customers_shown() as progress:
+        written = write(repository, progress)
+    say(f"{done}: {written.rows:,} rows of {written.customers:,} customers in {', '.join(written.tables)}")
+
+
+@contextmanager
+def customers_shown() -> Iterator[OnProgress]:
+    """Show how many customers a walk has visited; what is printed meanwhile stands above."""
     from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
-    with _repository(store, modules) as repository, Progress(*columns) as progress:
+    with Progress(*columns) as progress:
         task = progress.add_task("customers", total=None)
-        written = write(repository, lambda rows: progress.advance(task))
-    say(f"{done}: {written.rows:,} rows of {written.customers:,} customers in {', '.join(written.tables)}")
+        yield lambda rows: progress.advance(task)
 
 
 @contextmanager

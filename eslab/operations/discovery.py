@@ -31,13 +31,16 @@ def tables_in(modules: Iterable[str]) -> list[ReadTable]:
 def aggregates_in(modules: Iterable[str]) -> list[type[Aggregate]]:
     """All aggregate types that these modules, or modules inside them, define; imports them all.
 
-    Raises `InvalidInput` for a module without any, so that nobody takes a check of nothing for a check.
+    `module:Class` means a single one. Raises `InvalidInput` for a module without any, so that nobody takes a check of
+    nothing for a check.
     """
     found: dict[type[Aggregate], None] = {}
-    for module in modules:
-        defined = _defined_in(module, Aggregate)
+    for named in modules:
+        module, _, wanted = named.partition(":")
+        defined = [it for it in _defined_in(module, Aggregate) if wanted in ("", it.__qualname__)]
         if not defined:
-            raise InvalidInput(f"Expected aggregate types in {module}, found none; name the module that defines them.")
+            what = f"an aggregate type called {wanted}" if wanted else "aggregate types"
+            raise InvalidInput(f"Expected {what} in {module}, found none; name the module that defines them.")
         found |= dict.fromkeys(defined)
     return sorted(found, key=type_name)
 

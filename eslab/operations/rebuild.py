@@ -18,12 +18,11 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET
 
-from eslab.aggregate import type_name
 from eslab.clock import time_on
-from eslab.errors import EslabError, Forgotten, InvalidInput, Unreadable
-from eslab.hydration import Hydrator, cipher_of_types
+from eslab.errors import EslabError, InvalidInput, Unreadable
+from eslab.hydration import Hydrator
+from eslab.operations.readable import hydrator_of
 from eslab.operations.walk import Checkpoint, Damaged, OnProgress, load_checkpoint, save_checkpoint, silent, walk
-from eslab.payload.encryption import NO_CIPHER
 from eslab.read_table import COMPLETE, LATE, ReadTable, late_since, rows_in
 from eslab.repository import Repository
 from eslab.request import latest_at
@@ -227,15 +226,8 @@ def _commits(store: EventStore, hydrator: Hydrator, since: UUID | None, problems
 
 def _hydrator(repository: Repository, customer: str) -> Hydrator:
     """A hydrator of the customer's aggregates that have read rows; encrypted types of a forgotten one have none."""
-    types = {type_name(it): it for table in repository.read_tables for it in table.keys}
-    try:
-        cipher = cipher_of_types(repository.keys, customer, types.values())
-    except Forgotten:
-        types = {name: it for name, it in types.items() if not it.encrypted}
-        cipher = NO_CIPHER
     heads = repository.store.heads_of_type(customer, "", Consistency.EVERYWHERE)
-    by_id = {id: types[name] for id in heads if (name := id.partition(":")[0]) in types}
-    return Hydrator(repository.environment, customer, by_id, cipher)
+    return hydrator_of(repository, customer, (it for table in repository.read_tables for it in table.keys), heads)
 
 
 def _elsewhere(repository: Repository) -> Repository:

@@ -2,18 +2,20 @@
 
 The work on one customer must be idempotent: after a crash, the customers since the last checkpoint are done again.
 
-Rows that can't be read stop nobody: the walk names them at its end, when the work on all others is done.
+Rows that can't be read stop nobody: the walk names them at its end, when the work on all others is done. The checkpoint
+remembers them, so that a walk that was interrupted names them too.
 """
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from itertools import islice
 from typing import NamedTuple
+from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
+from eslab.clock import Clock, time_on
 from eslab.errors import EslabError, Unreadable
 from eslab.payload.decoding import built
 from eslab.store import Consistency, EventStore
@@ -27,6 +29,15 @@ def silent(rows: int) -> None:
     """Report no progress."""
 
 
+class Problem(msgspec.Struct, frozen=True):
+    """An error that a walk met, as its checkpoint keeps it."""
+
+    message: str
+    customer_id: str | None = None
+    aggregate_id: str | None = None
+    event_time: UUID | None = None
+
+
 class Checkpoint(msgspec.Struct, frozen=True):
     """How far a walk has come. All fields are empty before the first walk."""
 
@@ -34,6 +45,8 @@ class Checkpoint(msgspec.Struct, frozen=True):
     began: datetime | None = None  # when the walk in progress began
     after: str = ""  # the last customer whose work is done in it
     late: str | UnsetType = UNSET  # the note of late appends as it was when the walk began (eslab.read_table)
+    problems: list[Problem] | UnsetType = UNSET  # the first of those that the walk in progress has met
+    unnamed: int | UnsetType = UNSET  # the number of the others
 
 
 class Walked(NamedTuple):
@@ -44,7 +57,7 @@ class Walked(NamedTuple):
 
 
 class Damaged(Exception):
-    """Raised by the work on one customer when it is done but for rows that can't be used."""
+    """Raised by the work on one customer when it is done but for what the problems say."""
 
     def __init__(self, rows: int, problems: Sequence[EslabError]) -> None:
         super().__init__(rows, problems)
@@ -68,20 +81,60 @@ def save_checkpoint(store: EventStore, name: str, checkpoint: Checkpoint) -> Non
     store.set_checkpoint(name, msgspec.json.encode(checkpoint).decode())
 
 
+class Problems:
+    """What a walk has met: the first errors, and the number of the others."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.named = list(checkpoint.problems or ())
+        self.unnamed = checkpoint.unnamed or 0
+
+    def __len__(self) -> int:
+        return len(self.named) + self.unnamed
+
+    def add(self, error: EslabError) -> None:
+        """Remember an error."""
+        if len(self.named) == NAMED:
+            self.unnamed += 1
+        else:
+            self.named.append(Problem(str(error), error.customer_id, error.aggregate_id, error.event_time))
+
+    def noted_in(self, checkpoint: Checkpoint) -> Checkpoint:
+        """The checkpoint with these problems."""
+        return replace(checkpoint, problems=self.named or UNSET, unnamed=self.unnamed or UNSET)
+
+
+def unusable(name: str, problems: int, walked: Walked) -> str:
+    """The first sentences of the error that ends a walk which met rows that can't be used."""
+    return (
+        f"Incomplete: {name}, {problems:,} rows can't be used. {walked.rows:,} rows of {walked.customers:,} "
+        "customers are written, and nothing is called complete. Repair these rows, then run it again:"
+    )
+
+
+def start(checkpoint: Checkpoint, clock: Clock) -> Checkpoint:
+    """The checkpoint of a walk in progress: the given one, or one that begins now."""
+    return checkpoint if checkpoint.began else replace(checkpoint, began=time_on(clock))
+
+
 def walk(
-    store: EventStore, name: str, checkpoint: Checkpoint, work: Callable[[str], int], on_progress: OnProgress = silent
+    store: EventStore,
+    name: str,
+    checkpoint: Checkpoint,
+    work: Callable[[str], int],
+    on_progress: OnProgress = silent,
+    summary: Callable[[str, int, Walked], str] = unusable,
 ) -> Walked:
     """Call `work` for each customer after the checkpoint, in the store's order, and save the checkpoint as it advances.
 
     `work` returns the number of rows that it wrote. If it raises `Damaged` or `Unreadable`, the walk goes on with the
-    next customer, holds the checkpoint before this one, and raises `Unreadable` at its end with all that was found; the
-    next walk begins at the first customer. Any other error ends the walk, which can be resumed. The customers are read
+    next customer, and raises `Unreadable` at its end with all that was found, after the `summary`; the next walk begins
+    at the first customer. Any other error ends the walk, which can be resumed. The customers are read
     EVERYWHERE: while a region can't be reached, this raises `StoreUnavailable`. At the end it is for the caller to save
     what the whole walk has reached: until then, the last customers would be done again.
     """
     customers = 0
     rows = 0
-    problems: list[EslabError] = []
+    problems = Problems(checkpoint)
     save_checkpoint(store, name, checkpoint)
     try:
         for customer in store.customers(checkpoint.after, Consistency.EVERYWHERE):
@@ -89,36 +142,43 @@ def walk(
             customers += 1
             rows += written
             on_progress(written)
-            if customers % CUSTOMERS_PER_CHECKPOINT == 0 and not problems:
-                save_checkpoint(store, name, replace(checkpoint, after=customer))
+            if customers % CUSTOMERS_PER_CHECKPOINT == 0:
+                save_checkpoint(store, name, problems.noted_in(replace(checkpoint, after=customer)))
     except Unreadable as error:  # in the list of customers
-        problems.append(error)
+        problems.add(error)
     if problems:
         save_checkpoint(store, name, Checkpoint(checkpoint.complete))
-        raise _incomplete(name, Walked(customers, rows), problems)
+        raise _incomplete(summary(name, len(problems), Walked(customers, rows)), problems)
     return Walked(customers, rows)
 
 
-def _visit(work: Callable[[str], int], customer: str, problems: list[EslabError]) -> int:
+def visit(name: str, customer: str, work: Callable[[str], int], summary: Callable[[str, int, Walked], str]) -> Walked:
+    """Do the work of a walk for one customer, without a checkpoint; raises what a walk would."""
+    problems = Problems(Checkpoint())
+    walked = Walked(1, _visit(work, customer, problems))
+    if problems:
+        raise _incomplete(summary(name, len(problems), walked), problems)
+    return walked
+
+
+def _visit(work: Callable[[str], int], customer: str, problems: Problems) -> int:
     try:
         return work(customer)
     except Damaged as damaged:
-        problems += damaged.problems
+        for problem in damaged.problems:
+            problems.add(problem)
         return damaged.rows
     except Unreadable as error:
-        problems.append(error)
+        problems.add(error)
         return 0
 
 
-def _incomplete(name: str, walked: Walked, problems: Sequence[EslabError]) -> Unreadable:
-    """The error that ends a walk which met rows that can't be used."""
-    first = problems[0]
-    more = len(problems) - NAMED
+def _incomplete(summary: str, problems: Problems) -> Unreadable:
+    """The error that ends a walk which met problems."""
+    first = problems.named[0]
     return Unreadable(
-        f"Incomplete: {name}, {len(problems):,} rows can't be used. {walked.rows:,} rows of {walked.customers:,} "
-        "customers are written, and nothing is called complete. Repair these rows, then run it again:\n"
-        + "\n".join(map(str, islice(problems, NAMED)))
-        + (f"\nand {more:,} more" if more > 0 else ""),
+        "\n".join([summary, *(problem.message for problem in problems.named)])
+        + (f"\nand {problems.unnamed:,} more" if problems.unnamed else ""),
         customer_id=first.customer_id,
         aggregate_id=first.aggregate_id,
         event_time=first.event_time,

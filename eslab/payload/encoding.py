@@ -34,6 +34,11 @@ def encode(value: Any) -> bytes:
     return _encode(value, _leaf)
 
 
+def encode_as_it_is(value: Any) -> bytes:
+    """The msgpack bytes of a value with maps and sets in their own order; of a decoded map, that is the stored one."""
+    return _as_it_is(value)
+
+
 def encode_for_hash(value: Any) -> bytes:
     """Bytes that are equal for all equal values, 10.0 and 10.00 among them, or 1 and True in a field of any type.
 
@@ -80,7 +85,7 @@ def _ordered(value: Any, leaf: Leaf) -> Any:
         return tuple(item for item, _ in _in_one_order(value, ordered))
     if isinstance(value, list | tuple):
         return tuple(map(ordered, value))
-    return _with_fields(value, names, ordered) if (names := _field_names(value)) else leaf(value)
+    return _with_fields(value, names, ordered) if (names := field_names(value)) else leaf(value)
 
 
 def _in_one_order(items: Iterable[Any], ordered: Leaf) -> list[tuple[Any, Any]]:
@@ -90,7 +95,7 @@ def _in_one_order(items: Iterable[Any], ordered: Leaf) -> list[tuple[Any, Any]]:
     return sorted(pairs, key=(lambda pair: pair[0]) if sortable else (lambda pair: _as_it_is(pair[0])))
 
 
-def _field_names(value: Any) -> list[str]:
+def field_names(value: Any) -> list[str]:
     """The fields of a dataclass or an attrs class; none for anything else."""
     if dataclasses.is_dataclass(value):
         return [field.name for field in dataclasses.fields(value)]

@@ -52,6 +52,16 @@ def is_canonical(cls: type[msgspec.Struct]) -> bool:
     return all(_is_canonical_node(node) for _, node in _nodes_of(cls))
 
 
+@cache
+def may_drop_fields(cls: type[msgspec.Struct]) -> bool:
+    """Does a decoder of this class ignore fields that it doesn't know, in the class or in one inside it?"""
+    return any(
+        isinstance(node, inspect.DataclassType | inspect.TypedDictType)
+        or (isinstance(node, inspect.StructType) and not node.forbid_unknown_fields)
+        for _, node in _nodes_of(cls)
+    )
+
+
 def _is_canonical_node(node: Any) -> bool:
     match node:
         case inspect.DictType(key_type=key):

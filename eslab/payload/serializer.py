@@ -37,10 +37,11 @@ from eslab.declared import check_options
 from eslab.errors import InvalidInput, Unreadable
 from eslab.event import Command, Event, oldest_reader, split_tag, tag_of
 from eslab.payload.checksum import Checksum
+from eslab.payload.comparison import Path, left_out
 from eslab.payload.compression import compressed, decompressed
 from eslab.payload.decoding import building, decoder
-from eslab.payload.encoding import encode, encode_for_hash
-from eslab.payload.fields import check_fields
+from eslab.payload.encoding import encode, encode_as_it_is, encode_for_hash
+from eslab.payload.fields import check_fields, may_drop_fields
 from eslab.payload.skipped import Skip, Skipped
 from eslab.payload.upcast import FoldStep, Steps, Upcaster, checked_tag, run_step
 
@@ -303,16 +304,30 @@ def snapshot_envelope(type: str, commits: int, built_at: datetime, state: msgspe
 def decode_state(
     envelope: SnapshotEnvelope, type: str, state_type: type[Struct], steps: Iterable[FoldStep] = ()
 ) -> Struct:
-    """The state in a snapshot of `type`, upcast by `steps` from the fold that saved it."""
+    """The state in a snapshot of `type`, upcast by `steps` from the fold that saved it.
+
+    Raises `Unreadable` for a state with fields that its class doesn't know: without them it would be another state.
+    """
     if (envelope.format, envelope.type) != (FORMAT, type):
         raise Unreadable(f"expected a snapshot of {type}, format {FORMAT}; found {envelope.type}, {envelope.format}")
     try:
         state = bytes(envelope.body)
         for step in steps:
             state = encode(run_step(step, msgspec.msgpack.decode(state)))
-        return decoder(state_type).decode(state)
+        decoded: Any = decoder(state_type).decode(state)
+        lost = _lost(state, decoded) if may_drop_fields(state_type) else None
     except UNPARSABLE as error:
         raise Unreadable(f"the state can't be parsed: {error}") from None
+    if lost:
+        raise Unreadable(f"the state has {''.join(map(str, lost))}, which {state_type.__name__} would lose")
+    return decoded
+
+
+def _lost(state: bytes, decoded: msgspec.Struct) -> Path | None:
+    """What the classes inside a state left out of its bytes; nothing if it is encoded as it was."""
+    if encode_as_it_is(decoded) == state:  # most often, and quick
+        return None
+    return left_out(ANYTHING.decode(state), ANYTHING.decode(encode(decoded)))
 
 
 def decode_any(payload: bytes, envelope_type: type[Struct], checksum: Checksum) -> Struct:

@@ -193,6 +193,10 @@ class MemoryStore(EventStore):
         # A log that has only snapshots has no entry in the directory.
         return {id: head for id, head in heads.items() if head.first or head.floor}
 
+    def ids_of_commits(self, customer_id: str, consistency: Consistency = Consistency.LOCAL) -> list[str]:
+        known = self._read(lambda: [id for id, log in self._logs.get(customer_id, {}).items() if log.commits])
+        return sorted(known, key=str.encode)
+
     def read_many(
         self,
         customer_id: str,

@@ -112,6 +112,11 @@ def stuck(told: Told, bad: bool) -> None:
     told.add("recall", answer, request=ONE)
 
 
+def unswept(told: Told, bad: bool) -> None:
+    told.add("audit", [])
+    told.add("compared", (tally() if bad else tally(one=[1]), tally(one=[1])), final=True)
+
+
 def believed(told: Told, bad: bool) -> None:
     from eslab import Unreadable
 
@@ -119,7 +124,7 @@ def believed(told: Told, bad: bool) -> None:
 
 
 HISTORIES: list[Callable[[Told, bool], None]] = [
-    lost, twice, torn, changed, forgotten, apart, unfounded, overshot, undone, partial, gone, stuck, believed,
+    lost, twice, torn, changed, forgotten, apart, unfounded, overshot, undone, partial, gone, stuck, unswept, believed,
 ]  # fmt: skip
 
 

@@ -19,12 +19,12 @@ from eslab import (
     TimeBounds,
     open_store,
 )
+from eslab.aggregate import SnapshotPolicy
 from eslab.cli import app
 from eslab.operations.inspection import inspect
 from eslab.operations.settings import change, parse_changes
 from eslab.operations.snapshots import build_snapshot
 from eslab.settings import Settings, kept
-from eslab.snapshot import SnapshotPolicy
 from eslab.stores.memory import MemoryStore
 from tests.conftest import alone
 from tests.support.sample import DAY, HOUR, MINUTE, START, Count, Counter, at, handle, new_url

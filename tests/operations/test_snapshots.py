@@ -19,6 +19,7 @@ from eslab import (
     SnapshotPolicy,
     StoreUnavailable,
 )
+from eslab.aggregate import serializer_of
 from eslab.operations.snapshots import build_snapshot, tidy
 from eslab.payload.encryption import NO_CIPHER
 from eslab.payload.serializer import command_hash
@@ -173,12 +174,80 @@ def test_a_snapshot_waits_for_enough_commits(
     assert build_snapshot(repository, "ann", Counter, "1", policy) is None or not built
 
 
+class Seldom(Counter):
+    """A counter of which a snapshot is built after two commits, or after a day if one waits."""
+
+    stored_as = "counter"
+    snapshot_policy = SnapshotPolicy(every=2, after=DAY)
+
+
+class Never(Counter):
+    """A counter of which no snapshot is built unless somebody asks for it."""
+
+    stored_as = "counter"
+    snapshot_policy = None
+
+
+@pytest.mark.parametrize(
+    ("minutes", "day", "built"),
+    [
+        ([0], 0, False),  # the first commit waits, and is not that old
+        ([0, 1], 0, True),  # two of them
+        ([0], 1, True),  # a day after the first commit
+        ([], 7, False),  # nothing waits, however long
+    ],
+)
+def test_an_aggregate_type_has_a_policy_by_count_and_by_age(
+    repository: Repository, store: EventStore, clock: ManualClock, minutes: list[int], day: int, built: bool
+) -> None:
+    """An age counts from the first commit to the moment that a snapshot would reach."""
+    append(store, *((minute, Counted("tea")) for minute in minutes))
+    clock.now = START + day * DAY + 26 * HOUR + MINUTE
+    assert (build_snapshot(repository, "ann", Seldom, "1") is not None) == built
+
+
+@pytest.mark.parametrize(("hours", "waits", "built"), [(23, True, False), (24, True, True), (99, False, False)])
+def test_an_age_counts_from_the_last_snapshot(
+    repository: Repository, store: EventStore, clock: ManualClock, hours: int, waits: bool, built: bool
+) -> None:
+    """However old the first commit is; while nothing waits, none is built."""
+    append(store, (0, Counted("tea")), (1, Counted("tea")))
+    clock.now = START + 9 * DAY
+    assert build_snapshot(repository, "ann", Seldom, "1")
+    if waits:
+        append(store, (8 * 1440, Counted("tea")))
+    clock.advance(hours * HOUR)
+    assert (build_snapshot(repository, "ann", Seldom, "1") is not None) == built
+
+
+def test_of_a_type_without_a_policy_no_snapshot_is_built(
+    repository: Repository, store: EventStore, clock: ManualClock
+) -> None:
+    """Nothing is read for it, unless the caller brings a policy."""
+    fill(store, 1001)
+    clock.now = LATER
+    faulty = Faulty(store)
+    assert build_snapshot(Repository(faulty, clock), "ann", Never, "1") is None
+    assert faulty.calls == []
+    assert build_snapshot(repository, "ann", Never, "1", ONE)
+
+
+def test_a_policy_that_is_none_is_refused() -> None:
+    """With its class, and with what to write."""
+
+    class Wrong(Counter):
+        snapshot_policy = 100  # type: ignore[assignment]
+
+    with pytest.raises(InvalidInput, match=r"SnapshotPolicy or None as snapshot_policy of Wrong, got 100; such as"):
+        serializer_of(Wrong)
+
+
 def test_a_new_snapshot_begins_from_the_last(repository: Repository, store: EventStore, clock: ManualClock) -> None:
     """Only the commits since are read, and all are counted; the policy keeps the newest."""
     for day in range(4):
         append(store, (day * 1440, Counted("tea")), (day * 1440 + 1, Counted("tea")))
         clock.now = START + day * DAY + 30 * HOUR
-        build_snapshot(repository, "ann", Counter, "1", SnapshotPolicy(1, keep=2))
+        build_snapshot(repository, "ann", Counter, "1", SnapshotPolicy(every=1, keep=2))
     standing = store.heads("ann", ["counter:1"])["counter:1"].snapshots
     assert [each.up_to for each in standing] == [latest_at(START + day * DAY + 4 * HOUR) for day in (3, 2)]
     hydration = repository.hydrate("ann", Counter, "1")
@@ -198,7 +267,7 @@ def test_G6_the_policy_spares_what_stands_on_the_floor(
     for day in (1, 2):
         append(store, (day * 1440, Counted("tea")))
         clock.now = LATER + day * DAY
-        build_snapshot(repository, "ann", Counter, "1", SnapshotPolicy(1, keep=1))
+        build_snapshot(repository, "ann", Counter, "1", SnapshotPolicy(every=1, keep=1))
     late = Request.at(START + 6 * HOUR, "from another region")
     store.append("ann", commits(late, {"counter:1": [Counted("tea")]}, command_hash(Count("tea"))))
     work = repository.begin("ann", late, Count("tea"))
@@ -230,7 +299,7 @@ def test_G6_another_fold_reads_the_events_anew(repository: Repository, store: Ev
     fill(store, 10)
     clock.now = LATER
     for aggregate_type in (Counter, Recounted):
-        build_snapshot(repository, "ann", aggregate_type, "1", SnapshotPolicy(1, keep=1))
+        build_snapshot(repository, "ann", aggregate_type, "1", SnapshotPolicy(every=1, keep=1))
     standing = store.heads("ann", ["counter:1"])["counter:1"].snapshots
     assert [each.fold for each in standing] == [2, 1]
     assert repository.load("ann", Recounted, "1") == Recounted({f"thing {i}" for i in range(7)})

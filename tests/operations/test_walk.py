@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from eslab import EventStore, StoreUnavailable, open_store
+from eslab import EventStore, StoreUnavailable, Unreadable, open_store
 from eslab.operations.walk import CUSTOMERS_PER_CHECKPOINT, Checkpoint, load_checkpoint, save_checkpoint, walk
 from eslab.store import Consistency
 from tests.support.sample import START, Counted, Faulty, at, commits
@@ -77,6 +77,28 @@ def test_a_failure_to_report_progress_keeps_the_checkpoint_behind(store: EventSt
     with pytest.raises(KeyboardInterrupt):
         walk(store, NAME, BEGAN, failing_at("nobody", []), die)
     assert load_checkpoint(store, NAME) == BEGAN
+
+
+def test_problems_hold_up_nobody_and_are_kept_in_the_checkpoint(store: EventStore) -> None:
+    """A walk that was interrupted behind them resumes behind them, and still names the first twenty at its end."""
+
+    def work(customer: str) -> int:
+        if int(customer[-3:]) < 30:
+            raise Unreadable(f"{customer} is broken", customer_id=customer)
+        if killed and customer == CUSTOMERS[70]:
+            raise KeyboardInterrupt
+        return 1
+
+    killed = True
+    with pytest.raises(KeyboardInterrupt):
+        walk(store, NAME, BEGAN, work)
+    checkpoint, killed = load_checkpoint(store, NAME), False
+    assert (checkpoint.after, checkpoint.unnamed) == (CUSTOMERS[49], 10)
+    with pytest.raises(Unreadable, match=r"30 rows can't be used. 70 rows of 70 customers") as error:
+        walk(store, NAME, checkpoint, work)
+    assert error.value.customer_id == CUSTOMERS[0]
+    assert str(error.value).endswith(f"{CUSTOMERS[19]} is broken\nand 10 more")
+    assert load_checkpoint(store, NAME) == Checkpoint()
 
 
 def test_a_walk_reads_its_customers_everywhere(store: EventStore) -> None:

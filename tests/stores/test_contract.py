@@ -478,6 +478,18 @@ def test_odd_ids_are_kept_apart(store: EventStore, id: str) -> None:
     assert [list(store.rows(*pair)) for pair in [("ann", id), (id, "a"), (id.strip() + "x", id)]] == [[], [], []]
 
 
+def test_the_aggregates_with_a_commit_are_listed_from_the_events(store: EventStore) -> None:
+    """Each once and in order; one that has only a floor or a snapshot has none."""
+    store.append("ann", [row(minutes, id=id) for id in ("counter:2", "counter:1", "license:a") for minutes in (1, 2)])
+    store.append("bob", [row(id="counter:9")])
+    store.mark("ann", "counter:3", floor=at(9).event_time)
+    store.mark("ann", "counter:2", floor=at(9).event_time)
+    store.delete_events("ann", "counter:2", at(9).event_time)
+    for consistency in (Consistency.LOCAL, Consistency.EVERYWHERE):
+        assert store.ids_of_commits("ann", consistency) == ["counter:1", "license:a"]
+    assert store.ids_of_commits("nobody") == []
+
+
 @given(st.lists(st.text(min_size=1, max_size=6), unique=True, min_size=1, max_size=8))
 def test_any_ids_stand_in_order_and_apart(open_new: OpenNew, ids: list[str]) -> None:
     """Whatever the text, each id finds its own rows, and all stand by their UTF-8 bytes."""

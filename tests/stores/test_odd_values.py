@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from eslab import AggregateService, ManualClock, Repository, Unreadable
+from eslab.aggregate import SnapshotPolicy
 from eslab.operations import rebuild
 from eslab.operations.audit import find_strays
 from eslab.operations.history import history
 from eslab.operations.inspection import inspect
 from eslab.operations.snapshots import build_snapshot
-from eslab.snapshot import SnapshotPolicy
 from eslab.stores.sqlite import SqliteStore
 from tests.support.sample import DAY, START, Count, Counter, at, handle, row, rows, snapshot
 from tests.test_read_table import BY_DAY, ON_SHELF, SHARDS

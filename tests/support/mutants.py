@@ -57,6 +57,8 @@ PATHS, COMPLETE = "tests/stores/test_sqlite_paths.py", "tests/operations/test_co
 COPIED, RECORDED = "tests/test_copied_rows.py", "tests/test_recorded.py"
 ENCRYPTION, KEYS = "tests/payload/encryption", "tests/stores/test_keys.py"
 FINDINGS = "tests/test_findings.py"
+BACKFILL = "tests/operations/test_backfill.py"
+AUDIT = "tests/operations/test_full_audit.py"
 SETTINGS, CHANGE = "tests/test_settings.py", "tests/operations/test_settings.py"
 DUELS = "tests/faults/test_search.py::test_no_order_of_two_processes_breaks_a_promise"
 ROTATION = "tests/operations/test_retention.py"
@@ -73,7 +75,7 @@ MUTANTS = [
     Mutant("G1", "payload/serializer.py", "sorted(map(touched_hash, plain))", "map(touched_hash, plain)", SERIALIZER),
     Mutant("G1", "payload/encoding.py", "return sorted(pairs, key=", "return (lambda _, key: pairs)(pairs, key=", ENCODING),
     Mutant("G1", "payload/encoding.py", "value + 0.0", "value", ENCODING),
-    Mutant("G1", "payload/encoding.py", " if (names := _field_names(value)) else leaf(value)", " if (names := ()) else leaf(value)", ENCODING),
+    Mutant("G1", "payload/encoding.py", " if (names := field_names(value)) else leaf(value)", " if (names := ()) else leaf(value)", ENCODING),
     Mutant("G1", "payload/fields.py", "isinstance(item, inspect.StrType | inspect.IntType)", "True", ENCODING),
     Mutant("G1", "request.py", "return cls._of(to_ms(time), int.from_bytes(digest) >> 6)",
            "return cls._of(to_ms(time), Random().getrandbits(74))", REQUEST),
@@ -126,8 +128,8 @@ MUTANTS = [
     Mutant("G4", "request.py", "ticks << 64 | (number & LOW_HALF) ^ SIGN_BITS", "event_time.int & LOW_HALF", REQUEST),
     Mutant("G4", "request.py", "TICKS_PER_MS + TICKS_PER_MS - 1 + TICKS_AT_1970", "TICKS_PER_MS + TICKS_AT_1970", REQUEST),
     Mutant("G4", "stores/memory.py", "self.keys.insert(index, key)", "self.keys.append(key)", CONTRACT),
-    Mutant("G4", "stores/memory.py", "sorted(known, key=str.encode)",
-           "sorted(known, key=lambda id: id.encode('utf-16-be'))", CONTRACT),
+    Mutant("G4", "stores/memory.py", "self.heads(customer_id, sorted(known, key=str.encode)",
+           "self.heads(customer_id, sorted(known, key=lambda id: id.encode('utf-16-be'))", CONTRACT),
     Mutant("G4", "stores/memory.py", "bisect_right(self.keys, sort_key(after))",
            "max(0, bisect_right(self.keys, sort_key(after)) - 1)", CONTRACT),
     Mutant("G4", "read_table.py", "if known is None or row.commit.payload > known.payload:", "if known is None:", READ),
@@ -170,6 +172,14 @@ MUTANTS = [
     Mutant("G5", "snapshot.py", "return self.bounds.holds_late(built_at, head.late.until)", "return True", SNAPSHOT),
     Mutant("G5", "bounds.py", "now - self.fold_after + 2 * self.skew", "now - self.fold_after", SNAPSHOT),
     Mutant("G5", "bounds.py", "built_at > until + 2 * self.skew", "built_at >= until + 2 * self.skew", SNAPSHOT),
+    Mutant("G6", "aggregate.py", "return waiting >= self.every or (waiting > 0 and aged)", "return waiting >= self.every or aged", BUILD),
+    Mutant("G6", "operations/snapshots.py", "last = hydration.base or hydration.head.first", "last = hydration.base", BUILD),
+    Mutant("G5", "snapshot.py", "    if lost := _lost(state, read):\n", "    if lost := '':\n", SNAPSHOT),
+    Mutant("G5", "snapshot.py", "if undeclared := next((name for name in vars(state) if name not in kept), None):", "if undeclared := None:", SNAPSHOT),
+    Mutant("G5", "payload/comparison.py", "if type(one) is type(other) and (parts", "if (parts", SNAPSHOT),
+    Mutant("G5", "payload/comparison.py", "return type(one) is type(other) and one == other", "return one == other", SNAPSHOT),
+    Mutant("G6", "payload/serializer.py", "if may_drop_fields(state_type) else None", "if False else None", SNAPSHOT),
+    Mutant("G6", "aggregate.py", "(msgspec.Struct, dict=True, forbid_unknown_fields=True,", "(msgspec.Struct, dict=True,", "tests/test_declared.py"),
     Mutant("G5", "stores/sqlite/statements.py", "late_since = min(", "late_since = max(", CONTRACT),
     Mutant("G5", "stores/sqlite/statements.py", "late_until = max(", "late_until = min(", CONTRACT),
     Mutant("G5", "store.py", "LateCommits(min(known.since, new.since, key=sort_key)", "LateCommits(max(known.since, new.since, key=sort_key)", CONTRACT),
@@ -205,13 +215,13 @@ MUTANTS = [
     Mutant("G6", "operations/rebuild.py", "        _save_rebuilding(store, _rebuilding(store) |", "        print(_rebuilding(store) |", COMPLETE),
     Mutant("G6", "operations/rebuild.py", "rebuilding.get(table.layout.name, mark) == mark", "True", COMPLETE),
     Mutant("G6", "operations/rebuild.py", "since = min(since, late", "since = max(since, late", COMPLETE),
-    Mutant("G6", "operations/walk.py", "CUSTOMERS_PER_CHECKPOINT == 0 and not problems", "CUSTOMERS_PER_CHECKPOINT == 0", COMPLETE),
+    Mutant("G6", "operations/walk.py", "problems.noted_in(replace(checkpoint, after=customer))", "replace(checkpoint, after=customer)", COMPLETE),
     Mutant("G6", "unit_of_work.py", "        check_read_rows(elsewhere)  # now", "        pass  #", COMPLETE),
     Mutant("G6", "unit_of_work.py", "        noted = self._note_late(elsewhere)\n", "        noted = True\n", COMPLETE),
     Mutant("G6", "repository.py", "if made and next(store.customers(), None) is None", "if made", COMPLETE),
     Mutant("G6", "operations/walk.py", "store.customers(checkpoint.after, ", "store.customers('', ", WALK),
     Mutant("G6", "operations/walk.py", "checkpoint.after, Consistency.EVERYWHERE)", "checkpoint.after)", WALK),
-    Mutant("G6", "operations/walk.py", "replace(checkpoint, after=customer)", "checkpoint", WALK),
+    Mutant("G6", "operations/walk.py", "(replace(checkpoint, after=customer))", "(checkpoint)", WALK),
     # A rejection writes nothing.
     Mutant("G7", "service.py", "                return rejected\n", "                events = []\n", SERVICE),
     Mutant("G7", "event.py", "        return reduced(self)\n", "        return super().__reduce__()  # type: ignore\n", "tests/test_errors.py"),
@@ -372,6 +382,23 @@ MUTANTS = [
     Mutant("G5", "operations/snapshots.py", 'if aware(as_of, "as_of") > newest:', "if False:", BUILD),
     Mutant("G6", "operations/history.py", "(after and not (head.floor and is_after(head.floor, after)))", "after", "tests/operations/test_history.py"),
     Mutant("G10", "domains/coffees.py", "Random(self.seed)", "Random()", LEDGER),
+    # An audit finds what contradicts the events, repairs what follows from them, and destroys nothing.
+    Mutant("G6", "operations/backfill.py", "folds = sorted(f\"{type_name(it)} fold {it.fold_version}\" for it in aggregate_types)", "folds = sorted(map(type_name, aggregate_types))", BACKFILL),
+    Mutant("G6", "operations/backfill.py", "                problems.append(error)\n", "                raise\n", BACKFILL),
+    Mutant("G5", "operations/refold.py", "repair = partial(self._make_safe, changing)", "repair = None", AUDIT),
+    Mutant("G5", "operations/refold.py", "return settled and 0 <", "return 0 <", AUDIT),
+    Mutant("G5", "operations/refold.py", "self._agreed = usable.snapshot\n            return", "self._agreed = None\n            return", AUDIT),
+    Mutant("G5", "operations/full_audit.py", "if now == head and took()", "if took()", AUDIT),
+    Mutant("G5", "operations/refold.py", "if not found and usable.base.commits == replay.commits:", "if not found:", AUDIT),
+    Mutant("G6", "operations/refold.py", "if base.commits > wrong.commits:", "if False:", AUDIT),
+    Mutant("G6", "operations/refold.py", "if self._replay is None:  # perhaps", "if False:  # perhaps", AUDIT),
+    Mutant("G6", "operations/full_audit.py", "if head.first is None or is_below(head.first, head.floor)", "if head.first is None", AUDIT),
+    Mutant("G2", "operations/proofs.py", "elif missing - lost:", "elif False:", AUDIT),
+    Mutant("G2", "operations/proofs.py", "elif missing - lost:", "elif missing:", AUDIT),
+    Mutant("G1", "operations/proofs.py", "winner = max((", "winner = min((", AUDIT),
+    Mutant("G4", "operations/row_check.py", "[row for row in self._missing if not _is_there(found, row)]", "self._missing", AUDIT),
+    Mutant("G8", "operations/proofs.py", "            self._prove(self._open.pop(key))\n", "            self._open.pop(key)\n", AUDIT),
+    Mutant("G8", "operations/full_audit.py", "        self._audit.rows.spare(error.aggregate_id, error.event_time)\n", "", AUDIT),
 ]  # fmt: skip
 
 

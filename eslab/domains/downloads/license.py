@@ -94,7 +94,7 @@ class RenewalVoided(Event):
     renewal_id: UUID
 
 
-class Period(msgspec.Struct, frozen=True):
+class Period(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A time during which the title may be played."""
 
     license_id: UUID

@@ -72,6 +72,7 @@ LEVELS = {
     Consistency.LOCAL: ConsistencyLevel.LOCAL_QUORUM,
     Consistency.QUORUM: ConsistencyLevel.QUORUM,
     Consistency.EVERYWHERE: ConsistencyLevel.EACH_QUORUM,
+    Consistency.ALL: ConsistencyLevel.ALL,
 }
 
 
@@ -187,6 +188,11 @@ class CassandraStore(EventStore):
         queries = [(statements.ENTRIES_BETWEEN, between), (statements.SNAPSHOTS_BETWEEN, between)]
         entries, snapshots = self._ask(queries, consistency)
         return heads_in([id for id, *_ in entries], entries, snapshots)
+
+    def ids_of_commits(self, customer_id: str, consistency: Consistency = Consistency.LOCAL) -> list[str]:
+        with self._translate_errors():
+            found = pages(self._send(statements.IDS_OF_COMMITS, (customer_id,), consistency), self._session)
+            return [*dict.fromkeys(id for page in found for (id,) in page)]
 
     def read_many(
         self,

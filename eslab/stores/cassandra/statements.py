@@ -48,6 +48,7 @@ SNAPSHOTS_BETWEEN = (
     "SELECT aggregate_id, up_to, fold, payload FROM snapshots "
     "WHERE customer_id = ? AND aggregate_id >= ? AND aggregate_id < ?"
 )
+IDS_OF_COMMITS = "SELECT aggregate_id FROM events WHERE customer_id = ?"
 PAYLOADS = (
     "SELECT payload FROM events WHERE customer_id = ? AND aggregate_id = ? AND event_time > ? AND event_time <= ?"
 )

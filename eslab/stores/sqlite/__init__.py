@@ -152,6 +152,11 @@ class SqliteStore(EventStore):
 
         return self._file.read_at_once(heads)
 
+    def ids_of_commits(self, customer_id: str, consistency: Consistency = Consistency.LOCAL) -> list[str]:
+        return [
+            check_text(id, "events", "aggregate_id") for (id,) in self._rows(statements.IDS_OF_COMMITS, customer_id)
+        ]
+
     def read_many(
         self,
         customer_id: str,

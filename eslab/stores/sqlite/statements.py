@@ -26,6 +26,7 @@ late_since = min(ifnull(late_since, excluded.late_since), ifnull(excluded.late_s
 late_until = max(ifnull(late_until, excluded.late_until), ifnull(excluded.late_until, late_until))"""
 SAFE = "UPDATE events SET safe_at = ? WHERE customer_id = ? AND aggregate_id = ? AND event_time = ?"
 IDS = "SELECT aggregate_id FROM aggregates WHERE customer_id = ? AND aggregate_id BETWEEN ? AND ? ORDER BY aggregate_id"
+IDS_OF_COMMITS = "SELECT DISTINCT aggregate_id FROM events WHERE customer_id = ? ORDER BY aggregate_id"
 ENTRY = """
 SELECT first, floor, intended, late_since, late_until FROM aggregates WHERE customer_id = ? AND aggregate_id = ?"""
 SNAPSHOTS = f"SELECT up_to, fold, {BYTES} FROM snapshots WHERE customer_id = ? AND aggregate_id = ?"  # noqa: S608

@@ -1,0 +1,112 @@
+"""Builds the snapshots of all customers: after a fold has changed, or regularly, beside live traffic.
+
+A walk (operations/walk.py) of `build_snapshot`, which is safe beside everything else. An aggregate that can't be read
+stops nobody: it is named at the end.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from eslab.aggregate import Aggregate, SnapshotPolicy, address, check_id, serializer_of, type_name
+from eslab.errors import EslabError, Forgotten, HistoryGone, InvalidInput, StoreUnavailable, Unreadable
+from eslab.operations.snapshots import build_snapshot
+from eslab.operations.walk import (
+    Checkpoint,
+    Damaged,
+    OnProgress,
+    Walked,
+    load_checkpoint,
+    save_checkpoint,
+    silent,
+    start,
+    visit,
+    walk,
+)
+from eslab.payload.encryption import require_keys
+from eslab.repository import Repository
+from eslab.store import Consistency
+
+BROKEN = (Unreadable, HistoryGone, InvalidInput)  # errors of one aggregate, which say nothing of the next one
+
+
+@dataclass(frozen=True)
+class Override:
+    """What replaces a part of the types' own policies, where it is given; a type that has none gets one by `every`."""
+
+    every: int | None = None
+    keep: int | None = None
+
+    def of(self, aggregate_type: type[Aggregate]) -> SnapshotPolicy | None:
+        """The policy for a type; None for never."""
+        policy = aggregate_type.snapshot_policy
+        if policy is None and self.every is not None:
+            policy = SnapshotPolicy()
+        changes = {name: value for name, value in vars(self).items() if value is not None}
+        return replace(policy, **changes) if policy else None
+
+    def __str__(self) -> str:
+        return "".join(f" {name} {value}" for name, value in vars(self).items() if value is not None)
+
+
+def build_snapshots(
+    repository: Repository,
+    aggregate_types: Sequence[type[Aggregate]],
+    override: Override | None = None,
+    on_progress: OnProgress = silent,
+    customer_id: str | None = None,
+) -> Walked:
+    """Build the snapshots that are due, of all customers' aggregates of these types, or of one customer's.
+
+    Called again after a crash, it resumes. Raises `Unreadable` at its end with the aggregates of which none could be
+    built, and `StoreUnavailable` while a region can't be reached. Costs a customer a wait for each type, and for each
+    aggregate those of `build_snapshot`.
+    """
+    for aggregate_type in aggregate_types:
+        serializer_of(aggregate_type)  # refuses a class that can't be read, before every aggregate does
+    override = override or Override()
+    policies = {it: policy for it in aggregate_types if (policy := override.of(it))}
+    if any(it.encrypted for it in policies):
+        require_keys(repository.keys)
+    name = _name(aggregate_types, override)
+    work = partial(_build, repository, policies)
+    if customer_id is not None:
+        return visit(name, check_id("customer id", customer_id), work, _summary)
+    checkpoint = start(load_checkpoint(repository.store, name), repository.clock)
+    walked = walk(repository.store, name, checkpoint, work, on_progress, _summary)
+    save_checkpoint(repository.store, name, Checkpoint())
+    return walked
+
+
+def _build(repository: Repository, policies: Mapping[type[Aggregate], SnapshotPolicy], customer_id: str) -> int:
+    """Build those of one customer; encrypted aggregates of a forgotten one are passed over."""
+    built = 0
+    problems: list[EslabError] = []
+    for aggregate_type, policy in policies.items():
+        prefix = f"{type_name(aggregate_type)}:"
+        for id in repository.store.heads_of_type(customer_id, prefix, Consistency.EVERYWHERE):
+            try:
+                _, key = address(aggregate_type, id)
+                built += build_snapshot(repository, customer_id, aggregate_type, key, policy) is not None
+            except Forgotten:
+                break
+            except (*BROKEN, StoreUnavailable) as error:
+                if isinstance(error, StoreUnavailable) and error.customer_id is None:  # a region, not one long history
+                    raise
+                problems.append(error)
+    if problems:
+        raise Damaged(built, problems)
+    return built
+
+
+def _name(aggregate_types: Sequence[type[Aggregate]], override: Override) -> str:
+    """The name of the walk: with another fold or policy it begins at the first customer."""
+    folds = sorted(f"{type_name(it)} fold {it.fold_version}" for it in aggregate_types)
+    return f"snapshots of {', '.join(folds)}{override}"
+
+
+def _summary(name: str, problems: int, walked: Walked) -> str:
+    return (
+        f"Incomplete: {name}, {problems:,} aggregates have none. {walked.rows:,} snapshots of {walked.customers:,} "
+        "customers are built. Hydration of the others only takes longer; solve these, then run it again:"
+    )
