@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 
 from eslab.cli import app
 from tests.support.givens import GIVENS
-from tests.support.pages import PAGES, SNIPPETS, Given, Reader, Snippet, commands_in_the_text
+from tests.support.pages import FENCE, PAGES, SNIPPETS, Given, Reader, Snippet, commands_in_the_text
 from tests.support.sample import ROOT
 
 EXEMPT: dict[str, str] = {}  # by command: the reason why no test runs it
@@ -79,6 +79,21 @@ def test_a_command_in_the_text_exists(page: Path) -> None:
             _, entrance, words = entrance.resolve_command(typer.Context(entrance), words)
         known = {"--help", *(option for parameter in entrance.params for option in parameter.opts)}
         assert {word for word in words if word.startswith("--")} <= known, command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_link_leads_somewhere(page: Path) -> None:
+    """To a file of the repository, and to a heading in it if it names one."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", page.read_text(encoding="utf-8"))):
+        place, _, anchor = target.partition("#")
+        if "://" in target:
+            continue
+        file = page.parent / place if place else page
+        assert file.exists(), target
+        headings = re.findall("^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE) if anchor else []
+        assert not anchor or anchor in {re.sub(r"[^\w\- ]", "", it.lower()).replace(" ", "-") for it in headings}, (
+            target
+        )
 
 
 def test_what_runs_elsewhere_is_on_a_page() -> None:

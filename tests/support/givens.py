@@ -102,6 +102,13 @@ def troubleshooting(folder: Path) -> Iterator[Given]:
 
 
 @contextmanager
+def operations(folder: Path) -> Iterator[Given]:
+    """The same store, with nothing to find."""
+    with downloads_to_the_limit(folder):
+        yield Given()
+
+
+@contextmanager
 def simulator(folder: Path) -> Iterator[Given]:
     """A core that is broken on purpose."""
     yield Given(finding=["eslab simulate --variant \"refusal first\" --replay 'story/5=1'"])
@@ -110,6 +117,7 @@ def simulator(folder: Path) -> Iterator[Given]:
 GIVENS: dict[str, Callable[[Path], AbstractContextManager[Given]]] = {
     "downloads.md": downloads,
     "encryption.md": encryption,
+    "operations.md": operations,
     "read_tables.md": read_tables,
     "simulator.md": simulator,
     "troubleshooting.md": troubleshooting,
