@@ -65,9 +65,9 @@ LESSONS = (
     Lesson("00_start_here", "Start here", 25),
     Lesson("01_frosting", "Frosting: state and events", 45, ("00_start_here",)),
     Lesson("02_downloads", "Downloads: rules and retries", 55, ("01_frosting",)),
-    Lesson("03_event_store_on_cassandra", "The event store on Cassandra", 45, ("01_frosting",), True),
+    Lesson("03_event_store_on_cassandra", "The event store on Cassandra", 45, ("02_downloads",), True),
     Lesson("04_query_first", "Query first", 40, ("03_event_store_on_cassandra",), True),
-    Lesson("05_versioned_serializer", "The versioned serializer", 40, ("01_frosting",)),
+    Lesson("05_versioned_serializer", "The versioned serializer", 40, ("02_downloads",)),
 )
 
 
