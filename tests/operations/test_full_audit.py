@@ -104,7 +104,7 @@ def test_what_is_whole_has_no_findings(store: EventStore, later: Repository) -> 
     assert rotate(later, "ann", Counter, "2", len, wait=lambda seconds: None)
     before = everything(store)
     assert found(later, repair=True) == []
-    assert audit(later, TYPES, pytest.fail, repair=True) == Walked(1, 0)
+    assert audit(later, TYPES, pytest.fail, repair=True, customer_id="ann") == Walked(1, 0)
     assert everything(store) == before
 
 
