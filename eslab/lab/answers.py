@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -18,6 +18,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from eslab import EventStore, Rejected
 
 ELSEWHERE = 20.0  # seconds that a second process may take
+AGAIN = 0.5  # seconds until an answer that goes on after its time is stopped again
 
 
 class Undecided(BaseException):
@@ -40,7 +41,10 @@ class Outcome:
         return isinstance(self.error, Rejected)
 
     def __str__(self) -> str:
-        return in_words(self.value) if self.error is None else f"{type(self.error).__name__}: {self.error}"
+        try:
+            return in_words(self.value) if self.error is None else f"{type(self.error).__name__}: {self.error}"
+        except Exception:
+            return f"a {type(self.value if self.error is None else self.error).__name__} that can't be shown"
 
 
 def in_words(value: Any) -> str:
@@ -72,7 +76,9 @@ class Answer:
             return Outcome(self.value(*arguments))
         except NotImplementedError:
             raise Undecided("the answer raises NotImplementedError, so it isn't written yet.") from None
-        except (Exception, SystemExit) as error:  # show whatever the reader's code raises
+        except (Undecided, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # show whatever the reader's code raises
             return Outcome(error=error)
 
     def elsewhere(self, expression: str) -> Any:
@@ -103,13 +109,20 @@ def time_limit(seconds: float) -> Iterator[None]:
         yield
         return
 
+    ended = False
+
     def stop(*_: object) -> None:
-        raise Undecided(f"the answer didn't end within {seconds:g} s. Is there a loop without an end?")
+        if not ended:
+            raise Undecided(f"the answer didn't end within {seconds:g} s. Is there a loop without an end, or a sleep?")
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    # Again and again, since the first one may meet code that swallows whatever is raised.
+    signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
     try:
-        yield
+        try:
+            yield
+        finally:
+            ended = True
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -117,7 +130,29 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 def name_of(answer: Any, usual: str) -> str:
     """The name under which an answer is defined: a function's own, which the reader may choose, or the usual one."""
-    return getattr(answer, "__name__", usual) if callable(answer) else usual
+    name = getattr(answer, "__name__", usual) if callable(answer) else usual
+    return name if name.isidentifier() else usual  # a lambda has the name of what it is assigned to
+
+
+def is_written_here(answer: Any) -> bool:
+    """May the text of an answer be in a cell? Not if it was imported, or is an object that can be called."""
+    return not callable(answer) or (hasattr(answer, "__name__") and getattr(answer, "__module__", None) == "__main__")
+
+
+def is_stub(answer: Any, source: str, stub: str, name: str) -> bool:
+    """Is an answer still what the stub gives? `source` is the text that it was written in, empty if nobody knows it."""
+    if answer is ... or not callable(answer):
+        return answer is ... or answer == _value_in(stub, name)
+    return bool(source) and is_same_code(source, stub)
+
+
+def _value_in(cell: str, name: str) -> Any:
+    """The plain value that a cell assigns to a name; a new object, equal to nothing, if it assigns none."""
+    for node in _statements(cell):
+        if isinstance(node, ast.Assign) and any(isinstance(it, ast.Name) and it.id == name for it in node.targets):
+            with suppress(ValueError):
+                return ast.literal_eval(node.value)
+    return object()
 
 
 def written_in(name: str) -> tuple[str, str]:

@@ -97,11 +97,11 @@ class Exercise:
         # Its default is a folder beside the notebook, for what it has read in modules.
         configuration.set_hypothesis_home_dir(Path(gettempdir()) / "eslab-hypothesis")
         name = answers.name_of(answer, self.answer)
-        source, imports = answers.written_in(name)
+        source, imports = answers.written_in(name) if answers.is_written_here(answer) else ("", "")
         if source and name != self.answer:
             source = f"{source}\n\n{self.answer} = {name}"
         stub = solutions.cell_of(self.lesson, self.name).stub
-        if answer is ... or (source and answers.is_same_code(source, stub)):
+        if answers.is_stub(answer, source, stub, self.answer):
             checked = self._undecided("the cell above is still the stub. Change it, and run it.")
         else:
             checked = self.judge(Answer(answer, source, imports, store), seed)
@@ -122,11 +122,15 @@ class Exercise:
                     kept.append(rule.says)
         except Undecided as undecided:
             return self._undecided(str(undecided))
+        except Exception as error:
+            return self._undecided(
+                f"your result can't be judged ({type(error).__name__}: {error}). Is it what the task asks for?"
+            )
         return Checked(self.name, True, kept, drawn=drawn)
 
     def hint(self, number: int = 1) -> Note:
         """Show a hint; each later one gives away more."""
-        if number not in range(1, len(self.hints) + 1):
+        if type(number) is not int or number not in range(1, len(self.hints) + 1):
             raise InvalidInput(f"Expected a hint from 1 to {len(self.hints)} of {self.name}, got {number!r}.")
         return Note(f"**Hint {number} of {len(self.hints)}.** {self.hints[number - 1]}")
 

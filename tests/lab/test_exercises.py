@@ -102,6 +102,22 @@ def test_a_check_may_be_unable_to_tell(answer, reason):
     assert reason in str(checked)
 
 
+def test_an_answer_that_swallows_an_error_is_stopped_again():
+    """It can't swallow them all."""
+    with pytest.raises(Undecided, match=r"didn't end within 0\.1 s"), time_limit(0.1):
+        try:
+            time.sleep(5)
+        except BaseException:
+            time.sleep(5)
+
+
+def test_a_result_that_cannot_be_judged_is_said_so():
+    """Whatever the judge stumbles over."""
+    rule = Rule("it is short", lambda answer, case: Difference([], "", "", str(len(answer.value))))
+    found = str(exercise(rule).judge(Answer(3)))
+    assert "your result can't be judged (TypeError: object of type 'int' has no len())" in found
+
+
 def test_an_error_of_the_answer_is_an_outcome():
     """It is shown instead of a traceback, and ends nothing."""
     assert "got ZeroDivisionError: division by zero" in str(exercise().judge(Answer(lambda n: 1 / 0)))
@@ -132,6 +148,22 @@ class TestInANotebook:
         """Nor is what a stub leaves out."""
         run_cell(IMPORT)
         assert run_cell("at_least.check(...)").passed is None
+
+    def test_a_value_may_be_given_without_its_cell(self, run_cell):
+        """It is compared with the stub's own value, whatever was run before."""
+        run_cell("from eslab.lab.lessons.exercises.start_here import which_wrote")
+        run_cell(solutions.cell_of("00_start_here", "which_wrote").stub)
+        assert run_cell("which_wrote.check([1, 4, 5])").passed is True
+        assert run_cell("which_wrote.check(wrote)").passed is None
+
+    def test_an_object_that_can_be_called_is_judged(self, run_cell):
+        """And so is a lambda."""
+        run_cell(IMPORT)
+        run_cell(solutions.cell_of("01_frosting", "at_least").stub)
+        run_cell("class Handler:\n    def __call__(self, f, c, r):\n        return []")
+        assert run_cell("at_least.check(Handler())").passed is False
+        run_cell("handle_at_least = lambda f, c, r: []")
+        assert run_cell("at_least.check(handle_at_least)").passed is False
 
     def test_an_answer_may_have_another_name(self, run_cell):
         """It is judged, though the stub's cell was run before it; so is one under a magic."""

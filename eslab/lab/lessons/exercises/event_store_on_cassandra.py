@@ -56,7 +56,7 @@ def answers_the_question(answer: Answer, _: object) -> Difference | None:
     try:
         found = ", ".join(who for (who,) in fill(answer).execute(QUESTION))
     except Exception as error:
-        why = "Cassandra refuses the question: the partition key must be title and month, and the order the request's."
+        why = "Cassandra refuses the question: it must name every partition column, and the rows must lie in its order."
         return Difference(FACTS, QUESTION, "ann, bob, ann", _short(error), why)
     return None if found == "ann, bob, ann" else Difference(FACTS, QUESTION, "ann, bob, ann", found)
 
@@ -150,7 +150,7 @@ primary_key = Exercise(
         "downloads of one customer apart?",
     ],
     wrong=[
-        Wrong('key = "((customer_id), title, request)"', "the partition key must be title and month"),
+        Wrong('key = "((customer_id), title, request)"', "it must name every partition column"),
         Wrong('key = "((title), month, customer_id)"', "Rows with equal keys replace each other"),
         Wrong('key = "((title), month, request)"', "all of a title's downloads grows for ever"),
         Wrong('key = "(title, month), request"', "Cassandra refuses this key"),

@@ -233,7 +233,7 @@ class KeyedFrosting:
     keys: set[str] = field(default_factory=set)
 
 
-WISHES = {"a": "red", "b": "red", "c": "blue"}  # the colour that each wish asked for
+WISHES = {"wish 1": "red", "wish 2": "red", "wish 12": "blue"}  # the colour that each wish asked for
 
 
 def counts_each_wish_once(answer: Answer, keys: Sequence[str]) -> Difference | None:
@@ -241,15 +241,21 @@ def counts_each_wish_once(answer: Answer, keys: Sequence[str]) -> Difference | N
     frosting = KeyedFrosting()
     events = [PortionAdded(WISHES[key], key) for key in keys]
     error = next((outcome.error for event in events if (outcome := answer(frosting, event)).error), None)
+    if not isinstance(frosting.portions, dict):
+        why = "`frosting.portions` is no map of counts any more. `update`, for one, changes a map and returns None."
+        return Difference(events, "all are applied", "a map of counts", repr(frosting.portions), why)
     expected = Counter(WISHES[key] for key in sorted(set(keys)))
     if error is None and expected == Counter(frosting.portions):
         return None
     got = str(frosting.portions) if error is None else f"{type(error).__name__}: {error}"
-    why = "" if error else _why_portions(sum(frosting.portions.values()) - expected.total(), keys)
+    why = "" if error else _why_portions(frosting, expected, keys)
     return Difference(events, "all are applied", str(dict(expected)), got, why)
 
 
-def _why_portions(too_many: int, keys: Sequence[str]) -> str:
+def _why_portions(frosting: KeyedFrosting, expected: Counter[str], keys: Sequence[str]) -> str:
+    too_many = sum(frosting.portions.values()) - expected.total()
+    if not frosting.portions:
+        return "The bowl is empty: change `frosting` itself, and remember keys nowhere but in `frosting.keys`."
     if too_many < 0:
         return "A wish is missing. Two wishes for red are two portions: compare keys, not colours."
     repeats = sum(one == other for one, other in pairwise(keys))
@@ -268,7 +274,7 @@ apply_once = Exercise(
         Rule(
             "each wish counts once",
             counts_each_wish_once,
-            examples=["a", "ab", "aa"],
+            examples=[["wish 1"], ["wish 1", "wish 2"], ["wish 1", "wish 1"]],
             cases=st.lists(st.sampled_from(list(WISHES)), max_size=6),
         )
     ],
@@ -296,5 +302,13 @@ apply_once = Exercise(
             "A repeat needn't follow at once",
         ),
         Wrong("def apply_to_keyed(frosting, event):\n    frosting.portions[event.color] += 1", "KeyError"),
+        Wrong(
+            "def apply_to_keyed(frosting, event):\n"
+            "    if event.key in frosting.keys:\n"
+            "        return\n"
+            "    frosting.keys.update(event.key)\n"
+            "    frosting.portions[event.color] = frosting.portions.get(event.color, 0) + 1",
+            "Put its key into `frosting.keys`",
+        ),
     ],
 )

@@ -47,7 +47,7 @@ def _question(columns: list[str], partition: int, named: frozenset[str]) -> Ques
 
 def knows_a_run(answer: Answer, question: Question) -> Difference | None:
     """The answer tells whether the question reads one run of neighbours in one partition."""
-    outcome = answer(*question)
+    outcome = answer(question.partition, question.clustering, set(question.named))
     if outcome.error is None and bool(outcome.value) == question.reads_one_run:
         return None
     key = f"PRIMARY KEY (({', '.join(question.partition)}), {', '.join(question.clustering)})"
@@ -64,6 +64,8 @@ EXAMPLES = [  # the smallest question of each kind
     Question(("customer",), ("title", "device"), frozenset({"customer"})),
     Question(("customer",), ("title", "device"), frozenset({"customer", "device"})),
     Question(("customer",), ("title", "device"), frozenset({"customer", OUTSIDE})),
+    Question(("customer",), ("title", "device", "month"), frozenset({"customer", "title", "month"})),
+    Question(("customer",), ("title", "device", "month"), frozenset({"customer", "title", "device"})),
 ]
 QUESTIONS = st.builds(
     _question,
@@ -101,10 +103,15 @@ one_run = Exercise(
             "    return set(partition) <= set(named) and beyond == list(clustering[: len(beyond)])",
             "A column outside the key sorts nothing",
         ),
+        Wrong(
+            f"{RUN}set(partition) <= set(named) <= {{*partition, *clustering}} and (\n"
+            "        set(named) == set(partition) or clustering[0] in named\n    )",
+            "so the rows lie scattered",
+        ),
     ],
 )
 
-SHARDS = 4
+STUDIO, SHARDS = "ACME", 4
 MANY = 400  # requests, to see how they are spread
 SAMPLE = 5  # requests that a second process decides again
 
@@ -114,20 +121,21 @@ def request(minute: int) -> Request:
     return Request.at(START + timedelta(minutes=minute), f"download {minute}")
 
 
-def _call(minute: int) -> str:
-    return f"partition('ACME', <request of {request(minute).time:%Y-%m-%d %H:%M}>, {SHARDS})"
+def _call(minute: int, studio: str = STUDIO, shards: int = SHARDS) -> str:
+    return f"partition({studio!r}, <request of {request(minute).time:%Y-%m-%d %H:%M}>, {shards})"
 
 
-def names(answer: Answer, minute: int) -> Difference | None:
+def names(answer: Answer, case: tuple[int, str, int]) -> Difference | None:
     """The partition is studio, month and a shard from 0 to shards - 1."""
+    minute, studio, shards = case
     made = request(minute)
-    expected = f"('ACME', '{made.time:%Y-%m}', 0 to {SHARDS - 1})"
-    outcome = answer("ACME", made, SHARDS)
+    expected = f"({studio!r}, '{made.time:%Y-%m}', 0 to {shards - 1})"
+    outcome = answer(studio, made, shards)
     match outcome.value:
-        case ("ACME", month, int(shard)) if month == f"{made.time:%Y-%m}" and 0 <= shard < SHARDS:
+        case (name, month, int(shard)) if (name, month) == (studio, f"{made.time:%Y-%m}") and 0 <= shard < shards:
             return None
     why = "Return the studio, the month as 2026-01 and a whole number from 0 to shards - 1."
-    return Difference([], _call(minute), expected, str(outcome), why)
+    return Difference([], _call(minute, studio, shards), expected, str(outcome), why)
 
 
 def repeats(answer: Answer, minute: int) -> Difference | None:
@@ -151,7 +159,10 @@ def repeats_elsewhere(answer: Answer, _: object) -> Difference | None:
     for minute, other in enumerate(there):
         here = answer("ACME", request(minute), SHARDS)
         if list(here.value) != other:
-            why = "hash() of a text differs from process to process, so a retry at another server would go elsewhere."
+            why = (
+                "What the shard comes from is another one there: hash() of a text, a counter or a memory differs from "
+                "process to process. A retry at another server would go elsewhere."
+            )
             return Difference([], f"{_call(minute)} in another process", str(here), str(tuple(other)), why)
     return None
 
@@ -175,7 +186,8 @@ def _shard(answer: Answer, made: Request) -> object:
             return shard
 
 
-MINUTES = st.integers(0, 100_000)
+MINUTES = st.integers(0, 1_000_000)  # almost two years
+ANY = st.tuples(MINUTES, st.sampled_from([STUDIO, "Netflix"]), st.integers(2, 8))
 NO_BURST = timedelta(minutes=7, seconds=13, milliseconds=370)
 BURSTS = [timedelta(milliseconds=100), timedelta(seconds=7), timedelta(hours=1)]
 BURST = "Downloads come in bursts. A shard that follows from the clock takes all of a minute, or of an hour, at once."
@@ -187,19 +199,21 @@ shards = Exercise(
     "Write the partition of a download for the question: a studio's downloads in a month, spread over shards.",
     answer="partition",
     rules=[
-        Rule("studio, month and a shard", names, cases=MINUTES),
+        Rule("studio, month and a shard", names, cases=ANY),
         Rule("a repeated request gets the same partition", repeats, cases=MINUTES),
         Rule("also in another process", repeats_elsewhere),
         Rule("all shards get their share", spreads, examples=[NO_BURST]),
         Rule("also of a burst", spreads, examples=BURSTS),
     ],
+    seconds=30,  # of which a second process may take most
     hints=[
         "A repeat has the same request, and no other download has it. What in it is a number, or can be made one?",
         "`request.id.int` is a number of 128 bits, of which the last 62 are random. What is left when you divide it?",
     ],
     wrong=[
         Wrong(f"from random import randrange\n\n{SIGNED}randrange(shards)", "derive the shard from the request"),
-        Wrong(f"{SIGNED}hash(str(request.id)) % shards", "hash() of a text differs from process to process"),
+        Wrong(f"{SIGNED}hash(str(request.id)) % shards", "hash() of a text, a counter or a memory differs"),
+        Wrong(f"{SIGNED}request.id.int % 4", "Return the studio, the month"),
         Wrong(f"{SIGNED}request.time.minute % shards", "A shard that follows from the clock"),
         Wrong(f"{SIGNED}0", "Nothing is spread."),
         Wrong(f"{SIGNED}request.id.int % (shards + 1)", "a whole number from 0 to shards - 1"),
