@@ -95,9 +95,7 @@ class UnitOfWork:
             self._environment.bounds.check(self.request, now, floors)
         else:
             if self.request.time < now - self._environment.bounds.late and not found.safe:
-                make_safe(self._environment, self.customer_id, self.request, [commit for commit, _ in found.decision])
-                # The states anew, since a snapshot may have missed these commits.
-                found = found._replace(hydrations=self._look_up().hydrations)
+                found = self._made_safe(found)
             self._recall(found.decision)
         self._states = {id: found.hydrations[id].state for id in self._hydrator.types}
         return tuple(self._states.values())
@@ -173,6 +171,19 @@ class UnitOfWork:
         if missing or not decision:
             raise outcome_unknown(self.customer_id, self.request, decision or seen, missing)
         return again._replace(decision=decision, safe=_is_safe(decision, heads))
+
+    def _made_safe(self, found: _LookUp) -> _LookUp:
+        """The look-up of a late repeat whose commits are safe; made again, since a snapshot may have missed them.
+
+        Meanwhile another decision may have arrived, from a region that was parted. Then that one is the answer, and it
+        is made safe too, though its rows carry the note of the one before.
+        """
+        while True:
+            make_safe(self._environment, self.customer_id, self.request, [commit for commit, _ in found.decision])
+            again = self._look_up()
+            if not again.decision or _digest(again) == _digest(found):
+                return again._replace(decision=found.decision)
+            found = again
 
     def _hydrate(self, consistency: Consistency) -> _LookUp:
         hydrations = self._hydrator.hydrate(self.request.event_time, consistency=consistency)
@@ -281,6 +292,11 @@ class UnitOfWork:
 
 def _heads(found: _LookUp) -> dict[str, Head]:
     return {id: hydration.head for id, hydration in found.hydrations.items()}
+
+
+def _digest(found: _LookUp) -> bytes:
+    """The digest of the decision that was found."""
+    return found.decision[0].envelope.digest
 
 
 def _is_safe(decision: Sequence[RecordedCommit], heads: Mapping[str, Head]) -> bool:

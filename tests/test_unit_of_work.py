@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import count, permutations
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -29,6 +29,7 @@ from eslab import (
 from eslab.payload.serializer import command_hash, raw_events
 from eslab.store import Commit, Consistency, LateCommits
 from eslab.unit_of_work import MAX_APPEND_BYTES, UnitOfWork
+from tests.support.between import Between
 from tests.support.sample import (
     DAY,
     HOUR,
@@ -499,6 +500,21 @@ def test_G5_a_late_look_up_is_made_safe(
     assert decide(shop).recorded and decide(shop).recorded
     assert everywhere(faulty) == (MADE_SAFE if safe else [])
     assert late(store) == (LateCommits(at().event_time, clock.now + timedelta(minutes=10)) if safe else None)
+
+
+def test_G1_a_decision_that_arrives_while_a_late_repeat_is_made_safe_is_the_answer(
+    store: EventStore, clock: ManualClock
+) -> None:
+    """From a region that was parted: answer and state tell of the same decision, and it is made safe too."""
+    less, more = decisions()
+    store.append("ann", less)
+    clock.advance(25 * HOUR)
+    faulty = Faulty(cast(EventStore, Between(store, "after", "note_safe", lambda: store.append("ann", more))))
+    work = begin(Repository(faulty, clock))
+    states = work.load((Counter, "1"), (Card, "1"), (Card, "2"))
+    assert answer(work).keys() == {each.aggregate_id for each in more}
+    assert states[0] == Repository(store, clock).load("ann", Counter, "1")
+    assert everywhere(faulty) == 2 * MADE_SAFE
 
 
 @pytest.mark.parametrize("look", range(12))

@@ -22,7 +22,7 @@ true if there are none, or unknown if nothing was acknowledged that could have b
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from eslab.errors import HistoryGone, OutOfTime, Unreadable
+from eslab.errors import HistoryGone, OutcomeUnknown, OutOfTime, Unreadable
 from eslab.faults.history import Operation
 from eslab.request import Request
 
@@ -245,14 +245,21 @@ def _archived(operations: Sequence[Operation], operation: Operation) -> set[str]
 
 
 def _rival(operations: Sequence[Operation], first: Operation, told: dict[str, int]) -> bool:
-    """Did another delivery, which overlapped the first one or was made in another region, decide as was told?"""
+    """Did another delivery, which overlapped the first one or was made in another region, decide as was told?
+
+    One whose outcome is unknown overlaps whatever follows: what it wrote may be heard of at any time.
+    """
     return any(
         other.request == first.request
         and other is not first
-        and (other.region != first.region or not (first.before(other) or other.before(first)))
+        and (other.region != first.region or _is_open(other) or not (first.before(other) or other.before(first)))
         and (not other.accepted or (not other.repeated and told.items() <= other.places.items()))
         for other in operations
     )
+
+
+def _is_open(operation: Operation) -> bool:
+    return isinstance(operation.error, OutcomeUnknown)
 
 
 def _request(operation: Operation) -> Request:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from eslab import HistoryGone, OutOfTime, Request
+from eslab import HistoryGone, OutcomeUnknown, OutOfTime, Request
 from eslab.faults.checker import RULES, violations
 from eslab.faults.history import Operation
 from eslab.faults.tally import Answer, Tally
@@ -154,6 +154,15 @@ def test_a_request_that_was_decided_twice_may_be_told_either_way() -> None:
     assert violations(told.operations) == []
     told.count(ONE, {"1": 3}, repeated=True)
     assert {violation.rule for violation in violations(told.operations)} == {"changed"}
+
+
+def test_a_delivery_whose_outcome_is_unknown_may_be_heard_of_late() -> None:
+    """What it wrote lies on a minority, which a retry can't see; when it surfaces, it may be the one that counts."""
+    told = Told()
+    told.add("count", request=ONE, error=OutcomeUnknown("not confirmed"))
+    told.count(ONE, {"1": 2})
+    told.count(ONE, {"1": 1}, repeated=True)
+    assert violations(told.operations) == []
 
 
 def test_what_was_archived_may_be_left_out() -> None:

@@ -157,8 +157,8 @@ MUTANTS = [
     Mutant("G5", "operations/snapshots.py", "hydrate(up_to=up_to, consistency=Consistency.EVERYWHERE)", "hydrate(up_to=up_to)", BUILD),
     Mutant("G5", "operations/snapshots.py", "return min(now, environment.store.time() or now)", "return now", BUILD),
     Mutant("G5", "unit_of_work.py", "            make_safe(self._environment, self.customer_id, self.request, commits)\n", "", WISH),
-    Mutant("G5", "unit_of_work.py", "                make_safe(self", "                (lambda *_: None)(self", WISH),
-    Mutant("G5", "unit_of_work.py", "found = found._replace(hydrations=self._look_up().hydrations)", "pass", WISH),
+    Mutant("G5", "unit_of_work.py", "make_safe(self._environment, self.customer_id, self.request, [", "(lambda *_: None)(self._environment, self.customer_id, self.request, [", WISH),
+    Mutant("G5", "unit_of_work.py", "again = self._look_up()", "again = found", WISH),
     Mutant("G5", "unit_of_work.py", "        self._since_check = self._environment.timer()\n        now = time_on(self._environment.clock)",
            "        now = time_on(self._environment.clock)\n        self._since_check = self._environment.timer()", WISH),
     Mutant("G5", "late_commits.py", "store.append(customer_id, commits, Consistency.EVERYWHERE)", "pass", WISH),
@@ -187,6 +187,7 @@ MUTANTS = [
     Mutant("G5", "stores/memory.py", "(written_at, snapshot.payload) > (stored[0], stored[1].payload)", "True", CONTRACT),
     Mutant("G5", "hydration.py", "if base is None or base == start:", "if True:", FINDINGS),
     Mutant("G5", "hydration.py", "latest_of(log.last, hydration.base)", "log.last", FINDINGS),
+    Mutant("G1", "unit_of_work.py", "if not again.decision or _digest(again) == _digest(found):", "if True:", WISH),
     # Snapshots are a cache; the floor only moves up, and no base lies below it.
     Mutant("G6", "snapshot.py", "        if self.head.floor is not None:\n", "        if False:\n", SNAPSHOT),
     Mutant("G6", "snapshot.py", "if head.floor is not None and is_after(head.floor, up_to):", "if False:", SNAPSHOT),
