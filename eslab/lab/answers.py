@@ -8,8 +8,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
+from io import StringIO
 from itertools import groupby
 from typing import Any
 
@@ -69,11 +70,15 @@ class Answer:
     store: EventStore | None = None  # for an exercise that is checked on a store
 
     def __call__(self, *arguments: Any) -> Outcome:
-        """Call the answer; its errors are outcomes. One that raises `NotImplementedError` is not written yet."""
+        """Call the answer; its errors are outcomes, and what it prints is dropped: a check calls it hundreds of times.
+
+        One that raises `NotImplementedError` is not written yet.
+        """
         if not callable(self.value):
             raise Undecided(f"the answer is {self.value!r}, not a function.")
         try:
-            return Outcome(self.value(*arguments))
+            with redirect_stdout(StringIO()):
+                return Outcome(self.value(*arguments))
         except NotImplementedError:
             raise Undecided("the answer raises NotImplementedError, so it isn't written yet.") from None
         except (Undecided, KeyboardInterrupt):
@@ -86,7 +91,8 @@ class Answer:
 
         Takes about half a second. The value must be one that JSON can hold.
         """
-        script = f"{self.imports}\n{self.source}\nimport json, sys\nsys.stdout.write('\\n' + json.dumps({expression}))"
+        definitions = f"{self.imports}\n{_definitions(self.source)}"
+        script = f"{definitions}\nimport json, sys\nsys.stdout.write('\\n' + json.dumps({expression}))"
         another = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
         environment = {**os.environ, "PYTHONHASHSEED": another}
         command = [sys.executable, "-c", script]
@@ -193,6 +199,11 @@ def imports_for(source: str, cells: Iterable[str]) -> str:
 def is_same_code(one: str, other: str) -> bool:
     """Are two texts the same code, whatever their comments and blank lines?"""
     return [ast.dump(node) for node in _statements(one)] == [ast.dump(node) for node in _statements(other)]
+
+
+def _definitions(cell: str) -> str:
+    """A cell without its magics, and without expressions, such as a trial call in its last line."""
+    return ast.unparse(ast.Module([node for node in _statements(cell) if not isinstance(node, ast.Expr)], []))
 
 
 def _statements(cell: str) -> list[ast.stmt]:

@@ -239,13 +239,14 @@ def test_an_exercise_on_a_store_says_so():
 
 
 def test_an_answer_is_asked_in_another_process():
-    """With what its cell imports, and another seed for the hash of text."""
+    """With what its cell imports, and another seed for the hash of text; without magics and trial calls."""
     source = "def f(text):\n    return [hash(text), sqrt(9)]"
     imports = imports_for(source, ["from math import sqrt, pi\nimport json", "from math import cos"])
     assert imports == "from math import sqrt"
     answer = Answer(None, source, imports)
     assert answer.elsewhere("f('glow')") == [answer.elsewhere("f('glow')")[0], 3.0]
     assert answer.elsewhere("f('glow')")[0] != hash("glow")
+    assert Answer(None, "%%time\n!true\ndef f(n):\n    return n\n\nf(unknown)").elsewhere("f(3)") == 3
     with pytest.raises(Undecided, match="in a second process the answer's cell ends with NameError"):
         Answer(None, source).elsewhere("f('glow')")
 

@@ -187,7 +187,8 @@ def takes_a_no(answer: Answer, told: Told) -> Difference | None:
     """A rejection, and an error that says more than "unknown", end the attempts."""
     asked: list[Request] = []
     outcome = answer(told.send(asked), Network([]).make_request)
-    if len(asked) == 1 and told.first in (outcome.value, outcome.error):
+    came = outcome.error if isinstance(told.first, InvalidInput) else outcome.value
+    if len(asked) == 1 and came is told.first:
         return None
     got = f"{outcome} after {len(asked)} attempts"
     given = [f"the first attempt is answered: {told.first}"]
