@@ -179,7 +179,6 @@ MUTANTS = [
     Mutant("G5", "payload/comparison.py", "if type(one) is type(other) and (parts", "if (parts", SNAPSHOT),
     Mutant("G5", "payload/comparison.py", "return type(one) is type(other) and one == other", "return one == other", SNAPSHOT),
     Mutant("G6", "payload/serializer.py", "if may_drop_fields(state_type) else None", "if False else None", SNAPSHOT),
-    Mutant("G6", "aggregate.py", "(msgspec.Struct, dict=True, forbid_unknown_fields=True,", "(msgspec.Struct, dict=True,", "tests/test_declared.py"),
     Mutant("G5", "stores/sqlite/statements.py", "late_since = min(", "late_since = max(", CONTRACT),
     Mutant("G5", "stores/sqlite/statements.py", "late_until = max(", "late_until = min(", CONTRACT),
     Mutant("G5", "store.py", "LateCommits(min(known.since, new.since, key=sort_key)", "LateCommits(max(known.since, new.since, key=sort_key)", CONTRACT),
