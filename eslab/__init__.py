@@ -5,9 +5,10 @@ This folder holds the path of a request. Read it in this order; each module uses
     errors clock request                 the words
     display declared event
     payload/                             the bytes, from single values to whole payloads
-    aggregate layout store bounds        state, and what the core asks of a store
-    settings                             what all processes on a store share
-    snapshot hydration recorded          how a state is read, and what a request left behind
+    aggregate layout store writable      state, and what the core asks of a store
+    bounds settings                      what all processes on a store share
+    snapshot hydration                   how a state is read
+    recorded late_commits                what a request left behind, and how it is made safe
     read_table unit_of_work repository service
 
 Then testing, stores/, and a domain: domains/bakery.py. The other rooms are in docs/architecture.md.

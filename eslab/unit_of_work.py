@@ -38,7 +38,8 @@ from eslab.payload.serializer import (
 from eslab.read_table import ReadTable, note_late, rows_in
 from eslab.recorded import RecordedCommit, conflict, decision_in, missing_in, outcome_unknown, prove
 from eslab.request import Request
-from eslab.store import Commit, Consistency, Head, ReadRow, check_read_rows
+from eslab.store import Commit, Consistency, Head, ReadRow
+from eslab.writable import check_read_rows
 
 log = logging.getLogger(__name__)
 MAX_APPEND_BYTES = 1 << 20  # a Cassandra message holds 16 MiB; a command that needs 1 MiB is a mistake

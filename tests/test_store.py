@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from eslab import InvalidInput, Unreadable, store
-from eslab.store import ReadRow, check_append, check_floor, check_read_rows, unreadable
+from eslab import InvalidInput, Unreadable, writable
+from eslab.store import ReadRow, unreadable
+from eslab.writable import check_append, check_floor, check_read_rows
 from tests.support.sample import DAYS, SHELF, at, row
 
 KEYS = [(SHELF, ("ann", "red")), (DAYS, ("monday", "0", "ann"))]
@@ -31,8 +32,8 @@ def test_a_key_of_another_length_is_refused(key: tuple[str, ...]) -> None:
 def test_an_append_checks_each_id_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many commits and read rows name it."""
     checked = list[str]()
-    check_id = store.check_id
-    monkeypatch.setattr(store, "check_id", lambda kind, id: checked.append(id) or check_id(kind, id))
+    check_id = writable.check_id
+    monkeypatch.setattr(writable, "check_id", lambda kind, id: checked.append(id) or check_id(kind, id))
     commits = [row(minutes, id=id) for minutes in range(3) for id in ("counter:1", "counter:2")]
     check_append("ann", commits, [ReadRow(SHELF, ("ann", "red"), commit) for commit in commits])
     assert Counter(checked) == dict.fromkeys(["ann", "counter:1", "counter:2", "red"], 1)

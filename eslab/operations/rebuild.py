@@ -26,7 +26,8 @@ from eslab.operations.walk import Checkpoint, Damaged, OnProgress, load_checkpoi
 from eslab.read_table import COMPLETE, LATE, ReadTable, late_since, rows_in
 from eslab.repository import Repository
 from eslab.request import latest_at
-from eslab.store import Commit, Consistency, EventStore, ReadRow, check_read_rows
+from eslab.store import Commit, Consistency, EventStore, ReadRow
+from eslab.writable import check_read_rows
 
 ROWS_PER_WRITE = 1000
 REBUILDING = "rebuilding"  # the checkpoint of the tables that were emptied, each with the rebuild that did it

@@ -14,7 +14,8 @@ from eslab.operations.findings import Finding, contradiction, moment
 from eslab.payload.skipped import Skipped
 from eslab.read_table import rows_in
 from eslab.repository import Repository
-from eslab.store import Commit, Consistency, ReadRow, check_read_rows, place
+from eslab.store import Commit, Consistency, ReadRow, place
+from eslab.writable import check_read_rows
 
 BATCH = 1000  # rows that are looked up or written together
 Prefix = tuple[str, tuple[str, ...]]  # a table's name and what its rows are read by

@@ -10,23 +10,10 @@ from uuid import UUID
 from eslab.errors import InvalidInput
 from eslab.layout import Layout, check_prefix
 from eslab.request import latest_of, sort_key
-from eslab.store import (
-    Commit,
-    Consistency,
-    EventStore,
-    Head,
-    LateCommits,
-    Log,
-    ReadRow,
-    StoredSnapshot,
-    check_append,
-    check_floor,
-    check_read_rows,
-    closed,
-    no_read_table,
-    with_late,
-)
+from eslab.store import Commit, Consistency, EventStore, Head, LateCommits, Log, ReadRow, StoredSnapshot
+from eslab.stores.errors import closed, no_read_table
 from eslab.stores.locks import alone, new_lock
+from eslab.writable import check_append, check_floor, check_read_rows
 
 T = TypeVar("T")
 PAGE = 1000  # commits in a page
@@ -93,7 +80,7 @@ class _Log:
     def mark(self, floor: UUID | None, intended: UUID | None, late: LateCommits | None) -> None:
         self.floor = latest_of(self.floor, floor)
         self.intended = latest_of(self.intended, intended)
-        self.late = with_late(self.late, late)
+        self.late = _with_late(self.late, late)
 
     def between(self, after: UUID | None, up_to: UUID | None, most: int | None = None) -> list[Commit]:
         start = bisect_right(self.keys, sort_key(after)) if after else 0
@@ -360,3 +347,10 @@ class MemoryStore(EventStore):
         if self._closed:
             raise closed("memory:")
         return work()
+
+
+def _with_late(known: LateCommits | None, new: LateCommits | None) -> LateCommits | None:
+    """The mark of late commits after it was raised: the earliest `since` and the latest `until`."""
+    if known is None or new is None:
+        return known or new
+    return LateCommits(min(known.since, new.since, key=sort_key), max(known.until, new.until))

@@ -15,8 +15,9 @@ from eslab import AggregateService, EventStore, ManualClock, OutcomeUnknown, Sto
 from eslab.aggregate import MAX_ID_BYTES
 from eslab.cluster.cluster import Cluster
 from eslab.layout import Layout
-from eslab.store import Commit, Consistency, ReadRow, closed
+from eslab.store import Commit, Consistency, ReadRow
 from eslab.stores.cassandra import CassandraStore
+from eslab.stores.errors import closed
 from tests.support.clusters import awake_url
 from tests.support.sample import ROOT, START, Counter, handle
 

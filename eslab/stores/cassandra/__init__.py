@@ -35,21 +35,7 @@ from eslab.errors import StoreUnavailable
 from eslab.layout import Layout, check_prefix
 from eslab.request import is_after
 from eslab.settings import share_lifetime
-from eslab.store import (
-    Commit,
-    Consistency,
-    EventStore,
-    Head,
-    LateCommits,
-    Log,
-    ReadRow,
-    StoredSnapshot,
-    check_append,
-    check_floor,
-    check_read_rows,
-    closed,
-    forked,
-)
+from eslab.store import Commit, Consistency, EventStore, Head, LateCommits, Log, ReadRow, StoredSnapshot
 from eslab.stores.cassandra import read_tables, statements
 from eslab.stores.cassandra.connection import Options, connect
 from eslab.stores.cassandra.errors import translate_errors
@@ -66,6 +52,8 @@ from eslab.stores.cassandra.write_times import (
     time_to_live,
     write_time,
 )
+from eslab.stores.errors import closed, forked
+from eslab.writable import check_append, check_floor, check_read_rows
 
 GREATEST_END = "\U0010ffff" * (MAX_ID_BYTES // 4 + 1)  # a prefix and this are above every id with the prefix
 LEVELS = {

@@ -7,9 +7,10 @@ from itertools import groupby
 from cassandra.cluster import Session
 
 from eslab.layout import Layout, check_columns, check_layout, quoted
-from eslab.store import ReadRow, no_read_table
+from eslab.store import ReadRow
 from eslab.stores.cassandra.connection import Options
 from eslab.stores.cassandra.schema import may_make, table, until_valid
+from eslab.stores.errors import no_read_table
 
 BATCH_BYTES = 128_000  # of payload in one batch, about: a longer one keeps other requests waiting
 TYPES = {"event_time": "timeuuid", "version": "int", "payload": "blob"}  # all other columns are text

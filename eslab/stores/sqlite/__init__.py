@@ -29,25 +29,14 @@ from eslab.clock import to_ms
 from eslab.errors import InvalidInput
 from eslab.layout import Layout, check_prefix
 from eslab.request import sort_key
-from eslab.store import (
-    Commit,
-    Consistency,
-    EventStore,
-    Head,
-    LateCommits,
-    Log,
-    ReadRow,
-    StoredSnapshot,
-    check_append,
-    check_floor,
-    check_read_rows,
-    no_read_table,
-)
+from eslab.store import Commit, Consistency, EventStore, Head, LateCommits, Log, ReadRow, StoredSnapshot
 from eslab.stores import url_options
+from eslab.stores.errors import no_read_table
 from eslab.stores.sqlite import read_tables, statements
 from eslab.stores.sqlite.file import SqliteFile
 from eslab.stores.sqlite.rows import check_key, check_text, head, log_in
 from eslab.stores.sqlite.rows import commits as commits_in
+from eslab.writable import check_append, check_floor, check_read_rows
 
 PAGE = 1000  # rows in a page
 FIRST_PAGE = 32  # rows that are read with their keys, beside the head: a row costs more so; see docs/benchmarks.md

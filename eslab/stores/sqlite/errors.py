@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from eslab.errors import StoreError, StoreFull, StoreReadOnly, StoreUnavailable
-from eslab.store import closed
+from eslab.stores.errors import closed
 
 AGAIN = "Send the same request again, or raise ?timeout=."
 

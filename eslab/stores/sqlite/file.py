@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from weakref import WeakSet
 
 from eslab.errors import StoreError, StoreUnavailable
-from eslab.store import closed, forked
+from eslab.stores.errors import closed, forked
 from eslab.stores.locks import alone, give_back, new_lock
 from eslab.stores.sqlite.errors import AGAIN, translate_errors
 from eslab.stores.sqlite.frozen import Frozen, may_freeze
