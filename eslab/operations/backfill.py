@@ -8,22 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from eslab.aggregate import Aggregate, SnapshotPolicy, address, check_id, serializer_of, type_name
+from eslab.aggregate import Aggregate, SnapshotPolicy, address, type_name
 from eslab.errors import EslabError, Forgotten, HistoryGone, InvalidInput, StoreUnavailable, Unreadable
+from eslab.operations.readable import check_types
 from eslab.operations.snapshots import build_snapshot
-from eslab.operations.walk import (
-    Checkpoint,
-    Damaged,
-    OnProgress,
-    Walked,
-    load_checkpoint,
-    save_checkpoint,
-    silent,
-    start,
-    visit,
-    walk,
-)
-from eslab.payload.encryption import require_keys
+from eslab.operations.walk import Damaged, OnProgress, Walked, silent, walk_or_visit
 from eslab.repository import Repository
 from eslab.store import Consistency
 
@@ -62,20 +51,11 @@ def build_snapshots(
     built, and `StoreUnavailable` while a region can't be reached. Costs a customer a wait for each type, and for each
     aggregate those of `build_snapshot`.
     """
-    for aggregate_type in aggregate_types:
-        serializer_of(aggregate_type)  # refuses a class that can't be read, before every aggregate does
     override = override or Override()
+    check_types(repository, aggregate_types, (it for it in aggregate_types if override.of(it)))
     policies = {it: policy for it in aggregate_types if (policy := override.of(it))}
-    if any(it.encrypted for it in policies):
-        require_keys(repository.keys)
-    name = _name(aggregate_types, override)
-    work = partial(_build, repository, policies)
-    if customer_id is not None:
-        return visit(name, check_id("customer id", customer_id), work, _summary)
-    checkpoint = start(load_checkpoint(repository.store, name), repository.clock)
-    walked = walk(repository.store, name, checkpoint, work, on_progress, _summary)
-    save_checkpoint(repository.store, name, Checkpoint())
-    return walked
+    name, work = _name(aggregate_types, override), partial(_build, repository, policies)
+    return walk_or_visit(repository.store, repository.clock, name, work, on_progress, _summary, customer_id)
 
 
 def _build(repository: Repository, policies: Mapping[type[Aggregate], SnapshotPolicy], customer_id: str) -> int:

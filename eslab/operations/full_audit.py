@@ -16,27 +16,15 @@ from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
-from eslab.aggregate import Aggregate, check_id, serializer_of, type_name
+from eslab.aggregate import Aggregate, type_name
 from eslab.errors import HistoryGone, OutcomeUnknown, Unreadable
 from eslab.hydration import ATTEMPTS, Hydrator
 from eslab.operations.findings import Finding, contradiction, moment
 from eslab.operations.proofs import Proofs
-from eslab.operations.readable import hydrator_of
+from eslab.operations.readable import check_types, hydrator_of
 from eslab.operations.refold import Refold
 from eslab.operations.row_check import RowCheck
-from eslab.operations.walk import (
-    Checkpoint,
-    Damaged,
-    OnProgress,
-    Walked,
-    load_checkpoint,
-    save_checkpoint,
-    silent,
-    start,
-    visit,
-    walk,
-)
-from eslab.payload.encryption import require_keys
+from eslab.operations.walk import Damaged, OnProgress, Walked, silent, walk_or_visit
 from eslab.recorded import is_below, parse
 from eslab.repository import Repository
 from eslab.request import is_after
@@ -63,18 +51,9 @@ def audit(
     the findings that are left, and `StoreUnavailable` while a region can't be reached. Reads everything EVERYWHERE.
     """
     types = [*dict.fromkeys([*aggregate_types, *(it for table in repository.read_tables for it in table.keys)])]
-    for aggregate_type in types:
-        serializer_of(aggregate_type)  # refuses a class that can't be read, before every aggregate does
-    if any(it.encrypted for it in types):
-        require_keys(repository.keys)
-    name = _name(repository, types, repair)
-    work = partial(_audit, repository, types, on_finding, repair)
-    if customer_id is not None:
-        return visit(name, check_id("customer id", customer_id), work, _summary)
-    checkpoint = start(load_checkpoint(repository.store, name), repository.clock)
-    walked = walk(repository.store, name, checkpoint, work, on_progress, _summary)
-    save_checkpoint(repository.store, name, Checkpoint())
-    return walked
+    check_types(repository, types, types)
+    name, work = _name(repository, types, repair), partial(_audit, repository, types, on_finding, repair)
+    return walk_or_visit(repository.store, repository.clock, name, work, on_progress, _summary, customer_id)
 
 
 def audit_customer(

@@ -9,21 +9,9 @@ from contextlib import closing
 from functools import partial
 from typing import Any
 
-from eslab.aggregate import check_id
 from eslab.clock import Clock
 from eslab.layout import Layout
-from eslab.operations.walk import (
-    Checkpoint,
-    OnProgress,
-    Walked,
-    load_checkpoint,
-    save_checkpoint,
-    silent,
-    start,
-    unusable,
-    visit,
-    walk,
-)
+from eslab.operations.walk import OnProgress, Walked, silent, unusable, walk_or_visit
 from eslab.store import Consistency, EventStore
 
 NAME = "repair"
@@ -43,11 +31,7 @@ def repair(
     store on this machine it reads everything and repairs nothing: there is one copy.
     """
     work = partial(_read, store, [layout for layout in layouts if layout.with_customer])
-    if customer_id is not None:
-        return visit(NAME, check_id("customer id", customer_id), work, unusable)
-    walked = walk(store, NAME, start(load_checkpoint(store, NAME), clock), work, on_progress)
-    save_checkpoint(store, NAME, Checkpoint())
-    return walked
+    return walk_or_visit(store, clock, NAME, work, on_progress, unusable, customer_id)
 
 
 def has_replicas(store: EventStore) -> bool:

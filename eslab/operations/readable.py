@@ -2,11 +2,21 @@
 
 from collections.abc import Iterable
 
-from eslab.aggregate import Aggregate, type_name
+from eslab.aggregate import Aggregate, serializer_of, type_name
 from eslab.errors import Forgotten
 from eslab.hydration import Hydrator, cipher_of_types
-from eslab.payload.encryption import NO_CIPHER
+from eslab.payload.encryption import NO_CIPHER, require_keys
 from eslab.repository import Repository
+
+
+def check_types(
+    repository: Repository, aggregate_types: Iterable[type[Aggregate]], folded: Iterable[type[Aggregate]]
+) -> None:
+    """Refuse classes that can't be read, and encrypted ones to be folded without keys, before every aggregate does."""
+    for aggregate_type in aggregate_types:
+        serializer_of(aggregate_type)
+    if any(it.encrypted for it in folded):
+        require_keys(repository.keys)
 
 
 def hydrator_of(

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
+from eslab.aggregate import check_id
 from eslab.clock import Clock, time_on
 from eslab.errors import EslabError, Unreadable
 from eslab.payload.decoding import built
@@ -54,6 +55,10 @@ class Walked(NamedTuple):
 
     customers: int
     rows: int
+
+
+Work = Callable[[str], int]  # is called for each customer, and returns how many rows it wrote
+Summary = Callable[[str, int, Walked], str]  # of a walk's name, its problems and what was done
 
 
 class Damaged(Exception):
@@ -120,9 +125,9 @@ def walk(
     store: EventStore,
     name: str,
     checkpoint: Checkpoint,
-    work: Callable[[str], int],
+    work: Work,
     on_progress: OnProgress = silent,
-    summary: Callable[[str, int, Walked], str] = unusable,
+    summary: Summary = unusable,
 ) -> Walked:
     """Call `work` for each customer after the checkpoint, in the store's order, and save the checkpoint as it advances.
 
@@ -152,7 +157,27 @@ def walk(
     return Walked(customers, rows)
 
 
-def visit(name: str, customer: str, work: Callable[[str], int], summary: Callable[[str, int, Walked], str]) -> Walked:
+def walk_or_visit(
+    store: EventStore,
+    clock: Clock,
+    name: str,
+    work: Work,
+    on_progress: OnProgress,
+    summary: Summary,
+    customer_id: str | None,
+) -> Walked:
+    """Do the work for one customer, or walk over all; a call after a crash resumes, and one after the end begins anew.
+
+    For work that is never called complete: a rebuild keeps checkpoints of its own.
+    """
+    if customer_id is not None:
+        return _visit_alone(name, check_id("customer id", customer_id), work, summary)
+    walked = walk(store, name, start(load_checkpoint(store, name), clock), work, on_progress, summary)
+    save_checkpoint(store, name, Checkpoint())
+    return walked
+
+
+def _visit_alone(name: str, customer: str, work: Work, summary: Summary) -> Walked:
     """Do the work of a walk for one customer, without a checkpoint; raises what a walk would."""
     problems = Problems(Checkpoint())
     walked = Walked(1, _visit(work, customer, problems))
@@ -161,7 +186,7 @@ def visit(name: str, customer: str, work: Callable[[str], int], summary: Callabl
     return walked
 
 
-def _visit(work: Callable[[str], int], customer: str, problems: Problems) -> int:
+def _visit(work: Work, customer: str, problems: Problems) -> int:
     try:
         return work(customer)
     except Damaged as damaged:

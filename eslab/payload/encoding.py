@@ -25,18 +25,14 @@ MINUTE = timedelta(minutes=1)
 PLAIN = frozenset({str, int, bool, bytes, type(None), msgspec.Raw})
 
 _in_order = msgspec.msgpack.Encoder(order="deterministic").encode
-_as_it_is = msgspec.msgpack.Encoder().encode
+# Maps and sets keep their own order; of a decoded map, that is the stored one.
+encode_as_it_is = msgspec.msgpack.Encoder().encode
 Leaf = Callable[[Any], Any]
 
 
 def encode(value: Any) -> bytes:
     """The msgpack bytes of a value; `InvalidInput` if msgpack can't hold it."""
     return _encode(value, _leaf)
-
-
-def encode_as_it_is(value: Any) -> bytes:
-    """The msgpack bytes of a value with maps and sets in their own order; of a decoded map, that is the stored one."""
-    return _as_it_is(value)
 
 
 def encode_for_hash(value: Any) -> bytes:
@@ -54,7 +50,7 @@ def _encode(value: Any, leaf: Leaf) -> bytes:
                 return _in_order(value)
             except TypeError:  # a value that is not of its declared type
                 pass
-        return _as_it_is(_ordered(value, leaf))
+        return encode_as_it_is(_ordered(value, leaf))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidInput(
             f"Expected fields that msgpack can hold in {type(value).__name__}, got one that it can't: {error}."
@@ -92,7 +88,7 @@ def _in_one_order(items: Iterable[Any], ordered: Leaf) -> list[tuple[Any, Any]]:
     """The items of a set or the keys of a map, ordered, beside the originals: as msgspec sorts them where it can."""
     pairs = [(ordered(item), item) for item in items]
     sortable = {type(item) for item, _ in pairs} in ({str}, {int})
-    return sorted(pairs, key=(lambda pair: pair[0]) if sortable else (lambda pair: _as_it_is(pair[0])))
+    return sorted(pairs, key=(lambda pair: pair[0]) if sortable else (lambda pair: encode_as_it_is(pair[0])))
 
 
 def field_names(value: Any) -> list[str]:
