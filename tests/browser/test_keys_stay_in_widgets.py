@@ -27,12 +27,10 @@ DESKS = {
     ),
     "04, a busy evening": "from eslab.lab.lessons.evening import evening_desk\nevening_desk()",
     "05, the class to change": (
-        "from eslab import AggregateService, Event\n"
-        "from eslab.lab.lessons.serializer import Sell, class_desk, selling, till_of\n"
-        "class Sold(Event):\n"
-        "    cake: str\n"
-        "    euros: int\n"
-        "AggregateService(lab.store, till_of(Sold), selling(Sold), lab.clock)"
+        "from eslab import AggregateService\n"
+        "from eslab.lab.lessons.serializer import class_desk\n"
+        "from eslab.lab.lessons.till import Sell, v1\n"
+        "AggregateService(lab.store, v1.Till, v1.sell, lab.clock)"
         ".send('cleo', 'till:1', Sell('lemon', 4), lab.request())\n"
         "class_desk(lab.store, 'cleo', 'till:1', {})"
     ),

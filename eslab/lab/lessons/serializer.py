@@ -1,18 +1,18 @@
-"""Lesson 05: a till for any class of sale, how its stored rows load, the class desk, and one flipped bit."""
+"""Lesson 05: how the stored rows of a till load, the class desk, and one flipped bit."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from types import MappingProxyType
 from typing import Any
 
 import ipywidgets
 import msgspec
 import pandas
 
-from eslab import Aggregate, Command, Event, EventStore, Request
+from eslab import Event, EventStore
 from eslab.aggregate import serializer_of
 from eslab.errors import InvalidInput, Unreadable
 from eslab.event import version
+from eslab.lab.lessons.till import till_of
 from eslab.lab.tables import html_table
 from eslab.lab.widgets import Desk
 from eslab.payload.checksum import Checksum
@@ -20,29 +20,6 @@ from eslab.payload.checksum import Checksum
 CURRENCY = ("not there", 'with the default "EUR"', "without a default")
 PRICE = {"euros: int": ("euros", int), "euros: float": ("euros", float), "cents: int": ("cents", int)}
 BODY = 4  # the place of the events in the array that a payload is
-
-
-class Sell(Command):
-    """Sell a cake at a price, in the till's currency and unit."""
-
-    cake: str
-    price: int
-
-
-def selling(sold: Any, *more: object) -> Callable[[Any, Sell, Request], list[Event]]:
-    """Return a handler that records a sale as this class of event, with these values in its further fields."""
-    return lambda till, command, request: [sold(command.cake, command.price, *more)]
-
-
-def till_of(sold: Any, upcasters: Mapping[Any, Any] = MappingProxyType({})) -> Any:
-    """Return the aggregate type `Till` for this class of sale: it counts how often each sale was made."""
-
-    def apply(self: Any, event: Any) -> None:
-        self.sales[str(event)] = self.sales.get(str(event), 0) + 1
-
-    apply.__annotations__["event"] = sold
-    namespace = {"apply": apply, "upcasters": upcasters}
-    return msgspec.defstruct("Till", [("sales", dict[str, int], {})], bases=(Aggregate,), namespace=namespace)
 
 
 def how_they_load(store: EventStore, customer: str, aggregate_id: str, fold: Any) -> pandas.DataFrame:

@@ -18,9 +18,9 @@ import pandas
 
 from eslab import Aggregate, Event, Request
 from eslab.aggregate import serializer_of
-from eslab.event import version
 from eslab.lab import charts
-from eslab.lab.lessons.serializer import flipped, price_at, till_of
+from eslab.lab.lessons.serializer import flipped, price_at
+from eslab.lab.lessons.till import till_of, v1, v2
 from eslab.payload.checksum import Checksum
 from eslab.payload.serializer import FORMAT, Envelope, encode_append, encode_envelope, touched_hash
 
@@ -251,24 +251,13 @@ def _read_checked(data: bytes) -> object:
 
 def _commit_reader() -> Callable[[bytes], object]:
     """A reader of commits by the second version of the sale."""
-
-    class Sold(Event, tag=version(2)):
-        cake: str
-        euros: int
-        currency: str = "EUR"
-
-    serializer = serializer_of(till_of(Sold))
+    serializer = serializer_of(till_of(v2.Sold))
     return lambda data: serializer.events(data, CHECKSUM)[0]
 
 
 def _old_commit() -> bytes:
     """A commit with a sale of version 1."""
-
-    class First(Event, tag="Sold:1"):
-        cake: str
-        euros: int
-
-    return _commit(First(**SALE))
+    return _commit(v1.Sold(**SALE))
 
 
 def _nested() -> bytes:

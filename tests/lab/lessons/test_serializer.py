@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from eslab import Event, EventStore, open_store, version
+from eslab import EventStore, open_store
 from eslab.errors import InvalidInput
 from eslab.lab.lessons.serializer import (
     CURRENCY,
@@ -18,7 +18,6 @@ from eslab.lab.lessons.serializer import (
     flipped,
     how_they_load,
     price_at,
-    till_of,
 )
 from eslab.lab.lessons.serializer_formats import (
     Keeper,
@@ -29,31 +28,8 @@ from eslab.lab.lessons.serializer_formats import (
     rung,
     untrusted_bytes,
 )
+from eslab.lab.lessons.till import till_of, v1, v2, v3
 from tests.support.sample import Counted, at, commits
-
-
-class FirstSold(Event, tag="Sold:1"):
-    """A sale in euros."""
-
-    cake: str
-    euros: int
-
-
-class SecondSold(Event, tag="Sold:2"):
-    """A sale in any currency."""
-
-    cake: str
-    euros: int
-    currency: str = "EUR"
-
-
-class Sold(Event, tag=version(3)):
-    """A sale in cents."""
-
-    cake: str
-    cents: int
-    currency: str = "EUR"
-
 
 UPCASTERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "Sold:1": lambda sold: {**sold, "type": "Sold:2", "currency": "EUR"},
@@ -70,7 +46,7 @@ UPCASTERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 def store() -> EventStore:
     """A till of Ann's with a sale of each version."""
     store = open_store("memory:")
-    for minute, sold in enumerate((FirstSold("lemon", 4), SecondSold("cherry", 6), Sold("sponge", 350))):
+    for minute, sold in enumerate((v1.Sold("lemon", 4), v2.Sold("cherry", 6), v3.Sold("sponge", 350))):
         store.append("ann", commits(at(minute), {"till:1": [sold]}))
     return store
 
@@ -82,8 +58,8 @@ def marks(loaded: Any) -> list[str]:
 
 def test_a_row_loads_or_says_why_not(store: EventStore) -> None:
     """With both upcasters all three load as the current class; without them only the current row does."""
-    assert marks(how_they_load(store, "ann", "till:1", till_of(Sold))) == ["✓", "✗", "✗"]
-    loaded = how_they_load(store, "ann", "till:1", till_of(Sold, UPCASTERS))
+    assert marks(how_they_load(store, "ann", "till:1", till_of(v3.Sold))) == ["✓", "✗", "✗"]
+    loaded = how_they_load(store, "ann", "till:1", till_of(v3.Sold, UPCASTERS))
     assert "✓ Sold(cake='lemon', cents=400, currency='EUR')" in list(loaded["loads as"])
     assert marks(loaded) == ["✓"] * 3
 

@@ -12,19 +12,12 @@ from eslab.errors import Unreadable
 from eslab.lab.answers import Answer, Outcome
 from eslab.lab.exercises import Exercise, Rule, Wrong
 from eslab.lab.feedback import Difference
-from eslab.lab.lessons.serializer import till_of
+from eslab.lab.lessons.till import till_of, v1
 from eslab.lab.session import START
 from eslab.payload.checksum import Checksum
 from eslab.payload.serializer import encode_append
 
 EVENT_TIME = Request.at(START, "a sale").event_time
-
-
-class FirstSold(Event, tag="Sold:1"):
-    """A sale as it is stored."""
-
-    cake: str
-    euros: int
 
 
 class Change(NamedTuple):
@@ -72,7 +65,7 @@ CHANGES = {
 def loads_unchanged(change: Change) -> bool:
     """Can a sale of version 1 be read by the changed class, without an upcaster?"""
     sold = msgspec.defstruct("Sold", change.fields, bases=(Event,), tag=version(2), frozen=True)
-    payload = encode_append("ann", EVENT_TIME, {"till:1": [FirstSold("lemon", 4)]}, bytes(8))["till:1"]
+    payload = encode_append("ann", EVENT_TIME, {"till:1": [v1.Sold("lemon", 4)]}, bytes(8))["till:1"]
     try:
         serializer_of(till_of(sold)).events(payload, Checksum.of_commits("ann", "till:1"))
     except Unreadable:
