@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from io import StringIO
@@ -106,6 +106,17 @@ class Answer:
             problem = done.stderr.strip().rpartition("\n")[2]
             raise Undecided(f"in a second process the answer's cell ends with {problem}. Import in it what it uses.")
         return json.loads(done.stdout.rpartition("\n")[2])
+
+
+def names_chosen(answer: Answer, names: Collection[str]) -> set[str]:
+    """The names that an answer holds, as a set, list or tuple, or as a text of letters; can't tell of anything else."""
+    value = answer.value
+    is_read = isinstance(value, set | frozenset | list | tuple | str) and all(isinstance(it, str) for it in value)
+    if not is_read or not set(value) <= set(names):
+        raise Undecided(
+            f"the answer is {value!r}. Write a set, such as {{{min(names)!r}}}, of some of: {', '.join(names)}."
+        )
+    return set(value)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 from eslab import EslabError, EventStore, Request
-from eslab.lab.answers import Answer, Undecided
+from eslab.lab.answers import Answer, Undecided, names_chosen
 from eslab.lab.exercises import Exercise, Rule, Wrong
 from eslab.lab.feedback import Difference
 from eslab.lab.lessons.cassandra import QUESTIONS, ask_with_key
@@ -96,9 +96,7 @@ REASONS = {
 
 def names_the_refused(answer: Answer, _: object) -> Difference | None:
     """Cassandra refuses exactly the questions that the answer names."""
-    named = answer.value
-    if not isinstance(named, set | list | tuple | frozenset) or not set(named) <= QUESTIONS.keys():
-        raise Undecided(f"the answer is {named!r}, not a set of these: {', '.join(QUESTIONS)}.")
+    named = names_chosen(answer, QUESTIONS)
     asked = ask_with_key(cast(EventStore, answer.store), SWAPPED)
     for question, found in zip(asked["question"], asked["answer"], strict=True):
         if found.startswith("refused") != (question in named):
