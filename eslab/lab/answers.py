@@ -113,9 +113,8 @@ def names_chosen(answer: Answer, names: Collection[str]) -> set[str]:
     value = answer.value
     is_read = isinstance(value, set | frozenset | list | tuple | str) and all(isinstance(it, str) for it in value)
     if not is_read or not set(value) <= set(names):
-        raise Undecided(
-            f"the answer is {value!r}. Write a set, such as {{{min(names)!r}}}, of some of: {', '.join(names)}."
-        )
+        example = f"{{{min(names)!r}}}"
+        raise Undecided(f"the answer is {value!r}. Write a set such as {example}, of some of: {', '.join(names)}.")
     return set(value)
 
 

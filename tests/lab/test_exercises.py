@@ -10,10 +10,21 @@ from hypothesis import strategies as st
 
 from eslab import InvalidInput
 from eslab.lab import reader, solutions
-from eslab.lab.answers import Answer, Undecided, defined_in, imports_for, in_words, is_same_code, time_limit
+from eslab.lab.answers import (
+    Answer,
+    Undecided,
+    defined_in,
+    imports_for,
+    in_words,
+    is_same_code,
+    names_chosen,
+    time_limit,
+)
 from eslab.lab.exercises import Exercise, Rule, Wrong
 from eslab.lab.feedback import MIME, Difference
+from eslab.lab.lessons.exercises.downloads import which_write
 from eslab.lab.lessons.exercises.frosting import at_least
+from eslab.lab.lessons.exercises.versioned_serializer import needs_step
 
 IMPORT = "from eslab.domains.bakery import ColorAdded\nfrom eslab.lab.lessons.exercises.frosting import at_least"
 
@@ -116,6 +127,21 @@ def test_a_result_that_cannot_be_judged_is_said_so():
     rule = Rule("it is short", lambda answer, case: Difference([], "", "", str(len(answer.value))))
     found = str(exercise(rule).judge(Answer(3)))
     assert "your result can't be judged (TypeError: object of type 'int' has no len())" in found
+
+
+@pytest.mark.parametrize("value", [2, None, {"c": 1}, [["c"], "e"], {"c", "z"}, {1}, "c, e"], ids=repr)
+@pytest.mark.parametrize("exercise", [which_write, needs_step], ids=lambda it: it.name)
+def test_an_answer_that_is_no_choice_is_told_what_to_write(exercise, value):
+    """Whatever it holds."""
+    checked = exercise.judge(Answer(value))
+    assert checked.passed is None
+    assert "Write a set such as {'a'}, of some of: a, b, c, d, e, f" in str(checked)
+
+
+@pytest.mark.parametrize("value", [{"c", "e"}, ["e", "c", "e"], ("c", "e"), "ce"], ids=repr)
+def test_a_choice_is_read_from_any_container(value):
+    """In any order."""
+    assert names_chosen(Answer(value), "abcdefg") == {"c", "e"}
 
 
 def test_an_error_of_the_answer_is_an_outcome():
