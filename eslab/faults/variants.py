@@ -102,10 +102,6 @@ def trusted_snapshots() -> list[Any]:
     return [patch.object(snapshot.Validity, "holds_late", lambda *_: True)]
 
 
-def no_slack() -> list[Any]:
-    return [patch.object(TimeBounds, "holds_late", lambda self, built_at, until: built_at > until - self.append)]
-
-
 def never_made_safe() -> list[Any]:
     return [patch.object(unit_of_work, "make_safe", lambda *_: None)]
 
