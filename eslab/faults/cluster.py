@@ -6,7 +6,6 @@ the first answers that satisfy the level, merges them cell by cell, and repairs 
 answers.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,21 +45,21 @@ class Cluster:
         self.regions = dict(regions)
         self.checkpoints: dict[str, str] = {}  # one copy for all regions: no schedule is about them
         self._skews = skews
+        self._start = to_ms(world.start) * 1000
         self._choices = world.choices.stream("network")
         self._hints: list[tuple[str, Replica, Mutation]] = []
 
     def server_time(self, region: str) -> int:
         """The time of a region's coordinators in microseconds, which stamps writes that bring no time of their own."""
-        return to_ms(self.world.start) * 1000 + round((self.world.now + self._skews.get(region, 0.0)) * 1e6)
+        return self._start + round((self.world.now + self._skews.get(region, 0.0)) * 1e6)
 
     def write(self, region: str, mutation: Mutation, level: int) -> Answer[list[Row]]:
         """Send a mutation to all replicas; the answer is empty, or `WriteTimeout`: it may have been written."""
         answer: Answer[list[Row]] = Answer(self.world)
-        acks: Counter[str] = Counter()
+        waits_for = self._needed(level, region)
 
         def acknowledge(replica: Replica) -> None:
-            acks[replica.region] += 1
-            if self._suffices(acks, level, region):
+            if waits_for.no_more(replica.region):
                 answer.give([])
 
         for replica in self.replicas:
@@ -72,20 +71,22 @@ class Cluster:
         """Select rows; the answer has a page of them with their keys, or is `ReadTimeout`."""
         answer: Answer[list[tuple[Key, Row]]] = Answer(self.world)
         came: list[tuple[Replica, Partition]] = []
-        acks: Counter[str] = Counter()
+        waits_for = self._needed(level, region)
 
-        def receive(replica: Replica, found: Partition) -> None:
-            if self._suffices(acks, level, region):
+        def look(replica: Replica) -> Partition | None:
+            return None if waits_for.done else replica.answer(query)
+
+        def receive(replica: Replica, found: Partition | None) -> None:
+            if waits_for.done or found is None:
                 return
             came.append((replica, found))
-            acks[replica.region] += 1
-            if self._suffices(acks, level, region):
+            if waits_for.no_more(replica.region):
                 merged, patience = self._repaired(region, query, came)
                 rows = selected(query, merged, self.world.now)
                 self.world.after(patience, lambda: answer.give(rows))
 
         for replica in self.replicas:
-            self._ask(region, replica, lambda replica=replica: replica.answer(query), receive)
+            self._ask(region, replica, look, receive)
         self._limit(answer, lambda: ReadTimeout("simulated", consistency=level))
         return answer
 
@@ -150,11 +151,11 @@ class Cluster:
         self,
         region: str,
         replica: Replica,
-        look: Callable[[], Partition],
-        receive: Callable[[Replica, Partition], None],
+        look: Callable[[Replica], Partition | None],
+        receive: Callable[[Replica, Partition | None], None],
     ) -> None:
         def arrive() -> None:
-            found = look()
+            found = look(replica)
             self._send(replica.region, region, lambda: receive(replica, found))
 
         self._send(region, replica.region, arrive, replica)
@@ -162,20 +163,15 @@ class Cluster:
     def _send(self, source: str, target: str, arrive: Callable[[], None], replica: Replica | None = None) -> bool:
         """Send a message; False if it is lost, or the link is cut."""
         network = self.network
-        if frozenset((source, target)) in network.cut or (network.lost and self._choices.chance(network.lost)):
+        is_cut = network.cut and frozenset((source, target)) in network.cut
+        if is_cut or (network.lost and self._choices.chance(network.lost)):
             self.world.meet("messages lost")
             return False
         delay = NEAR if source == target else FAR
         if network.late and self._choices.chance(network.late):
             delay += self._choices.among(LATE)
 
-        def come() -> None:
-            if replica is not None and replica.frozen:
-                replica.waiting.append(arrive)
-            else:
-                arrive()
-
-        self.world.after(delay, come)
+        self.world.after(delay, arrive if replica is None else lambda: replica.take(arrive))
         return True
 
     def _repaired(
@@ -191,11 +187,29 @@ class Cluster:
         far = any(replica.region != region for replica in stale)
         return merged, (2 * FAR if far else 2 * NEAR) if stale else 0.0
 
-    def _suffices(self, acks: Mapping[str, int], level: int, region: str) -> bool:
+    def _needed(self, level: int, region: str) -> "Needed":
         if level == ConsistencyLevel.LOCAL_QUORUM:
-            return acks.get(region, 0) > self.regions[region] // 2
+            return Needed({region: self.regions[region] // 2 + 1})
         if level == ConsistencyLevel.EACH_QUORUM:
-            return all(acks.get(name, 0) > size // 2 for name, size in self.regions.items())
-        if level == ConsistencyLevel.ALL:
-            return sum(acks.values()) == len(self.replicas)
-        return sum(acks.values()) > len(self.replicas) // 2
+            return Needed({name: size // 2 + 1 for name, size in self.regions.items()})
+        everywhere = len(self.replicas)
+        return Needed({}, everywhere if level == ConsistencyLevel.ALL else everywhere // 2 + 1)
+
+
+class Needed:
+    """The answers that a level still waits for: of some regions, or of any."""
+
+    def __init__(self, of_regions: dict[str, int], of_any: int = 0) -> None:
+        self.done = False
+        self._of_regions = of_regions
+        self._of_any = of_any
+
+    def no_more(self, region: str) -> bool:
+        """Count the answer of a replica in this region; are there enough?"""
+        if self._of_any:
+            self._of_any -= 1
+            self.done = self.done or not self._of_any
+        elif region in self._of_regions:
+            self._of_regions[region] -= 1
+            self.done = all(left <= 0 for left in self._of_regions.values())
+        return self.done

@@ -4,6 +4,7 @@ Tables come from the store's own CREATE TABLE statements, and every statement is
 this can't read is an error, so that a statement that the store learns anew can't be misunderstood.
 """
 
+import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,14 +74,19 @@ class Range(NamedTuple):
     def holds(self, key: Key) -> bool:
         """Does it hold this key?"""
         begins = len(self.prefix)
-        return key[:begins] == self.prefix and all(FITS[sign](key[begins], bound) for sign, bound in self.tests)
+        if key[:begins] != self.prefix:
+            return False
+        for sign, bound in self.tests:  # noqa: SIM110 - called thousands of times a schedule, without a generator
+            if not FITS[sign](key[begins], bound):
+                return False
+        return True
 
 
 FITS: Mapping[str, Callable[[Any, Any], bool]] = {
-    ">": lambda part, bound: part > bound,
-    ">=": lambda part, bound: part >= bound,
-    "<": lambda part, bound: part < bound,
-    "<=": lambda part, bound: part <= bound,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
 }
 
 
@@ -111,6 +117,13 @@ class Query(NamedTuple):
     ranges: Sequence[Range] = ()
     after: Key = ()
     limit: int = 0
+
+    def holds(self, key: Key) -> bool:
+        """Does one of its ranges hold this clustering key?"""
+        for wanted in self.ranges:  # noqa: SIM110 - as above
+            if wanted.holds(key):
+                return True
+        return False
 
 
 @dataclass
@@ -154,10 +167,10 @@ class Statement:
         match = _match(DELETE, self.cql)
         table = self.tables[match[1]]
         using = USING[match[2]]
-        conditions = _conditions(match[3])
+        select = _Selection(table, _conditions(match[3]))
 
         def bind(values: Sequence[Any], now: float, server: int) -> Cut:
-            partition, ranges = _ranges(table, conditions, values[len(using) :])
+            partition, ranges = select(values[len(using) :])
             return Cut(table, partition, ranges[0], values[0] if using else server)
 
         return bind
@@ -168,10 +181,10 @@ class Statement:
         columns = _names(match[2])
         if match[1]:
             return lambda values, now, server: Query(table, columns, None, after=tuple(map(ordered, values)))
-        conditions = _conditions(match[4])
+        select = _Selection(table, _conditions(match[4]))
 
         def bind(values: Sequence[Any], now: float, server: int) -> Query:
-            partition, ranges = _ranges(table, conditions, values)
+            partition, ranges = select(values)
             return Query(table, columns, partition, ranges)
 
         return bind
@@ -210,20 +223,32 @@ def _conditions(text: str) -> list[tuple[str, str]]:
     return [(match[2], match[3]) for match in (_match(CONDITION, part) for part in text.split(" AND "))]
 
 
-def _ranges(table: Table, conditions: Sequence[tuple[str, str]], values: Sequence[Any]) -> tuple[Key, list[Range]]:
-    """The partition, and the ranges of clustering keys that the conditions hold: several after an IN."""
-    bound = list(zip(conditions, values, strict=True))
-    given = {name: ordered(value) for (name, sign), value in bound if sign == "="}
-    partition = tuple(given[name] for name in table.partition)
-    prefixes: list[Key] = [()]
-    for name in table.clustering:
-        several = [list(map(ordered, value)) for (column, sign), value in bound if column == name and sign == "IN"]
-        ones = several[0] if several else [given[name]] if name in given else None
-        if ones is None:
-            tests = tuple((sign, ordered(value)) for (column, sign), value in bound if column == name)
-            return partition, [Range(prefix, tests) for prefix in prefixes]
-        prefixes = [(*prefix, one) for prefix in prefixes for one in sorted(set(ones))]
-    return partition, [Range(prefix) for prefix in prefixes]
+class _Selection:
+    """The conditions of a WHERE: called with their values, it gives the partition and the ranges of clustering keys."""
+
+    def __init__(self, table: Table, conditions: Sequence[tuple[str, str]]) -> None:
+        places = {condition: place for place, condition in enumerate(conditions)}
+        self._number = len(conditions)
+        self._partition = [places[name, "="] for name in table.partition]
+        self._prefix: list[tuple[int, bool]] = []  # the place of each leading column's value; is it that of an IN?
+        self._tests: list[tuple[str, int]] = []  # the signs and places of the column behind them
+        for name in table.clustering:
+            several = (name, "IN") in places
+            if not several and (name, "=") not in places:
+                self._tests = [(sign, place) for (column, sign), place in places.items() if column == name]
+                break
+            self._prefix.append((places[name, "IN" if several else "="], several))
+
+    def __call__(self, values: Sequence[Any]) -> tuple[Key, list[Range]]:
+        """The partition, and the ranges that the conditions hold: several after an IN."""
+        if len(values) != self._number:
+            raise ValueError(f"Expected {self._number} values, got {len(values)}.")
+        prefixes: list[Key] = [()]
+        for place, several in self._prefix:
+            ones = sorted({*map(ordered, values[place])}) if several else [ordered(values[place])]
+            prefixes = [(*prefix, one) for prefix in prefixes for one in ones]
+        tests = tuple((sign, ordered(values[place])) for sign, place in self._tests)
+        return tuple(ordered(values[place]) for place in self._partition), [Range(it, tests) for it in prefixes]
 
 
 def _names(text: str) -> tuple[str, ...]:

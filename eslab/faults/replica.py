@@ -4,14 +4,15 @@ Of two cells of one column the one with the later write time stays; on a tie the
 greater value in bytes. A deletion hides everything in its range that isn't younger, also what arrives afterwards.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from eslab.faults.cql import Cell, Cut, Key, Put, Query
 
-Cells = dict[str, Cell]
+Cells = Mapping[str, Cell]  # never changed: replicas and answers share them
 Row = tuple[Any, ...]
+NEVER = float("-inf")
 
 
 @dataclass
@@ -21,12 +22,13 @@ class Partition:
     rows: dict[Key, Cells] = field(default_factory=dict)
     cuts: set[Cut] = field(default_factory=set)
 
-    def put(self, key: Key, cells: Mapping[str, Cell]) -> None:
+    def put(self, key: Key, cells: Cells) -> None:
         """Merge cells into a row."""
-        stored = self.rows.setdefault(key, {})
-        for name, cell in cells.items():
-            if name not in stored or cell[:3] > stored[name][:3]:
-                stored[name] = cell
+        stored = self.rows.setdefault(key, cells)
+        if stored is not cells:
+            newer = {name: cell for name, cell in cells.items() if name not in stored or _wins(cell, stored[name])}
+            if newer:
+                self.rows[key] = {**stored, **newer}
 
     def merge(self, other: "Partition") -> None:
         """Merge another replica's answer."""
@@ -34,15 +36,15 @@ class Partition:
             self.put(key, cells)
         self.cuts |= other.cuts
 
-    def visible(self, key: Key, now: float) -> Mapping[str, Cell] | None:
+    def visible(self, key: Key, now: float) -> Cells | None:
         """The cells of a row that are neither deleted nor expired; None if none is left but the key's own columns."""
-        hidden = max((cut.time for cut in self.cuts if cut.range.holds(key)), default=None)
-        cells = {
-            name: cell
-            for name, cell in self.rows[key].items()
-            if cell.expiry > now and (hidden is None or cell.time > hidden)
-        }
+        hidden = max((cut.time for cut in self.cuts if cut.range.holds(key)), default=NEVER)
+        cells = {name: cell for name, cell in self.rows[key].items() if cell.expiry > now and cell.time > hidden}
         return cells if any(cell.data for cell in cells.values()) else None
+
+
+def _wins(cell: Cell, stored: Cell) -> bool:
+    return cell is not stored and cell[:3] > stored[:3]
 
 
 class Replica:
@@ -52,8 +54,15 @@ class Replica:
         self.name = name
         self.region = region
         self.frozen = False
-        self.waiting: list[Any] = []  # what arrived while it was frozen
+        self.waiting: list[Callable[[], None]] = []  # what arrived while it was frozen
         self._tables: dict[str, dict[Key, Partition]] = {}
+
+    def take(self, arrive: Callable[[], None]) -> None:
+        """Do what arrived, or keep it until the replica thaws."""
+        if self.frozen:
+            self.waiting.append(arrive)
+        else:
+            arrive()
 
     def apply(self, mutation: Iterable[Put | Cut]) -> None:
         """Write a mutation: all of it, as one."""
@@ -69,9 +78,7 @@ class Replica:
         stored = self._tables.get(query.table.name, {}).get(query.partition or ())
         if stored is None:
             return Partition()
-        rows = {
-            key: dict(cells) for key, cells in stored.rows.items() if any(wanted.holds(key) for wanted in query.ranges)
-        }
+        rows = {key: cells for key, cells in stored.rows.items() if query.holds(key)}
         return Partition(rows, set(stored.cuts))
 
     def partition(self, table: str, key: Key) -> Partition:
@@ -90,7 +97,10 @@ class Replica:
 def selected(query: Query, answer: Partition, now: float) -> list[tuple[Key, Row]]:
     """The rows of a merged answer in the table's order, cut to the page that was asked for."""
     order = query.table.order
-    keys = sorted((key for key in answer.rows if not query.after or order(key) > order(query.after)), key=order)
+    keys = sorted(answer.rows, key=order)
+    if query.after:
+        after = order(query.after)
+        keys = [key for key in keys if order(key) > after]
     rows: list[tuple[Key, Row]] = []
     for key in keys:
         if cells := answer.visible(key, now):

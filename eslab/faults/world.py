@@ -219,7 +219,9 @@ class World:
             call()
 
     def close(self) -> None:
-        """End the processes that were killed or never ended."""
+        """End the processes that were killed or never ended, and let go of all that was still to happen."""
         self.over = True
         for process in self.processes:
             process.drop()
+        self.processes.clear()
+        self._agenda.clear()
