@@ -49,9 +49,8 @@ newest: venv ## run the quick tests of core, bytes and operations on NEWEST=pyth
 	VIRTUAL_ENV=.venv-newest $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-full: venv ## run all tests, with a browser, real Cassandra and long runs, then a long search (SEARCH=)
-	$(BIN)/python -m tests.support.suites
-	$(BIN)/eslab simulate $(SEARCH)
+full: venv ## run all tests, with a browser, real Cassandra and long runs, beside a long search (SEARCH=)
+	$(BIN)/python -m tests.support.suites --search '$(SEARCH)'
 
 lab: venv ## open JupyterLab on your copies of the lessons, lab/ (LAB=options, such as --no-browser)
 	@$(BIN)/eslab lessons copy lab

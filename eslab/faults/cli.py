@@ -1,6 +1,6 @@
 """The command `eslab simulate`."""
 
-from contextlib import nullcontext
+from contextlib import closing, nullcontext, suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +10,7 @@ from eslab.terminal import say
 if TYPE_CHECKING:
     from eslab.faults.explore import Search
 
+INTERRUPTED = 130  # the exit code after Ctrl-C
 Schedules = Annotated[int, typer.Option(min=1, help="Schedules to run.")]
 Seed = Annotated[int, typer.Option(help="The seed of the first schedule; the others follow it.")]
 Seconds = Annotated[float, typer.Option(help="Stop after this time, however many schedules have run.")]
@@ -32,10 +33,9 @@ def simulate(
 ) -> None:
     """Search for schedules that break a promise; exit code 1 if there is one, which is printed in its smallest form.
 
-    First all orders of some duels between two processes, then random schedules. A run that never met what it is
-    there for fails, too.
+    First all orders of some duels between two processes, then random schedules; Ctrl-C ends these, and what they met
+    is shown. A run that never met what it is there for fails, too.
     """
-    from eslab.faults.explore import search_together
     from eslab.faults.variants import broken
 
     if variants:
@@ -45,13 +45,35 @@ def simulate(
         if replay:
             raise typer.Exit(_replay(replay))
         lost = duels and _duels()
-        search = search_together(range(seed, seed + schedules), seconds, jobs, variant)
+        search = _search(range(seed, seed + schedules), seconds, jobs, variant)
         met = ", ".join(f"{what} in {number:,}" for what, number in sorted(search.met.items()))
         say(f"{search.schedules:,} schedules; {met or 'nothing happened'}")
         _show(search, variant)
-    for what in search.never_met:
+    for what in search.never_met if search.ended else ():
         say(f"Expected schedules in which {what} happens, met none: run more of them.")
+    if not search.ended:
+        raise typer.Exit(INTERRUPTED)
     raise typer.Exit(int(bool(lost or search.first or search.never_met)))
+
+
+def _search(seeds: range, seconds: float, jobs: int, variant: str) -> "Search":
+    """Search with a bar that shows how far it is, and how many schedules broke a promise."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from eslab.faults.explore import Search, search_together
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    total = Search()
+    with suppress(KeyboardInterrupt), Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("schedules", total=len(seeds))
+        with closing(search_together(seeds, seconds, jobs, variant)) as shares:
+            for share in shares:
+                total.add(share)
+                broken = f", {sum(total.broken.values()):,} broken promises" if total.broken else ""
+                progress.update(task, completed=total.schedules, description=f"schedules{broken}")
+            total.ended = True
+    return total
 
 
 def _list() -> None:

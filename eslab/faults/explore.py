@@ -1,8 +1,9 @@
 """Searches schedules for broken promises, and shrinks the first one that breaks a promise."""
 
 import gc
+import signal
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from eslab.faults.history import History
 from eslab.faults.story import ALL, Story, Topologies
 from eslab.faults.variants import broken
 
+SHARE = 200  # seeds that one process searches before it tells what it met
 MUST_MEET = ("retries overlapped", "snapshots built", "rotations", "cuts", "pauses", "kills")
 
 
@@ -36,6 +38,7 @@ class Search:
     met: Counter[str] = field(default_factory=Counter)
     broken: Counter[str] = field(default_factory=Counter)
     first: dict[str, int] = field(default_factory=dict)
+    ended: bool = False  # by itself: nobody interrupted it
 
     def add(self, other: "Search") -> None:
         """Add what another search found."""
@@ -86,19 +89,23 @@ def rare_collections() -> Iterator[None]:
         gc.unfreeze()
 
 
-def search_together(seeds: range, seconds: float, jobs: int, variant: str = "") -> Search:
-    """Search in several processes at once, each with every so-manieth seed; all with a broken core, if one is named."""
-    shares = [seeds[job::jobs] for job in range(jobs)]
-    result = Search()
-    with ProcessPoolExecutor(jobs) as pool:
-        for share in pool.map(_search, shares, repeat(seconds), repeat(variant)):
-            result.add(share)
-    return result
+def search_together(seeds: range, seconds: float, jobs: int, variant: str = "") -> Generator[Search, None, None]:
+    """Search in several processes at once, with a broken core if one is named; give what each share of the seeds met.
+
+    Whoever stops early closes the generator: the shares in progress end, a second or two later, and the rest is left.
+    """
+    end = monotonic() + seconds
+    shares = [seeds[start : start + SHARE] for start in range(0, len(seeds), SHARE)]
+    pool = ProcessPoolExecutor(jobs, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
+    try:
+        yield from pool.map(_search, shares, repeat(end), repeat(variant))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def _search(seeds: range, seconds: float, variant: str) -> Search:
+def _search(seeds: range, end: float, variant: str) -> Search:
     with broken(variant) if variant else nullcontext():
-        return search(seeds, seconds)
+        return search(seeds, end - monotonic())
 
 
 def shrink(outcome: Outcome, rule: str) -> Outcome:

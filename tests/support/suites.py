@@ -1,13 +1,15 @@
 """Run the tests that need Cassandra beside those that don't: two pytest processes at once.
 
-    python -m tests.support.suites [-m EXPRESSION] [pytest's options]
+    python -m tests.support.suites [-m EXPRESSION] [--search 'OPTIONS of eslab simulate'] [pytest's options]
 
+A search of the simulator, if one is asked for, runs beside them at the lowest priority, in the time that they leave.
 Shows both as they go, and keeps what each says in build/test-NAME.log. Ends with what failed and one summary of both.
 Ctrl-C and SIGTERM end both as Ctrl-C ends pytest: each stops the clusters that it started.
 """
 
 import argparse
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -30,7 +32,7 @@ NOTHING_RAN = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
 class Suite(NamedTuple):
-    """One pytest process, and the thread that carries what it says."""
+    """One process, pytest or a search, and the thread that carries what it says."""
 
     name: str
     process: "subprocess.Popen[str]"
@@ -38,10 +40,15 @@ class Suite(NamedTuple):
     lines: list[str]
 
 
-def start(name: str, expression: str, options: Sequence[str]) -> Suite:
+def start_suite(name: str, expression: str, options: Sequence[str]) -> Suite:
     """Start pytest on one half of the tests."""
     both = f"({expression}) and ({SUITES[name]})" if expression else SUITES[name]
-    command = [sys.executable, "-m", "pytest", "-m", both, "-o", f"cache_dir=.pytest_cache/{name}", *options]
+    return start(name, ["pytest", "-m", both, "-o", f"cache_dir=.pytest_cache/{name}", *options])
+
+
+def start(name: str, module: Sequence[str], prefix: Sequence[str] = ()) -> Suite:
+    """Start a module with its arguments as a process of its own."""
+    command = [*prefix, sys.executable, "-m", *module]
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -108,13 +115,17 @@ def main(arguments: Sequence[str]) -> int:
     """Run both suites."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("-m", default="", metavar="EXPRESSION", help="run only tests with these marks")
+    parser.add_argument("--search", default="", metavar="OPTIONS", help="search with the simulator beside them")
     known, options = parser.parse_known_args(arguments)
     began = time.monotonic()
-    suites: list[Suite] = []
-    pass_on_interrupts(suites)
+    started: list[Suite] = []
+    pass_on_interrupts(started)
     for name in SUITES:
-        suites.append(start(name, known.m, options))
-    code = wait(suites)
+        started.append(start_suite(name, known.m, options))
+    suites = [*started]
+    if known.search:
+        started.append(start("search", ["eslab", "simulate", *shlex.split(known.search)], ["nice", "-n", "19"]))
+    code = wait(started)
     for suite in suites:
         print(*(line for line in suite.lines if line.startswith(("FAILED ", "ERROR "))), sep="\n", end="")
     print(f"\n{summary(suites, time.monotonic() - began)}")
