@@ -1,6 +1,15 @@
-"""A simulator: the unchanged core and Cassandra store in a virtual world, and a search for schedules that break them.
+"""Faults: for users, who want to see what their services do when the network fails; and a simulator that searches.
 
-Read in this order:
+For users (docs/faults.md), in this order:
+
+    kinds plans waiting     the faults, which call meets which, and clocks on which one can wait
+    line                    the way of calls between two actors, and the record of what happened
+    faulty faulty_drm       an event store and a DRM server behind a line
+    retries client          a client that retries, in the right way or in a wrong one
+    storm                   many wishes, and how often each was attempted, written and counted
+
+The simulator (docs/simulator.md): the unchanged core and Cassandra store in a virtual world, and a search for schedules
+that break them.
 
     choices     every random decision of a schedule, kept so that it can be replayed and shrunk
     world       a virtual clock; plain code runs as processes that can be paused and killed
@@ -13,3 +22,46 @@ Read in this order:
 
     eslab simulate --schedules 1000
 """
+
+from eslab.faults.client import STRATEGIES, Client, Outcome, new_request, new_time, same_request
+from eslab.faults.faulty import Faulty
+from eslab.faults.faulty_drm import FaultyDrm
+from eslab.faults.kinds import Crash, Crashed, Delay, Duplicate, Hold, LoseReply, LoseRequest, Refuse
+from eslab.faults.line import Crossing, Line
+from eslab.faults.plans import Chances, Plan, Script
+from eslab.faults.retries import Budget, Retry, in_a_thread
+from eslab.faults.storm import Counts, Storm, side_by_side, storm
+from eslab.faults.waiting import RealTime, WaitingClock
+
+__all__ = [
+    "STRATEGIES",
+    "Budget",
+    "Chances",
+    "Client",
+    "Counts",
+    "Crash",
+    "Crashed",
+    "Crossing",
+    "Delay",
+    "Duplicate",
+    "Faulty",
+    "FaultyDrm",
+    "Hold",
+    "Line",
+    "LoseReply",
+    "LoseRequest",
+    "Outcome",
+    "Plan",
+    "RealTime",
+    "Refuse",
+    "Retry",
+    "Script",
+    "Storm",
+    "WaitingClock",
+    "in_a_thread",
+    "new_request",
+    "new_time",
+    "same_request",
+    "side_by_side",
+    "storm",
+]

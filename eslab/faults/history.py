@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eslab.errors import EslabError
 from eslab.faults.tally import Answer, Tally
-from eslab.faults.world import World
 from eslab.request import Request
+
+if TYPE_CHECKING:  # a history of a storm needs no world, nor its extra
+    from eslab.faults.world import World
 
 
 @dataclass
@@ -76,7 +78,7 @@ def shown(tallies: dict[Any, Tally]) -> str:
 class History:
     """All operations of a schedule, in the order in which they began."""
 
-    world: World
+    world: "World"
     operations: list[Operation] = field(default_factory=list)
     moments: int = 0
 
