@@ -5,10 +5,9 @@ A token can't be taken back: until it expires the device may play, even after it
 here (G10); the leeway means the same as PyJWT's. Signing needs the extra `eslab[downloads]`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 import msgspec
@@ -174,37 +173,3 @@ def _claims(payload: dict[str, Any]) -> Claims:
 
 def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
-
-
-Fault = Literal["fails", "slow", "too late"]
-
-
-@dataclass
-class FaultyDrm:
-    """A DRM server behind a bad line; each call meets the next fault, and none once they are used up.
-
-    `fails`: nothing is signed. `slow`: signed after `wait` was called. `too late`: signed too, but the client has
-    stopped waiting and never gets the token.
-    """
-
-    server: DrmServer
-    faults: Iterable[Fault | None]
-    wait: Callable[[timedelta], object] = lambda _: None
-    delay: timedelta = timedelta(seconds=30)
-
-    def __post_init__(self) -> None:
-        self.signed = 0  # how many tokens the server signed, delivered or not
-        self._next: Iterator[Fault | None] = iter(self.faults)
-
-    def sign(self, claims: Claims) -> str:
-        """Meet the next fault, then let the server sign."""
-        fault = next(self._next, None)
-        if fault == "fails":
-            raise DrmUnavailable("the DRM server could not be reached", claims.license_id)
-        if fault in ("slow", "too late"):
-            self.wait(self.delay)
-        token = self.server.sign(claims)
-        self.signed += 1
-        if fault == "too late":
-            raise DrmUnavailable(f"the DRM server did not answer within {self.delay}", claims.license_id, self.delay)
-        return token

@@ -9,25 +9,21 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import Any, cast
 
 from eslab import EventStore, InvalidInput, ManualClock, Request, open_store
 from eslab.domains.downloads.service import DownloadService
+from eslab.faults import Crash, Faulty, Script
 from eslab.lab.lessons.cassandra import LessonNode
 
 
-class DiesBeforeReadRows:
-    """A store that kills its own process instead of writing rows of a read table; the rest is the real store's."""
+def dying_before_read_rows(store: EventStore, clock: ManualClock) -> Faulty:
+    """A store whose process is killed instead of writing rows of a read table; the rest is the real store's."""
+    return Faulty(store, Script(put_read_rows=[Crash("before")]), clock, die=kill_this_process)
 
-    def __init__(self, store: EventStore) -> None:
-        self.store = store
 
-    def put_read_rows(self, *rows: Any) -> None:
-        """Die as a process dies when its machine loses power: nothing after this line runs."""
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.store, name)
+def kill_this_process() -> None:
+    """Die as a process dies when its machine loses power: nothing after this line runs."""
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @dataclass(frozen=True)
@@ -57,8 +53,9 @@ def request_and_die(node: LessonNode, customer: str, device: str, title: str, re
 
 def _request(url: str, customer: str, device: str, title: str, request_id: str) -> None:
     request = Request.parse(request_id)
-    store = cast(EventStore, DiesBeforeReadRows(open_store(url)))
-    DownloadService(store, ManualClock(request.time)).request_download(customer, device, title, request)
+    clock = ManualClock(request.time)
+    store = dying_before_read_rows(open_store(url), clock)
+    DownloadService(store, clock).request_download(customer, device, title, request)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,13 @@ from eslab import EventStore, Rejected, Request
 from eslab.bench.meters import metered
 from eslab.domains.downloads.commands import RequestDownload
 from eslab.domains.downloads.downloaded import DownloadCounted, Downloaded
-from eslab.domains.downloads.drm import FaultyDrm, LocalSigner
+from eslab.domains.downloads.drm import LocalSigner
 from eslab.domains.downloads.keys import lab_key
 from eslab.domains.downloads.outcome import Granted
 from eslab.domains.downloads.policies import Policies
 from eslab.domains.downloads.rules import Ask
 from eslab.domains.downloads.service import DownloadService
+from eslab.faults import FaultyDrm, Refuse, Script
 from eslab.lab.rows import rows
 from eslab.lab.session import START, Lab
 
@@ -53,9 +54,9 @@ def invented(policies: Policies, title: str, *hours: int) -> Ask:
     )
 
 
-def signer_that_fails_once(seed: int) -> FaultyDrm:
+def signer_that_fails_once(lab: Lab) -> FaultyDrm:
     """A DRM server that can't be reached at its first call, and signs from then on."""
-    return FaultyDrm(LocalSigner([lab_key(seed)]), ["fails"])
+    return FaultyDrm(LocalSigner([lab_key(lab.seed)]), Script(sign=[Refuse()]), lab.clock)
 
 
 def with_its_log(act: Callable[[], Answer]) -> tuple[Answer, list[str]]:

@@ -2,10 +2,12 @@
 
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from eslab.errors import InvalidInput, OutcomeUnknown
+from eslab.errors import InvalidInput
+from eslab.faults import Faulty, LoseReply, Script
 from eslab.lab import cql
+from eslab.lab.session import Lab
 from eslab.store import EventStore
 from eslab.stores.sqlite import SqliteStore
 
@@ -13,21 +15,9 @@ if TYPE_CHECKING:
     import pandas
 
 
-class LosesAnAnswer:
-    """A store that writes its first append, and then raises: the answer is lost. Nothing else differs."""
-
-    def __init__(self, store: EventStore) -> None:
-        self._store = store
-        self._has_lost = False
-
-    def append(self, *args: Any, **options: Any) -> None:
-        self._store.append(*args, **options)
-        if not self._has_lost:
-            self._has_lost = True
-            raise OutcomeUnknown("The write got no answer. Send the same request again.")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
+def losing_an_answer(lab: Lab) -> Faulty:
+    """The lab's store behind a line that carries the first append out, and loses its answer. Nothing else differs."""
+    return Faulty(lab.store, Script(append=[LoseReply()]), lab.clock)
 
 
 def ask(store: EventStore, statement: str) -> "pandas.DataFrame":

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,62 +14,28 @@ from eslab import EventStore, ManualClock, Repository, open_store
 from eslab.domains.downloads.delivery import find_undelivered
 from eslab.domains.downloads.devices import ALL, Devices
 from eslab.domains.downloads.downloaded import Downloaded
-from eslab.domains.downloads.drm import Claims, LocalSigner
+from eslab.domains.downloads.drm import LocalSigner
 from eslab.domains.downloads.keys import lab_key
 from eslab.domains.downloads.license import License
 from eslab.domains.downloads.outcome import Granted
 from eslab.domains.downloads.read_tables import downloads_of, licences_on, page_of
 from eslab.domains.downloads.service import DownloadService
+from eslab.faults import Crash, Crashed, Faulty, FaultyDrm, Script
 from tests.domains.downloads.support import at, service, stored
 from tests.support.sample import START
 
-STEPS = ["look up", "looked up", "append", "appended", "put read rows", "put", "sign", "signed"]
+STEPS = [
+    "before read",
+    "after read",
+    "before append",
+    "after append",
+    "before put_read_rows",
+    "after put_read_rows",
+    "before sign",
+    "after sign",
+]
 FIRST = at(0, "Ann wants Glow")
 SIGNER = LocalSigner([lab_key(7)])
-
-
-class Died(BaseException):
-    """The end of the process, which no code may catch."""
-
-
-class Mortal:
-    """A store and a DRM server whose process ends at a step; `die` ends it."""
-
-    def __init__(self, store: EventStore, step: str, die: Callable[[], Any]) -> None:
-        self.store, self.step, self.die = store, step, die
-
-    def read(self, *arguments: Any) -> Any:
-        self.reach("look up")
-        logs = self.store.read(*arguments)
-        self.reach("looked up")
-        return logs
-
-    def append(self, *arguments: Any, **options: Any) -> None:
-        self.reach("append")
-        self.store.append(*arguments, **options)
-        self.reach("appended")
-
-    def put_read_rows(self, *arguments: Any) -> None:
-        self.reach("put read rows")
-        self.store.put_read_rows(*arguments)
-        self.reach("put")
-
-    def sign(self, claims: Claims) -> str:
-        self.reach("sign")
-        token = SIGNER.sign(claims)
-        self.reach("signed")
-        return token
-
-    def reach(self, step: str) -> None:
-        if step == self.step:
-            self.die()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.store, name)
-
-
-def raise_died() -> None:
-    raise Died
 
 
 def ask(desk: DownloadService) -> Granted:
@@ -79,9 +44,13 @@ def ask(desk: DownloadService) -> Granted:
     return answer
 
 
-def dying(store: EventStore, step: str, die: Callable[[], Any]) -> DownloadService:
-    mortal: Any = Mortal(store, step, die)
-    return service(mortal, ManualClock(START), drm=mortal)
+def dying(store: EventStore, step: str, **how: Any) -> DownloadService:
+    """A service whose process dies at a step, or never."""
+    when, _, call = step.partition(" ")
+    script: Any = {call: [Crash("before" if when == "before" else "after")]} if call else {}
+    of_store, of_drm = (Script(), Script(**script)) if call == "sign" else (Script(**script), Script())
+    clock = ManualClock(START)
+    return service(Faulty(store, of_store, clock, **how), clock, drm=FaultyDrm(SIGNER, of_drm, clock, **how))
 
 
 def check_one_licence(store: EventStore, answer: Granted) -> None:
@@ -102,11 +71,11 @@ def check_one_licence(store: EventStore, answer: Granted) -> None:
 def test_G3_dead_between_two_steps_the_repeat_ends_in_the_same_licence(step: str) -> None:
     """Before the append nothing is there, after it everything; never a half."""
     store = open_store("memory:")
-    with pytest.raises(Died):
-        ask(dying(store, step, raise_died))
-    assert len(stored(store)) == (3 if STEPS.index(step) >= STEPS.index("appended") else 0)
-    answer = ask(dying(store, "never", raise_died))
-    assert answer.repeated == (STEPS.index(step) >= STEPS.index("appended"))
+    with pytest.raises(Crashed):
+        ask(dying(store, step))
+    assert len(stored(store)) == (3 if STEPS.index(step) >= STEPS.index("after append") else 0)
+    answer = ask(dying(store, "never"))
+    assert answer.repeated == (STEPS.index(step) >= STEPS.index("after append"))
     check_one_licence(store, answer)
 
 
@@ -114,9 +83,9 @@ def test_G3_dead_at_every_step_one_after_the_other() -> None:
     """An unlucky request that gets a step further each time."""
     store = open_store("memory:")
     for step in STEPS:
-        with pytest.raises(Died):
-            ask(dying(store, step, raise_died))
-    check_one_licence(store, ask(dying(store, "never", raise_died)))
+        with pytest.raises(Crashed):
+            ask(dying(store, step))
+    check_one_licence(store, ask(dying(store, "never")))
 
 
 @pytest.mark.parametrize("name", ["start_playback", "renew", "release", "revoke"])
@@ -127,8 +96,8 @@ def test_G3_every_other_command_is_as_safe(name: str, step: str) -> None:
     for store in (clean, broken):
         ask(service(store, ManualClock(START)))
         if store is broken:
-            with pytest.raises(Died):
-                getattr(dying(store, step, raise_died), name)("ann", "phone", "glow", FIRST.id, at(0, name))
+            with pytest.raises(Crashed):
+                getattr(dying(store, step), name)("ann", "phone", "glow", FIRST.id, at(0, name))
         getattr(service(store, ManualClock(START)), name)("ann", "phone", "glow", FIRST.id, at(0, name))
     assert stored(broken) == stored(clean)
 
@@ -142,9 +111,9 @@ def test_G2_killed_for_real(step: str, tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL
     with closing(open_store(url)) as store:
-        check_one_licence(store, ask(dying(store, "never", raise_died)))
+        check_one_licence(store, ask(dying(store, "never")))
 
 
 if __name__ == "__main__":
     with closing(open_store(sys.argv[1])) as opened:
-        ask(dying(opened, sys.argv[2], lambda: os.kill(os.getpid(), signal.SIGKILL)))
+        ask(dying(opened, sys.argv[2], die=lambda: os.kill(os.getpid(), signal.SIGKILL)))

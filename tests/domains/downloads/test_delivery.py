@@ -19,9 +19,10 @@ from eslab.domains.downloads.outcome import Granted
 from eslab.domains.downloads.read_tables import downloads_of
 from eslab.domains.downloads.service import DownloadService
 from eslab.domains.downloads.studios import StudioRules
+from eslab.faults import Crash, Crashed, FaultyDrm, Script
 from tests.domains.downloads.support import service, stored
 from tests.domains.downloads.test_crash import FIRST as REQUEST
-from tests.domains.downloads.test_crash import STEPS, Died, Mortal, ask, dying, raise_died
+from tests.domains.downloads.test_crash import STEPS, ask, dying
 from tests.support.sample import DAY, HOUR, MINUTE, START, Faulty
 
 SIGNER = LocalSigner([lab_key(7)])
@@ -36,11 +37,11 @@ def names(store: EventStore, before: Any = None) -> list[tuple[Any, Any]]:
 def test_a_licence_of_a_service_that_died_before_it_answered_is_found(step: str) -> None:
     """From the append on, whichever step was the last; until the request is repeated."""
     store = open_store("memory:")
-    with pytest.raises(Died):
-        ask(dying(store, step, raise_died))
-    recorded = STEPS.index(step) >= STEPS.index("appended")
+    with pytest.raises(Crashed):
+        ask(dying(store, step))
+    recorded = STEPS.index(step) >= STEPS.index("after append")
     assert names(store) == ([(REQUEST.id, REQUEST.id)] if recorded else [])
-    ask(dying(store, "never", raise_died))
+    ask(dying(store, "never"))
     assert names(store) == []
 
 
@@ -177,9 +178,9 @@ def url(tmp_path: Path) -> str:
     store = open_store(f"sqlite:///{tmp_path}/lab.db")
     clock = ManualClock(system_clock() - timedelta(hours=1))
     for name in ("ann", "bob"):
-        mortal: Any = Mortal(store, "sign", raise_died)
-        with pytest.raises(Died):
-            service(mortal, clock, drm=mortal).request_download(name, "phone", "glow", Request.at(clock(), name))
+        dies = FaultyDrm(SIGNER, Script(sign=[Crash("before")]), clock)
+        with pytest.raises(Crashed):
+            service(store, clock, drm=dies).request_download(name, "phone", "glow", Request.at(clock(), name))
     store.close()
     return f"sqlite:///{tmp_path}/lab.db"
 

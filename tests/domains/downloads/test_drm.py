@@ -2,7 +2,6 @@
 
 import base64
 import json
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -11,11 +10,13 @@ import jwt
 import pytest
 
 from eslab import InvalidInput, ManualClock, Request, TimeBounds, open_store
-from eslab.domains.downloads.drm import LEEWAY, Claims, DrmUnavailable, Fault, FaultyDrm, LocalSigner, TokenRefused
+from eslab.domains.downloads.drm import LEEWAY, Claims, DrmUnavailable, LocalSigner, TokenRefused
 from eslab.domains.downloads.keys import key_id, lab_key, load_keys, make_key_file
 from eslab.domains.downloads.outcome import Granted
 from eslab.domains.downloads.service import DownloadService
 from eslab.domains.downloads.studios import StudioRules
+from eslab.faults import Delay, FaultyDrm, LoseReply, LoseRequest, Refuse, Script
+from eslab.faults.kinds import Fault
 from tests.domains.downloads.support import Edge, service, stored
 from tests.support.sample import DAY, HOUR, MINUTE, START
 
@@ -210,7 +211,7 @@ class Desk:
         self.clock, self.store = ManualClock(START), open_store("memory:")
         self.edge = Edge(self.clock)
         self.first = self.edge.request()
-        self.drm = FaultyDrm(SIGNER, faults, self.clock.advance)
+        self.drm = FaultyDrm(SIGNER, Script(sign=faults), self.clock)
         self.service: DownloadService = service(
             self.store, self.clock, TERMS, drm=self.drm, token_lifetime=token_lifetime
         )
@@ -238,10 +239,7 @@ def test_a_granted_download_is_signed() -> None:
     assert opened(desk, answer) == Claims(*claims)
 
 
-FAULTS: Iterable[Fault] = ["fails", "too late"]
-
-
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", [Refuse(), LoseRequest(), LoseReply()], ids=str)
 def test_a_failed_call_leaves_the_licence_granted_and_a_repeat_signs_the_same(fault: Fault) -> None:
     """The answer says why there is no token; whether the server signed unheard makes no difference."""
     desk = Desk(fault, fault)
@@ -305,17 +303,17 @@ def test_an_interrupt_while_the_server_is_asked_is_passed_on() -> None:
     assert desk.ask().repeated
 
 
-@pytest.mark.parametrize(("fault", "timeout"), [("fails", None), ("too late", MINUTE / 2)])
+@pytest.mark.parametrize(("fault", "timeout"), [(Refuse(), None), (LoseReply(), MINUTE / 2)])
 def test_a_failed_call_names_its_licence(fault: Fault, timeout: timedelta | None) -> None:
     """And how long the client waited for the server, if it did."""
     with pytest.raises(DrmUnavailable, match="the DRM server") as unavailable:
-        FaultyDrm(SIGNER, [fault]).sign(CLAIMS)
+        FaultyDrm(SIGNER, Script(sign=[fault]), ManualClock(START)).sign(CLAIMS)
     assert (unavailable.value.license_id, unavailable.value.timeout) == (CLAIMS.license_id, timeout)
 
 
 def test_a_slow_server_is_waited_for() -> None:
     """The clock moves, the token is whole."""
-    desk = Desk("slow")
+    desk = Desk(Delay(MINUTE / 2))
     assert opened(desk, desk.ask()).license_id == desk.first.id
     assert desk.clock() == desk.first.time + 0.5 * MINUTE
 
@@ -323,7 +321,7 @@ def test_a_slow_server_is_waited_for() -> None:
 @pytest.mark.parametrize(("name", "state"), [("release", "released"), ("revoke", "revoked")])
 def test_what_was_given_back_is_granted_without_a_token(name: str, state: str) -> None:
     """The repeat says which and since when, and the server is not asked."""
-    desk = Desk("fails")
+    desk = Desk(Refuse())
     desk.ask()
     desk.command(name)
     repeated = desk.ask()
@@ -333,7 +331,7 @@ def test_what_was_given_back_is_granted_without_a_token(name: str, state: str) -
 
 def test_an_expired_licence_is_granted_without_a_token() -> None:
     """At the service's clock, to the second; a renewal makes the same licence active again."""
-    desk = Desk("fails")
+    desk = Desk(Refuse())
     desk.ask()
     desk.clock.now = desk.first.time + 10 * DAY - SECOND
     assert opened(desk, desk.ask()).license_id == desk.first.id

@@ -173,7 +173,7 @@ def test_an_invented_wish_meets_the_studios_limit(downloads: DownloadService) ->
 
 def test_the_signer_fails_once_and_signs_the_repeat(lab: Lab) -> None:
     """The licence is recorded without a token; a repeat of the request signs the same one."""
-    downloads = DownloadService(lab.store, lab.clock, drm=signer_that_fails_once(7))
+    downloads = DownloadService(lab.store, lab.clock, drm=signer_that_fails_once(lab))
     request = lab.request()
     send = lambda: downloads.request_download("ann", "phone", "glow", request)  # noqa: E731
     (first, log), (second, nothing) = with_its_log(send), with_its_log(send)

@@ -8,7 +8,7 @@ from eslab import InvalidInput, OutcomeUnknown, Rejected, open_store
 from eslab.domains.bakery import AddColor, MakeColor, open_bakery
 from eslab.lab.answers import Answer
 from eslab.lab.lessons.exercises.start_here import deliveries, rows_after_each, until_answered, which_wrote
-from eslab.lab.lessons.start_here import LosesAnAnswer, ask
+from eslab.lab.lessons.start_here import ask, losing_an_answer
 from eslab.lab.session import open_lab
 
 EVENTS = "SELECT customer_id, aggregate_id FROM events"
@@ -17,9 +17,9 @@ EVENTS = "SELECT customer_id, aggregate_id FROM events"
 def test_the_first_append_is_written_and_its_answer_is_lost() -> None:
     """Later answers arrive, and all else is the store's own."""
     lab = open_lab("sqlite:", 7)
-    bakery = open_bakery(LosesAnAnswer(lab.store), lab.clock)  # type: ignore[arg-type]
+    bakery = open_bakery(losing_an_answer(lab), lab.clock)
     request = lab.request()
-    with pytest.raises(OutcomeUnknown, match="Send the same request again"):
+    with pytest.raises(OutcomeUnknown, match="send the same request again"):
         bakery.send("ann", "frosting:1", MakeColor("purple"), request)
     assert ask(lab.store, EVENTS).values.tolist() == [["ann", "frosting:1"]]
     again: Any = bakery.send("ann", "frosting:1", MakeColor("purple"), request)

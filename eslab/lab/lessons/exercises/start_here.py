@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from eslab import Accepted, Command, OutcomeUnknown, Rejected, Request
 from eslab.domains.bakery import AddColor, MakeColor, open_bakery
 from eslab.errors import InvalidInput
+from eslab.faults import Line, LoseReply, LoseRequest, Script
+from eslab.faults.kinds import Fault
 from eslab.lab.answers import Answer, Undecided
 from eslab.lab.exercises import Exercise, Rule, Wrong
 from eslab.lab.feedback import Difference
@@ -114,17 +116,14 @@ which_wrote = Exercise(
 )
 
 
-NO_REQUEST = "the request is lost on its way"
-NO_ANSWER = "the answer is lost on its way back"
-
-
 class Network:
     """The way to a bakery, which loses what it is told to lose, one thing on each attempt."""
 
-    def __init__(self, losses: Sequence[str]) -> None:
-        self._losses = list(losses)
+    def __init__(self, losses: Sequence[Fault]) -> None:
         self._lab = open_lab("memory:", 7)
         self._bakery = open_bakery(self._lab.store, self._lab.clock)
+        self._line = Line(Script(send=losses), self._lab.clock, caller="tablet", callee="bakery")
+        self._send = self._line.over(self._bakery.send)
 
     @property
     def portions(self) -> int:
@@ -137,11 +136,7 @@ class Network:
 
     def send(self, request: Request) -> Any:
         """Deliver `AddColor("red")` and bring the answer back, unless something is lost."""
-        loss = self._losses.pop(0) if self._losses else ""
-        answer = None if loss == NO_REQUEST else self._bakery.send("ann", "frosting:1", AddColor("red"), request)
-        if loss:
-            raise OutcomeUnknown("Nothing came back in time. Send the same request again.")
-        return answer
+        return self._send("ann", "frosting:1", AddColor("red"), request)
 
 
 class Told(NamedTuple):
@@ -164,7 +159,7 @@ class Told(NamedTuple):
         return send
 
 
-def counts_once(answer: Answer, losses: Sequence[str]) -> Difference | None:
+def counts_once(answer: Answer, losses: Sequence[Fault]) -> Difference | None:
     """The wish is answered in the end, and is in the bowl once."""
     network = Network(losses)
     outcome = answer(network.send, network.make_request)
@@ -172,7 +167,9 @@ def counts_once(answer: Answer, losses: Sequence[str]) -> Difference | None:
     if portions == 1 and outcome.error is None and isinstance(outcome.value, Accepted):
         return None
     got = f"{portions} red, {outcome}"
-    return Difference(list(losses), "send_until_answered(...)", "1 red, and its answer", got, _why(outcome, portions))
+    return Difference(
+        [*map(str, losses)], "send_until_answered(...)", "1 red, and its answer", got, _why(outcome, portions)
+    )
 
 
 def _why(outcome: Any, portions: int) -> str:
@@ -203,7 +200,7 @@ MISTAKE = Told(
     InvalidInput("Expected a customer id, got an empty text."),
     "Only OutcomeUnknown says: send the same again. Any other error belongs to the caller.",
 )
-LOSSES = st.lists(st.sampled_from([NO_ANSWER, NO_REQUEST]), max_size=5)
+LOSSES = st.lists(st.sampled_from([LoseReply(), LoseRequest()]), max_size=5)
 
 until_answered = Exercise(
     "until_answered",
