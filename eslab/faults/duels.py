@@ -9,10 +9,13 @@ from datetime import timedelta
 from typing import Any
 
 from eslab.aggregate import SnapshotPolicy
-from eslab.errors import OutcomeUnknown
+from eslab.clock import ManualClock
 from eslab.faults.checker import Violation, violations
 from eslab.faults.choices import Choices
+from eslab.faults.faulty import Faulty
 from eslab.faults.history import History, Operation
+from eslab.faults.kinds import LoseReply
+from eslab.faults.plans import Script
 from eslab.faults.stepwise import Stepwise, schedules
 from eslab.faults.story import BOUNDS, CUSTOMER, START
 from eslab.faults.tally import Count, Tallies, Tally
@@ -42,7 +45,8 @@ class Arena:
         steps: Any = Stepwise(store, self.world)
         self.at_once = self._service(store)
         self.services = [self._service(steps) for _ in range(2)]  # those of the two processes
-        self._begin(self._service(Dying(store)))
+        dying = Faulty(store, Script(append=[LoseReply()]), ManualClock(START))
+        self._begin(self._service(dying))
 
     def count(self, service: Tallies, request: Request, limit: int = NEVER) -> Operation:
         """Count a request, or repeat it."""
@@ -91,21 +95,6 @@ class Arena:
 
     def _record(self, what: str, call: Callable[[], Any], **about: Any) -> Operation:
         return self.history.record(call, process=self.world.who(), what=what, region="file", keys=(KEY,), **about)
-
-
-class Dying:
-    """A store whose appends get no answer."""
-
-    def __init__(self, store: MemoryStore) -> None:
-        self._store = store
-
-    def append(self, *arguments: Any, **options: Any) -> None:
-        """Write, and die."""
-        self._store.append(*arguments, **options)
-        raise OutcomeUnknown("The process died.")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
 
 
 Work = Callable[[Arena, Tallies], object]

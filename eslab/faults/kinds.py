@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import Literal
 
 from eslab.display import duration
+from eslab.errors import InvalidInput
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,9 @@ class Delay(Fault):
 
     by: timedelta
 
+    def __post_init__(self) -> None:
+        _check(isinstance(self.by, timedelta) and self.by >= timedelta(), "a duration of 0 or more", self.by)
+
     def __str__(self) -> str:
         return f"the request takes {duration(self.by)}"
 
@@ -62,6 +66,9 @@ class Duplicate(Fault):
     """The call arrives twice; the second time behind so many later calls, or at once."""
 
     behind: int = 0
+
+    def __post_init__(self) -> None:
+        _check(self.behind >= 0, "0 or more later calls", self.behind)
 
     def __str__(self) -> str:
         return f"the request arrives twice{_behind(self.behind)}"
@@ -73,6 +80,9 @@ class Hold(Fault):
 
     behind: int = 1
 
+    def __post_init__(self) -> None:
+        _check(self.behind >= 1, "1 or more later calls", self.behind)
+
     def __str__(self) -> str:
         return f"the request arrives late{_behind(self.behind)}"
 
@@ -82,6 +92,9 @@ class Crash(Fault):
     """The process that calls dies before the call is sent, or after it was carried out."""
 
     when: Literal["before", "after"] = "after"
+
+    def __post_init__(self) -> None:
+        _check(self.when in ("before", "after"), '"before" or "after"', self.when)
 
     def __str__(self) -> str:
         return f"the process dies {self.when} the call"
@@ -94,6 +107,11 @@ class Crashed(BaseException):
     order to log it and go on, as a service does around its DRM server, must not outlive its own death. Only what stands
     for another machine catches it: the `Line` to the process that died.
     """
+
+
+def _check(is_right: bool, expected: str, found: object) -> None:
+    if not is_right:
+        raise InvalidInput(f"Expected {expected} for a fault, got {found!r}.")
 
 
 def _behind(calls: int) -> str:

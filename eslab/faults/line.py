@@ -127,6 +127,8 @@ class Line:
         self._lock = Lock()
         self._count = 0
         self._held: list[_Held] = []
+        if min(timeout, latency) < AT_ONCE:
+            raise InvalidInput(f"Expected timeout and latency of 0 or more, got {timeout} and {latency}.")
         if calls:
             self._check(calls)
 

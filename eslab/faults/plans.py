@@ -44,6 +44,12 @@ class Script:
     """
 
     def __init__(self, **faults: Iterable[Fault | None]) -> None:
+        """Raises `InvalidInput` for a fault that is no list; the faults themselves are checked when they are met."""
+        for call, each in faults.items():
+            if not isinstance(each, Iterable):
+                raise InvalidInput(
+                    f"Expected a list of faults in the script of {call}, got {each!r}; write [{each!r}]."
+                )
         self._left: dict[str, Iterator[Fault | None]] = {call: iter(each) for call, each in faults.items()}
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ are requests with a row in the store, whatever the domain makes of them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, NamedTuple
@@ -56,9 +56,9 @@ class Storm:
     """The wishes of one client, what happened on all lines, and the store as it was left."""
 
     counts: Counts
-    outcomes: list[Outcome]
-    log: Log
-    store: EventStore
+    outcomes: list[Outcome] = field(repr=False)
+    log: Log = field(repr=False)
+    store: EventStore = field(repr=False)
 
 
 def tallies(store: EventStore, clock: Clock) -> Send:
@@ -89,7 +89,8 @@ def storm(
 
     `network` makes the plan of the line between client and service, where the call is `send`; `behind` that of the line
     between service and store. A service that crashes is started again with the next attempt. In the end everything
-    arrives that is still under way. A budget is made for each storm; by default it is never used up.
+    arrives that is still under way. `budget` makes the client's; by default it is never used up. The same seed, plans,
+    service and kind of store make the same storm.
     """
     clock, log = ManualClock(START), []
     retry = retry or Retry()

@@ -276,3 +276,9 @@ def test_real_time_passes_by_sleeping() -> None:
     clock.advance(timedelta(milliseconds=2))
     clock.advance(timedelta(milliseconds=-2))
     assert clock() - before >= timedelta(milliseconds=1)
+
+
+def test_a_line_that_runs_backwards_is_refused() -> None:
+    """Time that is negative would be none."""
+    with pytest.raises(InvalidInput, match="Expected timeout and latency of 0 or more"):
+        Box(latency=-SECOND)

@@ -1,5 +1,6 @@
 """Which fault the next call meets: from a script, or by chance from a seed."""
 
+from datetime import timedelta
 from itertools import repeat
 from typing import Any
 
@@ -98,3 +99,20 @@ def test_a_chance_that_is_none_is_refused(chance: float) -> None:
     """Named, with its value."""
     with pytest.raises(InvalidInput, match=f"Expected a probability from 0 to 1 as hold, got {chance}"):
         Chances(7, hold=chance)
+
+
+@pytest.mark.parametrize(
+    ("make", "found"),
+    [
+        (lambda: Hold(0), "1 or more later calls for a fault, got 0"),
+        (lambda: Duplicate(-1), "0 or more later calls for a fault, got -1"),
+        (lambda: Delay(timedelta(-1)), "a duration of 0 or more for a fault, got"),
+        (lambda: Delay(3), "a duration of 0 or more for a fault, got 3"),
+        (lambda: Crash("befor"), '"before" or "after" for a fault, got \'befor\''),
+        (lambda: Script(append=LoseReply()), r"a list of faults in the script of append, got .*; write \[LoseReply"),
+    ],
+)
+def test_a_fault_that_makes_no_sense_is_refused(make: Any, found: str) -> None:
+    """Instead of one that is never met, or another one that is."""
+    with pytest.raises(InvalidInput, match=f"Expected {found}"):
+        make()

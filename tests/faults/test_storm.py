@@ -1,5 +1,7 @@
 """Storms of retries: whatever fails, the right client counts each wish once; a wrong one, what was written unheard."""
 
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -169,6 +171,21 @@ def test_a_storm_meets_every_fault() -> None:
     met = storm(network=lambda: Chances(1, by=by, **chances), behind=lambda: Chances(2, crash=0.1, by=by, **chances))
     assert {type(crossing.fault) for crossing in met.log} == {type(fault) for fault in DEATHS}
     assert judge(met) == [] and (met.counts.twice, met.counts.lost) == (0, 0)
+
+
+@pytest.mark.parametrize(("where", "call"), [("network", "send"), ("behind", "append")])
+def test_in_the_end_everything_arrives(where: str, call: str) -> None:
+    """Also what nobody sent anything after: the wish is unknown to its client, and counts."""
+    plan: dict[str, Any] = {where: lambda: Script(**{call: [Hold(behind=99)]})}
+    counts = storm(wishes=1, retry=Retry(attempts=1), **plan).counts
+    assert (counts.unknown, counts.acknowledged, counts.counted) == (1, 0, 1)
+
+
+def test_faults_need_no_extra() -> None:
+    """Neither what the simulator needs nor what a DRM server does."""
+    extras = "{'greenlet', 'cassandra', 'jwt', 'cryptography', 'pandas'}"
+    code = f"import eslab.faults, sys; sys.exit(bool({extras} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_counts_make_a_data_frame() -> None:

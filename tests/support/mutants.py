@@ -63,6 +63,9 @@ SETTINGS, CHANGE = "tests/test_settings.py", "tests/operations/test_settings.py"
 DUELS = "tests/faults/test_search.py::test_no_order_of_two_processes_breaks_a_promise"
 ROTATION = "tests/operations/test_retention.py"
 LEDGER = "tests/domains/test_ledger.py"
+LINE, PLANS, FAULTY, CLIENT, STORM = (
+    f"tests/faults/test_{name}.py" for name in ("line", "plans", "faulty", "client", "storm")
+)
 
 MUTANTS = [
     # A retry writes to the same keys, and of two decisions the same one wins everywhere.
@@ -399,6 +402,35 @@ MUTANTS = [
     Mutant("G4", "operations/row_check.py", "[row for row in self._missing if not _is_there(found, row)]", "self._missing", AUDIT),
     Mutant("G8", "operations/proofs.py", "            self._prove(self._open.pop(key))\n", "            self._open.pop(key)\n", AUDIT),
     Mutant("G8", "operations/full_audit.py", "        self._audit.rows.spare(error.aggregate_id, error.event_time)\n", "", AUDIT),
+    # Faults for users, and the client.
+    Mutant("G3", "faults/client.py", "return before or Request.new(clock, random)", "return Request.new(clock, random)", CLIENT),
+    Mutant("G3", "faults/client.py", "and own and len(outcome.attempts) == 1:", "and own and len(outcome.attempts) < 3:", CLIENT),
+    Mutant("G3", "faults/client.py", "and own and len(outcome.attempts) == 1:", "and len(outcome.attempts) == 1:", CLIENT),
+    Mutant("G3", "faults/client.py", "if outcome.attempts or request is None:", "if True:", CLIENT),
+    Mutant("G3", "faults/client.py", "OPEN = (OutcomeUnknown, StoreUnavailable,", "OPEN = (OutcomeUnknown,", CLIENT),
+    Mutant("G3", "faults/client.py", "OPEN = (OutcomeUnknown,", "OPEN = (EslabError, OutcomeUnknown,", CLIENT),
+    Mutant("G3", "faults/client.py", "self.offset += error.service_time - self.time()", "pass", CLIENT),
+    Mutant("G3", "faults/client.py", "if self.clock() + outcome.attempts[-1].pause > deadline:", "if self.clock() > deadline:", CLIENT),
+    Mutant("G3", "faults/client.py", "has_tokens = self.budget.failed()", "has_tokens = True", CLIENT),
+    Mutant("G3", "faults/retries.py", "return self._change(-1) > self.most / 2", "return self._change(-1) > 0", CLIENT),
+    Mutant("G3", "faults/retries.py", "return most * random.random()", "return most", CLIENT),
+    Mutant("G3", "faults/retries.py", "if clock() - began > timeout:", "if False:", CLIENT),
+    Mutant("G3", "faults/line.py", "                with suppress(EslabError):  # it would be the answer that is lost\n                    self._arrive(crossing, function)\n", "", LINE),
+    Mutant("G3", "faults/line.py", "if writes:  # nobody waits", "if False:  # nobody waits", LINE),
+    Mutant("G3", "faults/line.py", "return self.behind is not None and self.behind <= number", "return self.behind is not None", LINE),
+    Mutant("G3", "faults/line.py", "return self.due is not None and self.due <= now", "return self.due is not None", LINE),
+    Mutant("G3", "faults/line.py", "        self._deliver(lambda held: held.is_due(self.clock()))\n", "", LINE),
+    Mutant("G3", "faults/line.py", "        if not writes:\n", "        if False:\n", FAULTY),
+    Mutant("G3", "faults/line.py", "if self.clock() - crossing.began > self.timeout:", "if False:", LINE),
+    Mutant("G3", "faults/line.py", "        if self.dead:\n            self._crash()\n", "", LINE),
+    Mutant("G3", "faults/kinds.py", "class Crashed(BaseException):", "class Crashed(Exception):", LINE),
+    Mutant("G3", "faults/faulty.py", "        yield from self._ask(name, args, options)", "        yield from getattr(self.store, name)(*args, **options)", FAULTY),
+    Mutant("G10", "faults/plans.py", "[name for name, chance in self._chances.items() if stream.chance(chance)]", "[name for name, chance in self._chances.items() if chance and stream.chance(chance)]", PLANS),
+    Mutant("G10", "faults/plans.py", "self._choices.stream(call)", 'self._choices.stream("")', PLANS),
+    Mutant("G10", "faults/storm.py", "sender = Client(clock, Random(seed),", "sender = Client(clock, Random(),", STORM),
+    Mutant("G2", "faults/storm.py", "    process.deliver()\n", "", STORM),
+    Mutant("G2", "faults/storm.py", "    line.deliver()\n    process", "    process", STORM),
+    Mutant("G3", "faults/storm.py", "if self._lines[-1].dead:", "if False:", STORM),
 ]  # fmt: skip
 
 
