@@ -3,9 +3,9 @@
 For users (docs/faults.md), in this order:
 
     kinds plans waiting     the faults, which call meets which, and clocks on which one can wait
-    line                    the way of calls between two actors, and the record of what happened
+    crossing line           the record of a call, and the way of calls between two actors
     faulty faulty_drm       an event store and a DRM server behind a line
-    retries client          a client that retries, in the right way or in a wrong one
+    retries outcome client  a client that retries, in the right way or in a wrong one
     storm                   many wishes, and how often each was attempted, written and counted
 
 The simulator (docs/simulator.md): the unchanged core and Cassandra store in a virtual world, and a search for schedules
@@ -23,11 +23,13 @@ that break them.
     eslab simulate --schedules 1000
 """
 
-from eslab.faults.client import STRATEGIES, Client, Outcome, new_request, new_time, same_request
+from eslab.faults.client import STRATEGIES, Client, new_request, new_time, same_request
+from eslab.faults.crossing import Crossing
 from eslab.faults.faulty import Faulty
 from eslab.faults.faulty_drm import FaultyDrm
 from eslab.faults.kinds import Crash, Crashed, Delay, Duplicate, Hold, LoseReply, LoseRequest, Refuse
-from eslab.faults.line import Crossing, Line
+from eslab.faults.line import Line
+from eslab.faults.outcome import Outcome
 from eslab.faults.plans import Chances, Plan, Script
 from eslab.faults.retries import Budget, Retry, in_a_thread
 from eslab.faults.storm import Counts, Storm, side_by_side, storm

@@ -9,26 +9,22 @@ are here too, so that their price can be shown: `new_request` and `new_time`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random
-from textwrap import shorten
 from typing import Any
 from uuid import UUID
 
 from eslab import display
+from eslab.bounds import TimeBounds
 from eslab.clock import Clock, to_ms
-from eslab.errors import EslabError, OutcomeUnknown, OutOfTime, StoreUnavailable
-from eslab.event import Rejected
-from eslab.faults.line import time_of_day
+from eslab.errors import EslabError, OutOfTime
+from eslab.faults.outcome import Attempt, Outcome
 from eslab.faults.retries import Budget, Retry, Within, measured
 from eslab.faults.waiting import WaitingClock
 from eslab.request import Request
 
 Requests = Callable[[Request | None, Clock, Random], Request]  # from the request of the attempt before, if any
-# After these the wish may have been written. `StoreUnavailable` too: a service may write, and then fail to read.
-OPEN = (OutcomeUnknown, StoreUnavailable, TimeoutError, ConnectionError)
 
 
 def same_request(before: Request | None, clock: Clock, random: Random) -> Request:
@@ -59,82 +55,6 @@ STRATEGIES: dict[str, Requests] = {
 }
 
 
-@dataclass
-class Attempt:
-    """One attempt: its request, when it began and ended, and the answer or the error."""
-
-    request: Request
-    began: datetime
-    ended: datetime
-    answer: Any = None
-    error: Exception | None = None
-    pause: timedelta = timedelta()  # before the next attempt
-
-    @property
-    def is_open(self) -> bool:
-        """Can nobody know whether it was written?"""
-        return isinstance(self.error, OPEN)
-
-    def __repr__(self) -> str:
-        came = type(self.error).__name__ if self.error else shorten(repr(self.answer), 100)
-        pause = f"; then a pause of {display.duration(self.pause)}" if self.pause else ""
-        return f"{time_of_day(self.began)} request {self.request.id}: {came}{pause}"
-
-
-@dataclass
-class Outcome:
-    """What came of a wish: its answer, or an error and the reason for giving up; and all attempts."""
-
-    attempts: list[Attempt] = field(default_factory=list)
-    gave_up: str = ""  # why there was no further attempt; empty if there was an answer or an error that is one
-
-    @property
-    def answer(self) -> Any:
-        """The answer; None if there is none."""
-        return self.attempts[-1].answer
-
-    @property
-    def error(self) -> Exception | None:
-        """The error of the last attempt; None if there was an answer."""
-        return self.attempts[-1].error
-
-    @property
-    def request(self) -> Request:
-        """The request of the last attempt: pass it to `Client.send` to go on with the wish later."""
-        return self.attempts[-1].request
-
-    @property
-    def acknowledged(self) -> bool:
-        """Was the wish accepted, as far as its client was told?"""
-        return self.error is None and not isinstance(self.answer, Rejected)
-
-    @property
-    def unknown(self) -> bool:
-        """May the wish have been written, though nobody said so?"""
-        return self.error is not None and any(attempt.is_open for attempt in self.attempts)
-
-    def result(self) -> Any:
-        """The answer; raises the last error if there is none."""
-        if self.error:
-            raise self.error
-        return self.answer
-
-    def __repr__(self) -> str:
-        return "\n".join([self._heading, *(f"    {attempt!r}" for attempt in self.attempts)])
-
-    def _repr_html_(self) -> str:
-        rows = {f"attempt {number}": attempt for number, attempt in enumerate(self.attempts, 1)}
-        return display.table(self._heading, rows, mark="✗" if self.error else "✓")
-
-    @property
-    def _heading(self) -> str:
-        number = len(self.attempts)
-        took = display.duration(self.attempts[-1].ended - self.attempts[0].began)
-        tried = f"{number} attempt{'s' if number > 1 else ''} in {took}"
-        how = "Unknown" if self.unknown else type(self.error).__name__ if self.error else "Answered"
-        return f"{how} after {tried}{f': {self.gave_up}' if self.gave_up else ''}"
-
-
 class Client:
     """Sends wishes for one user or device; safe to share between threads if its clock and random are.
 
@@ -142,11 +62,12 @@ class Client:
     broken connection; and after an answer of which `unfinished` says so, such as a licence without its token. A
     rejection is an answer. `RequestConflict` and every other error end the attempts.
 
-    `OutOfTime` says that the client's clock is wrong, or that the request is too old. The client sets its clock by the
-    service's time; that is always safe. A new request is safe only while nothing can have been written for this wish:
-    so one is made if this was the first attempt, with a request of the client's own. After an attempt whose write may
-    still come to light the outcome stays unknown: send the same request later, since a recorded one is answered at any
-    age. (A network that delivers a copy of a call minutes late can still count a wish twice that came too early.)
+    `OutOfTime` tells the service's time, and the client sets its clock by it. A request that is only a little too early
+    is sent again when its time has come. A new one is made only where it can't become a second wish: if this was the
+    first attempt, the request is the client's own, and no service, whose clock may differ by `bounds.skew`, can accept
+    it any more, or before the deadline. (A copy that the network delivers later than that can still be a second wish.)
+    After an attempt whose write may still come to light the outcome stays unknown: send the same request later, since a
+    recorded one is answered at any age.
     """
 
     def __init__(
@@ -157,14 +78,19 @@ class Client:
         retry: Retry | None = None,
         budget: Budget | None = None,
         *,
+        bounds: TimeBounds | None = None,
         within: Within | None = None,
         unfinished: Callable[[Any], bool] = lambda answer: False,
     ) -> None:
-        """`within` stops waiting for an answer: by default `measured` on the clock, in real time `in_a_thread`."""
+        """`bounds` are those of the service.
+
+        `within` stops waiting for an answer: by default `measured` on the clock, in real time `in_a_thread`.
+        """
         self.clock, self.random = clock, random
         self.requests = requests
         self.retry = retry or Retry()
         self.budget = budget or Budget()
+        self.bounds = bounds or TimeBounds()
         self.offset = timedelta()  # what the client adds to its clock since a service told it the time
         self._within = within or measured(clock)
         self._unfinished = unfinished
@@ -185,7 +111,7 @@ class Client:
             if outcome.attempts or request is None:
                 request = self.requests(request, self.time, self.random)
             outcome.attempts.append(self._attempt(call, args, request, options))
-            if self._is_out_of_time(outcome) and own and len(outcome.attempts) == 1:
+            if own and len(outcome.attempts) == 1 and self._may_be_made_anew(outcome.attempts[0], deadline):
                 request = None
             elif self._is_at_an_end(outcome, deadline):
                 return outcome
@@ -200,22 +126,32 @@ class Client:
             answer = self._within(partial(call, *args, request, **options), self.retry.timeout)
         except (EslabError, TimeoutError, ConnectionError) as error:
             raised = error
+        if isinstance(raised, OutOfTime):
+            self.offset += raised.service_time - self.time()
         return Attempt(request, began, self.clock(), answer, raised)
 
-    def _is_out_of_time(self, outcome: Outcome) -> bool:
-        """Did the service refuse the time of the request? Then the clock is set by the service's."""
-        error = outcome.error
-        if isinstance(error, OutOfTime):
-            self.offset += error.service_time - self.time()
-        return isinstance(error, OutOfTime)
+    def _may_be_made_anew(self, attempt: Attempt, deadline: datetime) -> bool:
+        """Was the request refused, and is it too late or too early for every service until the deadline?"""
+        left = deadline - self.clock()
+        if not isinstance(attempt.error, OutOfTime) or self.retry.attempts == 1 or left < timedelta():
+            return False
+        late = attempt.error.service_time - self.bounds.late - attempt.request.time
+        return max(late, self._early(attempt) - left) > self.bounds.skew
+
+    def _early(self, attempt: Attempt) -> timedelta:
+        """How much too early the request was; not positive for one that was refused for another reason."""
+        if not isinstance(attempt.error, OutOfTime):
+            return timedelta()
+        return attempt.request.time - self.bounds.early - attempt.error.service_time
 
     def _is_at_an_end(self, outcome: Outcome, deadline: datetime) -> bool:
         """Is there no reason to try again, or one not to? Otherwise the pause has passed."""
         attempt = outcome.attempts[-1]
-        if not attempt.is_open and (attempt.error or not self._unfinished(attempt.answer)):
+        early = self._early(attempt)
+        if not (attempt.is_open or early > timedelta() or (attempt.error is None and self._unfinished(attempt.answer))):
             self.budget.answered()
             return True
-        attempt.pause = self.retry.pause_after(len(outcome.attempts), self.random)
+        attempt.pause = max(early, self.retry.pause_after(len(outcome.attempts), self.random))
         outcome.gave_up = self._why_not_again(outcome, deadline)
         if outcome.gave_up:
             attempt.pause = timedelta()

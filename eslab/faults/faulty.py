@@ -13,7 +13,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from eslab.faults.line import Line, Log, customer_in
+from eslab.faults.crossing import Log, customer_in
+from eslab.faults.line import Line
 from eslab.faults.plans import Plan
 from eslab.faults.waiting import WaitingClock
 from eslab.layout import Layout

@@ -10,7 +10,8 @@ from typing import Any
 
 from eslab.domains.downloads.drm import Claims, DrmServer, DrmUnavailable
 from eslab.errors import OutcomeUnknown, StoreUnavailable
-from eslab.faults.line import Line, Log
+from eslab.faults.crossing import Log
+from eslab.faults.line import Line
 from eslab.faults.plans import Plan
 from eslab.faults.waiting import WaitingClock
 

@@ -7,67 +7,23 @@
 A line raises what a caller of a real store, or of a real service, would see. It is safe to share between threads.
 """
 
-from collections.abc import Callable, Collection, MutableSequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial, wraps
 from threading import Lock
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import NoReturn, ParamSpec, TypeVar
 
 from eslab.display import duration
 from eslab.errors import EslabError, InvalidInput, OutcomeUnknown, StoreUnavailable
-from eslab.faults.kinds import Crash, Crashed, Delay, Duplicate, Fault, Hold, LoseReply, LoseRequest, Refuse
+from eslab.faults.crossing import Crossing, Log, customer_in
+from eslab.faults.kinds import Crash, Crashed, Delay, Duplicate, Hold, LoseReply, LoseRequest, Refuse
 from eslab.faults.plans import Plan
 from eslab.faults.waiting import WaitingClock
 
 T = TypeVar("T")
 P = ParamSpec("P")
 AT_ONCE = timedelta()
-
-
-@dataclass
-class Crossing:
-    """One call over a line: when, between whom, which fault it met, and what its caller got."""
-
-    number: int  # among the calls on its line
-    began: datetime
-    caller: str
-    callee: str
-    call: str
-    about: str = ""  # the customer, if there is one
-    fault: Fault | None = None
-    arrived: list[datetime] = field(default_factory=list)  # each time that it was carried out
-    ended: datetime | None = None  # when the caller went on
-    got: str = ""  # "answer", or the name of the error
-
-    def __repr__(self) -> str:
-        fault = f", {self.fault}" if self.fault else ""
-        took = self.ended - self.began if self.ended else AT_ONCE
-        after = f" after {duration(took)}" if took else ""
-        times = {0: ", not carried out", 1: ""}.get(len(self.arrived), f", carried out {len(self.arrived)} times")
-        call = f"{self.caller} → {self.callee}: {self.named}"
-        return f"{time_of_day(self.began)} {call}{fault}{times}; {self.got or 'under way'}{after}"
-
-    @property
-    def named(self) -> str:
-        """The call, with the customer if there is one."""
-        return f"{self.call} of {self.about}" if self.about else self.call
-
-    def line(self) -> dict[str, Any]:
-        """The crossing as a line of a table."""
-        return {
-            "time": time_of_day(self.began),
-            "actor": self.caller,
-            "to": self.callee,
-            "call": self.named,
-            "fault": str(self.fault or ""),
-            "carried out": len(self.arrived),
-            "got": self.got,
-        }
-
-
-Log = MutableSequence[Crossing]
 
 
 @dataclass(eq=False)
@@ -195,10 +151,6 @@ class Line:
                 raise StoreUnavailable(f"The {self.callee} can't be reached. Nothing was written; try again.")
             case LoseRequest():
                 self._give_up(crossing, writes)
-            case LoseReply():
-                with suppress(EslabError):  # it would be the answer that is lost
-                    self._arrive(crossing, function)
-                self._give_up(crossing, writes)
             case Hold(behind):
                 self._hold(_Held(crossing, function, behind=crossing.number + behind), writes)
                 self._give_up(crossing, writes)
@@ -209,11 +161,12 @@ class Line:
                 self.clock.advance(by)
             case Crash("before"):
                 self._crash()
-        answer = self._arrive(crossing, function)
+        answer = self._arrive(crossing, function, writes)
         match crossing.fault:
+            case LoseReply():
+                self._give_up(crossing, writes)
             case Duplicate(0):
-                with suppress(EslabError):  # the first answer counts
-                    self._arrive(crossing, function)
+                self._arrive(crossing, function, writes)
             case Duplicate(behind):
                 self._hold(_Held(crossing, function, behind=crossing.number + behind), writes)
             case Crash():
@@ -221,16 +174,22 @@ class Line:
         self.clock.advance(self.latency)
         if self.clock() - crossing.began > self.timeout:
             self._give_up(crossing, writes)
-        return answer
+        return answer()
 
-    def _arrive(self, crossing: Crossing, function: Callable[[], T]) -> T:
-        """Carry the call out. If the callee's process dies of it, the caller only sees that no answer comes."""
+    def _arrive(self, crossing: Crossing, function: Callable[[], T], writes: bool) -> Callable[[], T]:
+        """Carry the call out. Returns what gives the answer, or raises the error that is one.
+
+        If the callee's process dies of the call, its caller sees no more than that no answer comes.
+        """
         self.clock.advance(self.latency)
         crossing.arrived.append(self.clock())
         try:
-            return function()
+            answer = function()
+        except EslabError as error:
+            return partial(_raise, error)
         except Crashed:
-            self._give_up(crossing, writes=True)
+            return partial(self._give_up, crossing, writes)
+        return lambda: answer
 
     def _give_up(self, crossing: Crossing, writes: bool) -> NoReturn:
         """Wait until the timeout, and then no longer."""
@@ -267,11 +226,5 @@ class Line:
                 held.crossing.got += f", and {type(error).__name__} later"
 
 
-def time_of_day(time: datetime) -> str:
-    """The time of day, to the millisecond."""
-    return f"{time:%H:%M:%S.%f}"[:-3]
-
-
-def customer_in(args: tuple[Any, ...]) -> str:
-    """The customer's id, which is the first argument of nearly every call."""
-    return args[0] if args and isinstance(args[0], str) else ""
+def _raise(error: Exception) -> NoReturn:
+    raise error

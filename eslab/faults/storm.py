@@ -17,10 +17,12 @@ from uuid import UUID
 from eslab.clock import Clock, ManualClock
 from eslab.errors import EslabError, OutcomeUnknown
 from eslab.faults.checker import Violation, violations
-from eslab.faults.client import STRATEGIES, Attempt, Client, Outcome, Requests
+from eslab.faults.client import STRATEGIES, Client, Requests
+from eslab.faults.crossing import Log
 from eslab.faults.faulty import Faulty
 from eslab.faults.history import Operation
-from eslab.faults.line import Line, Log
+from eslab.faults.line import Line
+from eslab.faults.outcome import Attempt, Outcome
 from eslab.faults.plans import Plan, Script
 from eslab.faults.retries import Budget, Retry
 from eslab.faults.tally import Count, Tallies

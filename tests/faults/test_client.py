@@ -7,6 +7,8 @@ from threading import Event as Signal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eslab import (
     AggregateService,
@@ -28,9 +30,12 @@ from eslab.faults import (
     STRATEGIES,
     Budget,
     Client,
+    Delay,
+    Duplicate,
     Faulty,
     FaultyDrm,
     Hold,
+    Line,
     LoseReply,
     LoseRequest,
     Outcome,
@@ -213,6 +218,38 @@ def test_a_client_whose_clock_is_wrong_sets_it_and_asks_once_more(wrong: timedel
     assert len(shop.count().attempts) == 1
 
 
+def test_a_clock_is_set_but_nothing_is_asked_again_beyond_the_limits() -> None:
+    """Neither above the number of attempts nor after the deadline."""
+    one = Shop(wrong=-25 * HOUR, retry=Retry(attempts=1))
+    late = Shop(wrong=-25 * HOUR, retry=Retry(timeout=MINUTE, deadline=2 * SECOND), read=[Delay(3 * SECOND)])
+    late.store.line.timeout = MINUTE
+    for shop in (one, late):
+        assert (len(shop.count().attempts), shop.rows, shop.client.time()) == (1, 0, shop.clock())
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_G3_a_request_that_is_a_little_too_early_is_sent_again_when_its_time_has_come(given: bool) -> None:
+    """Under the same id: a copy of the first attempt may come when it is on time."""
+    shop = Shop(wrong=70 * SECOND)
+    request = at(70 / 60, "early") if given else None
+    outcome = shop.count(request=request)
+    assert [type(attempt.error) for attempt in outcome.attempts] == [OutOfTime, type(None)]
+    assert len({attempt.request for attempt in outcome.attempts}) == shop.rows == 1
+    assert shop.clock() - START == 10 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("wrong", "attempts"),
+    [(90.5, 1), (119.5, 1), (120.5, 2), (-86_420, 1), (-86_429, 1), (-86_431, 2)],
+)
+def test_G3_no_new_request_is_made_if_another_service_might_accept_the_first(wrong: float, attempts: int) -> None:
+    """Their clocks differ by up to 30 s, and a copy may be under way until the deadline: it ends as out of time."""
+    shop = Shop(wrong=wrong * SECOND)
+    outcome = shop.count()
+    assert (len(outcome.attempts), shop.rows) == (attempts, attempts - 1)
+    assert outcome.acknowledged == (attempts == 2) and not outcome.unknown
+
+
 def test_G3_no_new_request_is_made_while_the_first_one_may_have_been_written() -> None:
     """A late request whose write is still under way is out of time when it is repeated: the outcome stays unknown.
 
@@ -225,6 +262,22 @@ def test_G3_no_new_request_is_made_while_the_first_one_may_have_been_written() -
     assert shop.count(request=outcome.request).result().repeated
 
 
+FAULTS = st.lists(st.sampled_from([None, LoseRequest(), LoseReply(), Hold(1), Hold(3), Duplicate(2)]), max_size=6)
+WRONG = [timedelta(), 61 * SECOND, 5 * MINUTE, -25 * HOUR, *(-(DAY - SECOND * wait / 10) for wait in (1, 5, 15, 25))]
+
+
+@given(FAULTS, FAULTS, FAULTS, st.sampled_from(WRONG))
+def test_G3_whatever_the_clock_and_the_network_do_a_wish_counts_at_most_once(
+    send: list[Any], read: list[Any], append: list[Any], wrong: timedelta
+) -> None:
+    """And once if it was acknowledged."""
+    shop = Shop(wrong=wrong, read=read, append=append)
+    line = Line(Script(send=send), shop.clock, timeout=2 * SECOND)
+    outcome = shop.client.send(line.over(shop.service.send), "ann", "counter:1", Count("a"))
+    line.deliver()
+    assert outcome.acknowledged <= shop.rows <= 1
+
+
 def test_G3_no_new_request_is_made_for_a_wish_that_was_begun_before() -> None:
     """Nobody here knows what happened to it then; the clock is set all the same."""
     shop = Shop(wrong=5 * MINUTE)
@@ -235,7 +288,7 @@ def test_G3_no_new_request_is_made_for_a_wish_that_was_begun_before() -> None:
 
 def test_a_service_that_refuses_every_time_is_not_asked_for_ever() -> None:
     """Once more, and then its error is the answer."""
-    outcome = client().send(answers(OutOfTime("no", START), OutOfTime("no", START)))
+    outcome = client().send(answers(OutOfTime("no", START + 2 * DAY), OutOfTime("no", START + 4 * DAY)))
     assert len(outcome.attempts) == 2 and isinstance(outcome.error, OutOfTime) and not outcome.unknown
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from eslab import EventStore, ManualClock
 from eslab.faults import Faulty, Script
+from tests.conftest import REAL
 from tests.stores import test_contract, test_read_tables
 from tests.support.sample import START
 
@@ -18,7 +19,11 @@ for part, module in ("store", test_contract), ("read_tables", test_read_tables):
     globals().update({f"{name}_of_{part}": test for name, test in tests.items()})
 
 
-@pytest.fixture
+FULL = [*REAL, pytest.mark.full]
+KINDS = ["memory", "sqlite", pytest.param("cassandra", marks=FULL), pytest.param("us3", marks=FULL)]
+
+
+@pytest.fixture(params=KINDS)
 def open_new(open_new: Callable[[], EventStore]) -> Callable[[], EventStore]:
     """Opens a new, empty store of the kind under test, behind a line without faults."""
     return lambda: Faulty(open_new(), Script(), ManualClock(START))

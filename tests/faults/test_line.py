@@ -243,14 +243,19 @@ def test_a_late_arrival_that_fails_is_recorded_and_disturbs_nobody() -> None:
     assert [crossing.got for crossing in line.log] == ["OutcomeUnknown, and InvalidInput later", "answer"]
 
 
-def test_an_error_is_an_answer_and_may_be_lost_like_one() -> None:
-    """The second time that a duplicate fails is nobody's concern either."""
-    line = Line(Script(send=[None, LoseReply(), Duplicate()]), ManualClock(START))
+def test_an_error_is_an_answer_and_is_lost_and_late_like_one() -> None:
+    """The second time that a duplicate fails is nobody's concern, and a process dies all the same."""
+    faults = [None, LoseReply(), Duplicate(), Crash("after"), None]
+    clock = ManualClock(START)
+    line = Line(Script(send=faults), clock, timeout=SECOND)
     over = line.over(handle_badly, "send")
-    for error in (InvalidInput, OutcomeUnknown, InvalidInput):
+    for error in (InvalidInput, OutcomeUnknown, InvalidInput, Crashed):
         with pytest.raises(error):
             over()
-    assert [len(crossing.arrived) for crossing in line.log] == [1, 1, 1]
+    assert [len(crossing.arrived) for crossing in line.log] == [1, 1, 2, 1]
+    late = Line(Script(), clock, timeout=SECOND, latency=SECOND).over(handle_badly)
+    with pytest.raises(OutcomeUnknown):
+        late()
 
 
 def handle_badly() -> None:
