@@ -200,7 +200,7 @@ class Line:
             raise StoreUnavailable(f"The {self.callee} did not answer {waited}. Try again.")
         raise OutcomeUnknown(
             f"The {self.callee} did not confirm the {crossing.call} {waited}. It may have happened: send the same "
-            "request again, it can't count twice."
+            "request again."
         )
 
     def _crash(self) -> NoReturn:
