@@ -28,6 +28,7 @@ IN_ASCII = {"✓": "ok", "✗": "!!", "µ": "u", "·": "-", "–": "-", "…": "
 COMMANDS = {
     "audit": Entry("eslab.operations.upkeep_cli", "audit", "Compare all that is stored with the events; repair it."),
     "bench": Entry("eslab.bench.cli", "app", "Measure the cost of hydration and appends on this machine.", "lab"),
+    "chaos": Entry("eslab.lab.chaos", "chaos", "Break a real cluster of three regions under load; judge.", "lab"),
     "cluster": Entry("eslab.cluster.cli", "app", "Run a real Cassandra on this machine.", "cassandra"),
     "doctor": Entry("eslab.lab.cli", "doctor", "Check that lessons and a Cassandra can run here."),
     "downloads": Entry("eslab.domains.downloads.cli", "app", "Find undelivered licences; finish them.", "downloads"),

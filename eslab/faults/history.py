@@ -2,14 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from itertools import count
+from typing import Any, Protocol
 
 from eslab.errors import EslabError
 from eslab.faults.tally import Answer, Tally
 from eslab.request import Request
-
-if TYPE_CHECKING:  # a history of a storm needs no world, nor its extra
-    from eslab.faults.world import World
 
 
 @dataclass
@@ -74,28 +72,34 @@ def shown(tallies: dict[Any, Tally]) -> str:
     return str({str(key): {name[-12:]: at for name, at in tally.places.items()} for key, tally in tallies.items()})
 
 
+class Timeline(Protocol):
+    """Tells the time of a world, simulated or real."""
+
+    @property
+    def now(self) -> float:
+        """Seconds since its start."""
+        ...
+
+
 @dataclass
 class History:
-    """All operations of a schedule, in the order in which they began."""
+    """All operations of a schedule, in the order in which they began; several threads may record at once."""
 
-    world: "World"
+    world: Timeline
     operations: list[Operation] = field(default_factory=list)
-    moments: int = 0
+    _numbers: "count[int]" = field(default_factory=count)
+    _moments: "count[int]" = field(default_factory=lambda: count(1))
 
     def record(self, call: Callable[[], Any], **about: Any) -> Operation:
         """Make a call in the running process, and keep what came of it; a killed process leaves it without an end."""
-        operation = Operation(len(self.operations), began=self.world.now, **about)
+        operation = Operation(next(self._numbers), began=self.world.now, **about)
         self.operations.append(operation)
-        begin = self._moment()
+        begin = next(self._moments)
         operation.order = (begin, 0)
         try:
             operation.answer = call()
         except EslabError as error:
             operation.error = error
         operation.ended = self.world.now
-        operation.order = (begin, self._moment())
+        operation.order = (begin, next(self._moments))
         return operation
-
-    def _moment(self) -> int:
-        self.moments += 1
-        return self.moments
