@@ -1,4 +1,4 @@
-"""The command `eslab chaos`, and the report of a run: a page that shows what broke when, and what was told meanwhile."""
+"""The command `eslab chaos`, and the report of a run: what broke when, and what was told meanwhile."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -95,7 +95,7 @@ def answers(result: "Chaos") -> "pd.DataFrame":
         if it.what == "count"
     ]
     frame = pd.DataFrame(rows, columns=["seconds", "region", "outcome"])
-    return frame.groupby(["seconds", "region", "outcome"]).size().rename("deliveries").reset_index()
+    return frame.groupby(["seconds", "region", "outcome"]).size().reset_index(name="deliveries")
 
 
 def _outcome(operation: Any) -> str:
