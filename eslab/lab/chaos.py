@@ -95,7 +95,7 @@ def answers(result: "Chaos") -> "pd.DataFrame":
         if it.what == "count"
     ]
     frame = pd.DataFrame(rows, columns=["seconds", "region", "outcome"])
-    return frame.groupby(["seconds", "region", "outcome"]).size().reset_index(name="deliveries")
+    return frame.value_counts().rename("deliveries").reset_index().sort_values(["seconds", "region", "outcome"])
 
 
 def _outcome(operation: Any) -> str:
