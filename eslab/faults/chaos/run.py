@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from random import Random
 from threading import Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
+from eslab.bounds import TimeBounds
 from eslab.clock import Clock, system_clock
 from eslab.errors import OutcomeUnknown, StoreError
 from eslab.faults.chaos.crowd import KEYS, Client, Histories, Services
@@ -17,7 +19,6 @@ from eslab.faults.chaos.rows import Beats, Lag, Regions
 from eslab.faults.chaos.weather import OF_LINKS, Fault, Weather, forecast
 from eslab.faults.checker import Violation, violations
 from eslab.faults.history import Operation
-from eslab.faults.story import BOUNDS
 from eslab.faults.tally import Tallies
 from eslab.operations.read_repair import repair
 from eslab.repository import Repository
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from eslab.cluster.cluster import Cluster
 
 KEYSPACE = "lab_chaos"
+SECOND = timedelta(seconds=1)
+BOUNDS = TimeBounds(
+    late=25 * SECOND, early=5 * SECOND, skew=1 * SECOND, append=8 * SECOND, fold_after=36 * SECOND, grace=20 * SECOND
+)
 CLIENTS_PER_REGION = 3
 DELIVERIES_AT_ONCE = 64
 TIMEOUT = 3.0  # seconds until a service gives up on its region
@@ -194,7 +199,8 @@ def _keep(services: Services, stage: Stage, seed: int, sleep_until: Callable[[fl
     """Build snapshots of customers who were there some time ago."""
     random = Random(f"{seed} keeper")  # noqa: S311 - no secret
     while sleep_until(stage.now + 0.5):
-        old = [name for name, it in list(services.histories.of.items()) if it.operations[0].began < stage.now - 90]
+        before = stage.now - BOUNDS.fold_after / SECOND
+        old = [name for name, it in list(services.histories.of.items()) if it.operations[0].began < before]
         if old:
             services.build(random.choice(old), random.choice([*services.of]), "keeper", random.choice(KEYS[1]))
 
