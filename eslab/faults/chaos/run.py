@@ -142,14 +142,15 @@ def run(
     """
     with ExitStack() as stack:
         services = {region: stack.enter_context(_service(cluster, region, clock)) for region in cluster.regions}
-        regions = stack.enter_context(Regions.of(cluster, KEYSPACE))
         stage = Stage(seconds)
         histories = Histories(stage)
         recorded = Services(services, histories)
         weather = Weather(cluster, forecast(seed, seconds, list(services)), stage.sleep_until)
         beats = Beats(services, clock, stage)
         _load(stage, recorded, weather, beats, clock, seed, clients, on_progress)
-        convergence = _converge(regions, services, clock, on_progress)
+        cluster.wait()
+        with Regions.of(cluster, KEYSPACE) as regions:  # new sessions, which know of no node that was down
+            convergence = _converge(regions, services, clock, on_progress)
         on_progress("reading all states in every region")
         found = _judged(recorded)
     operations = histories.operations()
