@@ -136,4 +136,4 @@ def timeline(result: "Chaos") -> Any:
         .mark_line()
         .encode(x=time, y=alt.Y("lag:Q", title="lag in seconds"), color="region:N", strokeDash="region:N")
     )
-    return alt.vconcat(bars, broken, behind).resolve_scale(color="independent")
+    return alt.vconcat(bars, broken, behind).resolve_scale(color="independent", strokeDash="independent")

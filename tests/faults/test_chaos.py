@@ -50,16 +50,27 @@ class Recorded:
         return lambda *targets: self.done.append((name, *targets))
 
 
+class Minute:
+    """A stage on which it is always the sixtieth second; `comes` says for each wait whether its moment came."""
+
+    now = 60.0
+
+    def __init__(self, *comes: bool) -> None:
+        self._comes = iter(comes)
+
+    def sleep_until(self, at: float) -> bool:
+        return next(self._comes)
+
+
 def test_what_was_broken_is_mended_even_if_the_run_is_stopped() -> None:
     """A fault that has begun is ended; those that follow never begin."""
     cluster: Any = Recorded()
     faults = [Fault(1, 5, "cut", ("asia", "us")), Fault(10, 5, "isolated", ("eu",))]
-    waits = iter([True, False, False])
-    weather = Weather(cluster, faults, lambda at: next(waits))
+    weather = Weather(cluster, faults, Minute(True, False, False))
     weather.begin()
     weather.end()
     assert cluster.done == [("cut", "asia", "us"), ("heal", "asia", "us")]
-    assert weather.faults == faults[:1]
+    assert weather.faults == [faults[0]._replace(lasts=59)]
 
 
 def test_an_error_while_something_breaks_ends_the_run_with_it() -> None:
@@ -70,7 +81,7 @@ def test_an_error_while_something_breaks_ends_the_run_with_it() -> None:
             raise OSError("no such link")
 
     cluster: Any = Stubborn()
-    weather = Weather(cluster, [Fault(1, 5, "cut", ("asia", "us"))], lambda at: True)
+    weather = Weather(cluster, [Fault(1, 5, "cut", ("asia", "us"))], Minute(True))
     weather.begin()
     with pytest.raises(OSError, match="no such link"):
         weather.end()

@@ -145,16 +145,17 @@ def run(
         stage = Stage(seconds)
         histories = Histories(stage)
         recorded = Services(services, histories)
-        weather = Weather(cluster, forecast(seed, seconds, list(services)), stage.sleep_until)
+        weather = Weather(cluster, forecast(seed, seconds, list(services)), stage)
         beats = Beats(services, clock, stage)
         _load(stage, recorded, weather, beats, clock, seed, clients, on_progress)
+        lasted = min(stage.now, seconds)
         cluster.wait()
         with Regions.of(cluster, KEYSPACE) as regions:  # new sessions, which know of no node that was down
             convergence = _converge(regions, services, clock, on_progress)
         on_progress("reading all states in every region")
         found = _judged(recorded)
     operations = histories.operations()
-    return Chaos(seed, stage.now, weather.faults, operations, beats.lags, convergence, found)
+    return Chaos(seed, lasted, weather.faults, operations, beats.lags, convergence, found)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The weather over a real cluster: links are cut, regions freeze and die, on a schedule that is drawn from a seed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 from threading import Thread
 from typing import NamedTuple, Protocol
@@ -40,6 +40,19 @@ class Breakable(Protocol):
     def revive(self, target: str) -> None: ...
 
 
+class Stage(Protocol):
+    """The time of a run."""
+
+    @property
+    def now(self) -> float:
+        """Seconds since the start."""
+        ...
+
+    def sleep_until(self, at: float) -> bool:
+        """Wait for a second since the start; false if the run is over, which may be before it comes."""
+        ...
+
+
 def forecast(seed: int, seconds: float, regions: Sequence[str]) -> list[Fault]:
     """All faults of a run, in order: one after the other at the links, and beside them one after the other at nodes.
 
@@ -62,14 +75,16 @@ def _track(random: Random, seconds: float, regions: Sequence[str], kinds: Sequen
 
 
 class Weather:
-    """Breaks and mends a cluster as forecast, in threads of its own; `faults` are those that it caused so far."""
+    """Breaks and mends a cluster as forecast, in threads of its own.
 
-    def __init__(self, cluster: Breakable, forecast: Sequence[Fault], sleep_until: Callable[[float], bool]) -> None:
-        """`sleep_until` waits for a second since the start; false if the run was stopped before it came."""
+    `faults` are those that it caused so far; one that was mended lasts as long as it did, and not as forecast.
+    """
+
+    def __init__(self, cluster: Breakable, forecast: Sequence[Fault], stage: Stage) -> None:
         self.faults: list[Fault] = []
         self.errors: list[Exception] = []
         self._cluster = cluster
-        self._sleep_until = sleep_until
+        self._stage = stage
         tracks = ([fault for fault in forecast if fault.kind in kinds] for kinds in (OF_LINKS, OF_NODES))
         self._threads = [Thread(target=self._follow, args=(track,), daemon=True) for track in tracks]
 
@@ -88,7 +103,7 @@ class Weather:
     def _follow(self, track: Sequence[Fault]) -> None:
         try:
             for fault in track:
-                if self._sleep_until(fault.at):
+                if self._stage.sleep_until(fault.at):
                     self._happen(fault)
         except Exception as error:  # shown by `end`, in the thread that runs the whole
             self.errors.append(error)
@@ -103,5 +118,6 @@ class Weather:
         }[fault.kind]
         breaks(*regions)
         self.faults.append(fault)
-        self._sleep_until(fault.ends)
+        self._stage.sleep_until(fault.ends)
         mends(*regions)
+        self.faults[self.faults.index(fault)] = fault._replace(lasts=self._stage.now - fault.at)
