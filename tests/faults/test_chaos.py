@@ -15,6 +15,7 @@ from eslab.faults.chaos.run import MUST_MEET, Chaos, Convergence, run
 from eslab.faults.chaos.weather import OF_LINKS, OF_NODES, Fault, Weather, forecast
 from eslab.faults.history import Operation
 from eslab.faults.tally import Answer
+from eslab.faults.variants import broken
 from eslab.lab import chaos
 
 REGIONS = ("us", "eu", "asia")
@@ -158,3 +159,13 @@ def test_G2_G3_G4_three_regions_that_really_part_keep_their_promises(regions: Cl
     assert result.violations == []
     assert not any((result.convergence.after or result.convergence.left).values())
     assert result.met["acknowledged"] > 0 and result.faults
+
+
+@pytest.mark.full
+@pytest.mark.cassandra
+@pytest.mark.timeout(600)
+def test_G3_chaos_catches_a_core_whose_retries_are_new_requests(regions: Cluster) -> None:
+    """So a run without a broken promise says something: with random ids, what was counted twice shows in the end."""
+    with broken("random ids"):
+        result = run(regions, 40, seed=3, clients=2)
+    assert "twice" in {violation.rule for violation in result.violations}
