@@ -1,8 +1,9 @@
 """Hydration: the newest usable snapshot and the commits after it, folded into a state.
 
-It waits on the store once, for one aggregate or for many of one customer: directory, snapshots and the first commits
-are read together, from the base that the last hydration began from. A second wait is needed where that guess was wrong
-or more commits follow; these come a page at a time, so memory holds the states and a page or two.
+It waits on the store once, for one aggregate or for many of one customer: directory, the newest few snapshots and the
+first commits are read together, from the base that the last hydration began from. A second wait is needed where that
+guess was wrong, none of these snapshots is usable, or more commits follow; these come a page at a time, so memory holds
+the states and a page or two.
 """
 
 import logging
@@ -23,7 +24,7 @@ from eslab.payload.encryption import NO_CIPHER, KeyProvider, RowCipher, cipher_f
 from eslab.payload.serializer import Envelope, decode_envelope
 from eslab.payload.skipped import Skipped
 from eslab.request import is_after, latest_of, time_of
-from eslab.snapshot import Candidates, Validity
+from eslab.snapshot import Base, Candidates, Validity
 from eslab.store import Commit, Consistency, EventStore, Head, Log, unreadable
 
 State = TypeVar("State", bound=Aggregate)
@@ -187,9 +188,16 @@ class Hydrator:
         """All logs, read from where the last hydrations began, and the bases of these hydrations."""
         bases = self.environment.bases
         after = {id: bases.guess(self.customer_id, id, up_to) for id in self.types}
+        all_snapshots = False
         while True:
-            logs = self.store.read(self.customer_id, after, event_time, up_to, consistency)
-            hydrations = {id: self._base(id, log.head, up_to) for id, log in logs.items()}
+            logs = self.store.read(self.customer_id, after, event_time, up_to, consistency, all_snapshots)
+            known = {id: self._candidates(id, log.head, up_to) for id, log in logs.items()}
+            usable = {id: candidates.usable() for id, candidates in known.items()}
+            if not all_snapshots and any(_needs_older(logs[id].head, base) for id, base in usable.items()):
+                # All is read anew, since a head that is newer than the commits beside it proves nothing about them.
+                all_snapshots = True
+                continue
+            hydrations = {id: _from(base or known[id].beginning(), logs[id].head) for id, base in usable.items()}
             # Commits between the guess and a later base are left out; those between an earlier one and it are missing.
             if not any(_is_before(hydrations[id].base, start) for id, start in after.items()):
                 break
@@ -213,12 +221,11 @@ class Hydrator:
             payloads, Checksum.of_commits(self.customer_id, aggregate_id)
         )
 
-    def _base(self, aggregate_id: str, head: Head, up_to: UUID | None) -> Hydration[Any]:
+    def _candidates(self, aggregate_id: str, head: Head, up_to: UUID | None) -> Candidates[Any]:
         aggregate_type = self.types[aggregate_id]
         cipher = self.cipher if aggregate_type.encrypted else NO_CIPHER
         validity = Validity(self.environment.bounds, self.environment.clock, up_to)
-        base = Candidates(self.customer_id, aggregate_id, aggregate_type, head, validity, cipher).newest()
-        return Hydration(base.state, base.up_to, base.commits, head=head)
+        return Candidates(self.customer_id, aggregate_id, aggregate_type, head, validity, cipher)
 
     def _fold(
         self,
@@ -282,6 +289,15 @@ class Hydrator:
             except Unreadable as error:
                 return error
         return None
+
+
+def _needs_older(head: Head, usable: Base[Any] | None) -> bool:
+    """Are further snapshots needed: to begin from, or to be named where history is gone?"""
+    return usable is None and (head.older or head.floor is not None)
+
+
+def _from(base: Base[Any], head: Head) -> Hydration[Any]:
+    return Hydration(base.state, base.up_to, base.commits, head=head)
 
 
 def _is_before(base: UUID | None, start: UUID | None) -> bool:

@@ -153,8 +153,14 @@ class Candidates(Generic[State]):
 
         Raises `HistoryGone` with the floor and the snapshots tried if history below the floor would be needed.
         """
-        for _, base in self:
-            return base
+        return self.usable() or self.beginning()
+
+    def usable(self) -> Base[State] | None:
+        """The newest usable snapshot, decoded; None if there is none."""
+        return next((base for _, base in self), None)
+
+    def beginning(self) -> Base[State]:
+        """The empty state; raises `HistoryGone` if history below a floor would be needed, with the snapshots tried."""
         if self.head.floor is not None:
             raise self._history_gone(self.head.floor)
         return Base(self.aggregate_type())

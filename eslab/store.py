@@ -21,6 +21,8 @@ from eslab.errors import Unreadable
 from eslab.layout import OF_A_COMMIT, Layout
 from eslab.request import latest_of, time_of
 
+FEW_SNAPSHOTS = 3  # as many as are kept of a fold by default: so most often these are all there are
+
 
 class Consistency(Enum):
     """How many replicas must answer before a read or write is done; a store on one machine treats all levels alike."""
@@ -69,11 +71,16 @@ class Head(NamedTuple):
     safe: bool = False  # was `recorded` made safe by a late append or repeat?
     intended: UUID | None = None  # the floor that somebody is about to raise
     late: LateCommits | None = None  # None if no commit was ever made safe
+    older: bool = False  # are there snapshots behind these, which were not read?
 
     @property
     def highest_floor(self) -> UUID | None:
         """The floor, or the intended one if that is higher: no commit may be written at or below it."""
         return latest_of(self.floor, self.intended)
+
+    def shortened(self) -> "Head":
+        """The same with no more than the newest few snapshots."""
+        return self._replace(snapshots=self.snapshots[:FEW_SNAPSHOTS], older=len(self.snapshots) > FEW_SNAPSHOTS)
 
 
 class Log(NamedTuple):
@@ -153,8 +160,12 @@ class EventStore(Protocol):
         event_time: UUID | None = None,
         up_to: UUID | None = None,
         consistency: Consistency = Consistency.LOCAL,
+        all_snapshots: bool = False,
     ) -> dict[str, Log]:
         """Read the heads of several aggregates, and of each its first commits later than `after`, up to `up_to`.
+
+        A head need not have more than the newest `FEW_SNAPSHOTS` that are not later than `up_to`; `older` says whether
+        others follow them. With `all_snapshots` it has all, later ones too.
 
         One wait, and on Cassandra three statements while all of `after` are equal. In a head, `recorded` is the commit
         at `event_time`; it is never older than the commits beside it. If they end before `event_time`, it may be left

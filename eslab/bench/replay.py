@@ -19,7 +19,7 @@ from eslab import EventStore
 from eslab.bench.baselines import Side, Step, sqlite_settings
 from eslab.clock import to_ms
 from eslab.request import is_after, sort_key
-from eslab.store import Commit, ReadRow
+from eslab.store import FEW_SNAPSHOTS, Commit, ReadRow
 from eslab.stores.sqlite import FIRST_PAGE, read_tables
 from eslab.stores.sqlite.statements import (
     APPEND,
@@ -29,6 +29,7 @@ from eslab.stores.sqlite.statements import (
     FIRST_ROWS,
     LATEST,
     MARK,
+    NEWEST_SNAPSHOTS,
     RECORDED,
     SAFE,
     SNAPSHOTS,
@@ -171,10 +172,10 @@ def replayed(calls: Sequence[Call]) -> list[Exchange]:
 
 def _exchange(call: Call) -> Exchange:
     match call:
-        case Call("read", {"customer_id": customer, "after": after, "event_time": event_time, "up_to": None}):
-            return read_only(_read(customer, after, event_time))
+        case Call("read", {"up_to": None, "all_snapshots": False, **about}):
+            return read_only(_read(about["customer_id"], about["after"], about["event_time"]))
         case Call("heads", {"customer_id": customer, "aggregate_ids": ids, "event_time": event_time}):
-            return read_only(statement for id in ids for statement in _head(customer, id, event_time))
+            return read_only(statement for id in ids for statement in _head(customer, id, SNAPSHOTS, event_time))
         case Call("append", {"customer_id": customer, "commits": commits, "read_rows": rows}):
             return writing([*_append(customer, commits), *_read_rows(rows)])
         case Call("put_read_rows", {"rows": rows}):
@@ -189,12 +190,13 @@ def _exchange(call: Call) -> Exchange:
 def _read(customer: str, after: Mapping[str, UUID | None], event_time: UUID | None) -> Iterator[Statement]:
     for id, base in after.items():
         yield FIRST_ROWS, (customer, id, sort_key(base) if base else EARLIEST, LATEST, FIRST_PAGE + 1)
-        yield from _head(customer, id, event_time if base and event_time and not is_after(event_time, base) else None)
+        own = event_time if base and event_time and not is_after(event_time, base) else None
+        yield from _head(customer, id, NEWEST_SNAPSHOTS, own, LATEST, FEW_SNAPSHOTS + 1)
 
 
-def _head(customer: str, id: str, event_time: UUID | None) -> Iterator[Statement]:
+def _head(customer: str, id: str, snapshots: str, event_time: UUID | None, *limits: bytes | int) -> Iterator[Statement]:
     yield ENTRY, (customer, id)
-    yield SNAPSHOTS, (customer, id)
+    yield snapshots, (customer, id, *limits)
     if event_time:
         yield RECORDED, (customer, id, sort_key(event_time))
 

@@ -11,7 +11,7 @@ from eslab.bench.baselines import Step
 from eslab.bench.replay import Call, commits_of, touched_by
 from eslab.clock import to_ms
 from eslab.request import is_after
-from eslab.store import Commit, Consistency, LateCommits, ReadRow
+from eslab.store import FEW_SNAPSHOTS, Commit, Consistency, LateCommits, ReadRow
 from eslab.stores.cassandra import LEVELS, read_tables
 from eslab.stores.cassandra.statements import (
     APPEND,
@@ -21,6 +21,7 @@ from eslab.stores.cassandra.statements import (
     LATE_SINCE,
     LATE_UNTIL,
     LATEST,
+    NEWEST_SNAPSHOTS,
     RECORDED,
     SAFE,
     SNAPSHOTS,
@@ -74,10 +75,12 @@ def replayed(driver: BareDriver, calls: Sequence[Call]) -> list[Wait]:
 def _wait(driver: BareDriver, call: Call) -> Wait:
     level = LEVELS[call.arguments.get("consistency", Consistency.EVERYWHERE)]
     match call:
-        case Call("read", {"customer_id": customer, "after": after, "event_time": event_time, "up_to": None}):
-            return [driver.bound(*read, level) for read in _read(customer, after, event_time)]
+        case Call("read", {"up_to": None, "all_snapshots": False, **about}):
+            reads = _read(about["customer_id"], about["after"], about["event_time"])
+            return [driver.bound(*read, level) for read in reads]
         case Call("heads", {"customer_id": customer, "aggregate_ids": ids, "event_time": event_time}):
-            return [driver.bound(*read, level) for read in _heads((customer, list(ids)), ids, event_time)]
+            every = (SNAPSHOTS, (customer, list(ids)))
+            return [driver.bound(*read, level) for read in _heads((customer, list(ids)), every, ids, event_time)]
         case Call("append", {"customer_id": customer, "commits": commits, "read_rows": rows}):
             return [driver.batch([*writes_of(customer, commits), *_read_rows(rows)], level)]
         case Call("put_read_rows", {"rows": rows}):
@@ -94,12 +97,16 @@ def _read(customer: str, after: Mapping[str, UUID | None], event_time: UUID | No
         some = [id for id, start in after.items() if start == base]
         yield FIRST_ROWS, (customer, some, base or EARLIEST, LATEST)
     below = [id for id, base in after.items() if event_time and base and not is_after(event_time, base)]
-    yield from _heads((customer, list(after)), below, event_time)
+    ids = list(after)
+    newest = (NEWEST_SNAPSHOTS, (customer, *ids, LATEST, FEW_SNAPSHOTS + 1))
+    yield from _heads((customer, ids), newest if len(ids) == 1 else (SNAPSHOTS, (customer, ids)), below, event_time)
 
 
-def _heads(key: tuple[str, list[str]], with_recorded: Sequence[str], event_time: UUID | None) -> Iterator[Write]:
+def _heads(
+    key: tuple[str, list[str]], snapshots: Write, with_recorded: Sequence[str], event_time: UUID | None
+) -> Iterator[Write]:
     yield ENTRIES, key
-    yield SNAPSHOTS, key
+    yield snapshots
     if event_time and with_recorded:
         yield RECORDED, (key[0], list(with_recorded), event_time)
 

@@ -22,7 +22,7 @@ PRIMARY = re.compile(r"PRIMARY KEY \(\(([^)]*)\)((?:, [^)]*)?)\)")
 INSERT = re.compile(rf"INSERT INTO {NAME} \(([^)]*)\) VALUES \(([?, ]*)\)(?: USING (.*))?")  # noqa: S608
 UPDATE = re.compile(rf"UPDATE {NAME}(?: USING (.*))? SET (\w+) = \? WHERE (.*)")  # noqa: S608
 DELETE = re.compile(rf"DELETE FROM {NAME}(?: USING (.*))? WHERE (.*)")  # noqa: S608
-SELECT = re.compile(rf"SELECT (DISTINCT )?(.*) FROM {NAME}(?: WHERE (.*))?")  # noqa: S608
+SELECT = re.compile(rf"SELECT (DISTINCT )?(.*) FROM {NAME}(?: WHERE (.*?))?( LIMIT \?)?")  # noqa: S608
 CONDITION = re.compile(r'(token\()?"?(\w+)"?\)? (=|IN|>=|<=|>|<) (?:\?|token\(\?\))')
 USING = {"TIMESTAMP ?": ("time",), "TIMESTAMP ? AND TTL ?": ("time", "life"), None: ()}
 
@@ -116,7 +116,7 @@ class Query(NamedTuple):
     partition: Key | None  # None lists all partitions after `after`
     ranges: Sequence[Range] = ()
     after: Key = ()
-    limit: int = 0
+    limit: int = 0  # of rows; 0 is none
 
     def holds(self, key: Key) -> bool:
         """Does one of its ranges hold this clustering key?"""
@@ -184,8 +184,9 @@ class Statement:
         select = _Selection(table, _conditions(match[4]))
 
         def bind(values: Sequence[Any], now: float, server: int) -> Query:
-            partition, ranges = select(values)
-            return Query(table, columns, partition, ranges)
+            limit = values[-1] if match[5] else 0
+            partition, ranges = select(values[:-1] if match[5] else values)
+            return Query(table, columns, partition, ranges, limit=limit)
 
         return bind
 

@@ -87,7 +87,7 @@ class Response:
             found = self._answer.wait(self._patience)
         except TimeoutError:
             raise OperationTimedOut({"simulated": "no answer"}) from None
-        self.has_more_pages = len(found) == self._page
+        self.has_more_pages = 0 < self._page == len(found)
         self._last = found[-1][0] if found else ()
         return Rows(row for _, row in found)
 
@@ -134,7 +134,8 @@ class Session:
             return self._checkpoint(query.prepared_statement.statement.cql, query.values)
         bound = self._bound(query.prepared_statement, query.values)
         if isinstance(bound, Query):
-            return Response(lambda after: self._read(bound, after, query.consistency_level), TIMEOUT, self._page)
+            page = 0 if bound.limit else self._page  # with a LIMIT, all rows come in one page
+            return Response(lambda after: self._read(bound, after, query.consistency_level), TIMEOUT, page)
         return self._write([bound], query.consistency_level)
 
     def _checkpoint(self, cql: str, values: Sequence[Any]) -> Response:
@@ -169,7 +170,7 @@ class Session:
             listed = self._nodes.list_partitions(self._region, query._replace(after=after or query.after))
             answer.give(listed[: self._page])
             return answer
-        return self._nodes.read(self._region, query._replace(after=after, limit=self._page), level)
+        return self._nodes.read(self._region, query._replace(after=after, limit=query.limit or self._page), level)
 
     def _execute_text(self, cql: str) -> Rows:
         """What the store asks about its schema, and what it does once: true at once, and everywhere."""

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from eslab.errors import InvalidInput
 from eslab.layout import Layout, check_prefix
-from eslab.request import latest_of, sort_key
+from eslab.request import is_after, latest_of, sort_key
 from eslab.store import Commit, Consistency, EventStore, Head, LateCommits, Log, ReadRow, StoredSnapshot
 from eslab.stores.errors import closed, no_read_table
 from eslab.stores.locks import alone, new_lock
@@ -53,11 +53,16 @@ class _Log:
         safe = recorded is not None and key in self.safe
         return Head(self.first, self.floor, newest_first, recorded, safe, self.intended, self.late)
 
-    def page(self, after: UUID | None, up_to: UUID | None, event_time: UUID | None, most: int) -> Log:
+    def page(self, after: UUID | None, up_to: UUID | None, most: int, head: Head) -> Log:
         found = self.between(after, up_to, most + 1)
         commits = found[:most]
         last = commits[-1].event_time if commits else None
-        return Log(self.head(event_time), [it.payload for it in commits], last, len(found) > most, lambda: commits)
+        return Log(head, [it.payload for it in commits], last, len(found) > most, lambda: commits)
+
+    def short_head(self, event_time: UUID | None, up_to: UUID | None) -> Head:
+        head = self.head(event_time)
+        early = [it for it in head.snapshots if not (up_to and is_after(it.up_to, up_to))]
+        return head._replace(snapshots=early).shortened()
 
     def delete(self, up_to: UUID) -> None:
         stop = bisect_right(self.keys, sort_key(up_to))
@@ -150,12 +155,15 @@ class MemoryStore(EventStore):
         event_time: UUID | None = None,
         up_to: UUID | None = None,
         consistency: Consistency = Consistency.LOCAL,
+        all_snapshots: bool = False,
     ) -> dict[str, Log]:
+        def page(log: _Log, start: UUID | None) -> Log:
+            head = log.head(event_time) if all_snapshots else log.short_head(event_time, up_to)
+            return log.page(start, up_to, self._page, head)
+
         def read() -> dict[str, Log]:
             logs = self._logs.get(customer_id, {})
-            return {
-                id: (logs.get(id) or _Log()).page(start, up_to, event_time, self._page) for id, start in after.items()
-            }
+            return {id: page(logs.get(id) or _Log(), start) for id, start in after.items()}
 
         return self._read(read)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from eslab import EventStore, InvalidInput, OutcomeUnknown, StoreClosed
 from eslab.request import latest_at
-from eslab.store import Commit, Consistency, Head, LateCommits, Log, StoredSnapshot
+from eslab.store import FEW_SNAPSHOTS, Commit, Consistency, Head, LateCommits, Log, StoredSnapshot
 from tests.conftest import alone
 from tests.support.sample import DAY, MINUTE, START, at, cassandra_order, everything, fill, row, rows, time_at
 
@@ -369,6 +369,37 @@ def test_one_read_ends_with_the_moment_given(store: EventStore) -> None:
     log = store.read("ann", {"counter:1": made[0].event_time}, up_to=made[2].event_time)["counter:1"]
     rest = store.rows("ann", "counter:1", log.last, made[2].event_time) if log.more else []
     assert [*log.commits(), *rest] == made[1:3]
+
+
+@pytest.mark.parametrize("ids", [["counter:1"], ["counter:1", "counter:2"]])
+@pytest.mark.parametrize(("up_to", "before"), [(None, 6), (4, 5), (2, 3), (1.5, 2), (-1, 0)])
+def test_one_read_gives_the_newest_few_snapshots(
+    store: EventStore, ids: list[str], up_to: float | None, before: int
+) -> None:
+    """Those up to the moment given; it says whether others follow them, and gives all if it is asked to."""
+    for id in ids:
+        for minutes in range(6):
+            keep(store, minutes, 1, id=id)
+    after = dict.fromkeys(ids)
+    every = {id: head.snapshots for id, head in store.heads("ann", ids).items()}
+    assert not any(head.older for head in store.heads("ann", ids).values())
+    for id, log in store.read("ann", after, up_to=None if up_to is None else at(up_to).event_time).items():
+        fitting = [it for it in log.head.snapshots if it in every[id][6 - before :]]
+        assert fitting == every[id][6 - before :][: len(fitting)] and len(fitting) >= min(before, FEW_SNAPSHOTS)
+        assert log.head.older == (len(fitting) < before)
+    whole = store.read("ann", after, up_to=at(1).event_time, all_snapshots=True)
+    assert {id: log.head.snapshots for id, log in whole.items()} == every
+    assert not any(log.head.older for log in whole.values())
+
+
+def test_one_read_of_one_aggregate_gives_no_more_than_the_newest_few(store: EventStore) -> None:
+    """So its cost does not grow with the number of snapshots; of one moment the greater folds come first."""
+    for minutes, fold in [(1, 1), (1, 2), (2, 1), (3, 1), (3, 9)]:
+        keep(store, minutes, fold)
+    (log,) = store.read("ann", {"counter:1": None}).values()
+    assert [(it.up_to, it.fold) for it in log.head.snapshots] == [
+        (at(minutes).event_time, fold) for minutes, fold in [(3, 9), (3, 1), (2, 1)]
+    ]
 
 
 # Marks

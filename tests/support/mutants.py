@@ -66,6 +66,7 @@ LEDGER = "tests/domains/test_ledger.py"
 LINE, PLANS, FAULTY, CLIENT, STORM = (
     f"tests/faults/test_{name}.py" for name in ("line", "plans", "faulty", "client", "storm")
 )
+HYDRATION, SIMULATED = "tests/test_hydration.py", "tests/faults/test_simulated_store.py"
 
 MUTANTS = [
     # A retry writes to the same keys, and of two decisions the same one wins everywhere.
@@ -169,6 +170,14 @@ MUTANTS = [
     Mutant("G5", "late_commits.py", "this look.\n    _check_floors(environment, customer_id, request, commits)", "this look.", WISH),
     Mutant("G5", "late_commits.py", "    store.note_safe(customer_id, commits, time_on(environment.clock))\n", "", WISH),
     Mutant("G5", "late_commits.py", "time_on(environment.clock) + longest", "time_on(environment.clock)", WISH),
+    Mutant("G6", "hydration.py", "usable is None and (head.older or head.floor is not None)", "False", HYDRATION),
+    Mutant("G6", "hydration.py", "usable is None and (head.older or head.floor is not None)", "usable is None and head.older", HYDRATION),
+    Mutant("G6", "store.py", "older=len(self.snapshots) > FEW_SNAPSHOTS)", "older=False)", HYDRATION),
+    Mutant("G6", "stores/memory.py", "if not (up_to and is_after(it.up_to, up_to))]", "]", CONTRACT),
+    Mutant("G6", "stores/sqlite/__init__.py", "None if all_snapshots else high)", "high)", CONTRACT),
+    Mutant("G6", "stores/sqlite/rows.py", "few_up_to, FEW_SNAPSHOTS + 1)", "few_up_to, FEW_SNAPSHOTS)", CONTRACT),
+    Mutant("G6", "stores/cassandra/__init__.py", "up_to or LATEST, FEW_SNAPSHOTS + 1)", "up_to or LATEST, FEW_SNAPSHOTS)", SIMULATED),
+    Mutant("G6", "stores/cassandra/__init__.py", "few = len(ids) == 1 and not all_snapshots", "few = len(ids) == 1", SIMULATED),
     Mutant("G5", "snapshot.py", "up_to != head.floor and time_of(up_to) >", "False and time_of(up_to) >", SNAPSHOT),
     Mutant("G5", "snapshot.py", "up_to != head.floor and time_of(up_to) >", "time_of(up_to) >", SNAPSHOT),
     Mutant("G5", "snapshot.py", "up_to == head.floor or is_after(head.late.since, up_to)", "is_after(head.late.since, up_to)", SNAPSHOT),

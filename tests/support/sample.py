@@ -207,9 +207,10 @@ class Faulty:
         event_time: UUID | None = None,
         up_to: UUID | None = None,
         consistency: Consistency = Consistency.LOCAL,
+        all_snapshots: bool = False,
     ) -> dict[str, Log]:
         self._call("read", consistency)
-        logs = self.store.read(customer_id, after, event_time, up_to, consistency)
+        logs = self.store.read(customer_id, after, event_time, up_to, consistency, all_snapshots)
         return {id: self._seen(id, log, event_time, consistency) for id, log in logs.items()}
 
     def heads(

@@ -35,7 +35,7 @@ from eslab.errors import StoreUnavailable
 from eslab.layout import Layout, check_prefix
 from eslab.request import is_after
 from eslab.settings import share_lifetime
-from eslab.store import Commit, Consistency, EventStore, Head, LateCommits, Log, ReadRow, StoredSnapshot
+from eslab.store import FEW_SNAPSHOTS, Commit, Consistency, EventStore, Head, LateCommits, Log, ReadRow, StoredSnapshot
 from eslab.stores.cassandra import read_tables, statements
 from eslab.stores.cassandra.connection import Options, connect
 from eslab.stores.cassandra.errors import translate_errors
@@ -135,6 +135,7 @@ class CassandraStore(EventStore):
         event_time: UUID | None = None,
         up_to: UUID | None = None,
         consistency: Consistency = Consistency.LOCAL,
+        all_snapshots: bool = False,
     ) -> dict[str, Log]:
         ids = list(after)
         together: dict[UUID, list[str]] = {}  # one statement reads all aggregates that begin at the same place
@@ -152,12 +153,14 @@ class CassandraStore(EventStore):
             ]
             # What lies at or below its base is not among the commits.
             below = [id for id, start in after.items() if event_time and start and not is_after(event_time, start)]
-            queries = self._head_queries(customer_id, ids, below, event_time)
+            few = len(ids) == 1 and not all_snapshots
+            newest = (statements.NEWEST_SNAPSHOTS, (customer_id, *ids, up_to or LATEST, FEW_SNAPSHOTS + 1))
+            queries = self._head_queries(customer_id, ids, below, event_time, newest if few else None)
             entries, snapshots, *recorded = self._ask(queries, consistency)
             firsts = [(some, *first_page(future)) for some, future in sent]
         own = [row for _, found, _ in firsts for row in found if row[2] == event_time]
         heads = heads_in(ids, entries, snapshots, chain(own, *recorded))
-        return logs_in(heads, firsts)
+        return logs_in({id: head.shortened() for id, head in heads.items()} if few else heads, firsts)
 
     def heads(
         self,
@@ -350,12 +353,20 @@ class CassandraStore(EventStore):
                 yield from ((id, page) for page in pages(future, self._session) if page)
 
     def _head_queries(
-        self, customer_id: str, ids: Sequence[str], own: Sequence[str], event_time: UUID | None
+        self,
+        customer_id: str,
+        ids: Sequence[str],
+        own: Sequence[str],
+        event_time: UUID | None,
+        snapshots: tuple[str, Row] | None = None,
     ) -> list[tuple[str, Row]]:
-        """What is asked for the heads of these aggregates; by key, only the request's commits in the `own` ones."""
+        """What is asked for the heads of these aggregates; by key, only the request's commits in the `own` ones.
+
+        All their snapshots are, unless another query is given.
+        """
         queries: list[tuple[str, Row]] = [
             (statements.ENTRIES, (customer_id, ids)),
-            (statements.SNAPSHOTS, (customer_id, ids)),
+            snapshots or (statements.SNAPSHOTS, (customer_id, ids)),
         ]
         if own and event_time:
             queries.append((statements.RECORDED, (customer_id, own, event_time)))

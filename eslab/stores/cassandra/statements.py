@@ -31,6 +31,11 @@ ENTRIES = (
     "WHERE customer_id = ? AND aggregate_id IN ?"
 )
 SNAPSHOTS = "SELECT aggregate_id, up_to, fold, payload FROM snapshots WHERE customer_id = ? AND aggregate_id IN ?"
+# Of one aggregate alone: CQL can't limit the rows of each of several.
+NEWEST_SNAPSHOTS = (
+    "SELECT aggregate_id, up_to, fold, payload FROM snapshots "
+    "WHERE customer_id = ? AND aggregate_id = ? AND up_to <= ? LIMIT ?"
+)
 # The payload comes last, since the size of a page follows from it.
 FIRST_ROWS = (
     "SELECT safe_at, aggregate_id, event_time, event_type, version, payload FROM events "
@@ -71,8 +76,9 @@ SWAP_CHECKPOINT = "UPDATE checkpoints SET text = ? WHERE name = ? IF text = ?"  
 TIME = "SELECT toUnixTimestamp(now()) FROM system.local"
 
 AT_OPENING = (
-    APPEND, FIRST, ENTRIES, SNAPSHOTS, FIRST_ROWS, RECORDED, ENTRIES_BETWEEN, SNAPSHOTS_BETWEEN, PAYLOADS, ROWS,
-    FLOOR, INTENDED, LATE_SINCE, LATE_UNTIL, SAFE, SAVE_SNAPSHOT, DELETE_SNAPSHOT, DELETE_EVENTS, CHECKPOINT,
+    APPEND, FIRST, ENTRIES, SNAPSHOTS, NEWEST_SNAPSHOTS, FIRST_ROWS, RECORDED, ENTRIES_BETWEEN, SNAPSHOTS_BETWEEN,
+    PAYLOADS, ROWS, FLOOR, INTENDED, LATE_SINCE, LATE_UNTIL, SAFE, SAVE_SNAPSHOT, DELETE_SNAPSHOT, DELETE_EVENTS,
+    CHECKPOINT,
 )  # fmt: skip
 
 EARLIEST = UUID("00000000-0000-1000-8080-808080808080")  # below every timeuuid in Cassandra's order

@@ -105,6 +105,7 @@ class SqliteStore(EventStore):
         event_time: UUID | None = None,
         up_to: UUID | None = None,
         consistency: Consistency = Consistency.LOCAL,
+        all_snapshots: bool = False,
     ) -> dict[str, Log]:
         own = sort_key(event_time) if event_time else b""
 
@@ -113,7 +114,7 @@ class SqliteStore(EventStore):
             rows = connection.execute(statements.FIRST_ROWS, (customer_id, id, low, high, FIRST_PAGE + 1)).fetchall()
             # The request's commit is among the rows, unless it lies at or below the base.
             below = event_time if isinstance(low, bytes) and own <= low else None
-            found = head(connection, customer_id, id, below)
+            found = head(connection, customer_id, id, below, None if all_snapshots else high)
             return log_in(customer_id, id, found, rows, FIRST_PAGE, own)
 
         return self._file.read_at_once(lambda connection: {id: log(connection, id) for id in after})

@@ -9,7 +9,7 @@ from uuid import UUID
 from eslab.clock import from_ms
 from eslab.errors import Unreadable
 from eslab.request import LATEST_MS, from_sort_key, sort_key
-from eslab.store import Commit, Head, LateCommits, Log, StoredSnapshot, place
+from eslab.store import FEW_SNAPSHOTS, Commit, Head, LateCommits, Log, StoredSnapshot, place
 from eslab.stores.sqlite import statements
 
 KEY_BYTES = 16
@@ -68,18 +68,27 @@ def log_in(
     return Log(head, payloads, last, len(rows) > most, lambda: commits(customer_id, aggregate_id, page))
 
 
-def head(connection: sqlite3.Connection, customer_id: str, aggregate_id: str, at: UUID | None = None) -> Head:
-    """The head of one aggregate, with its commit at an event time."""
+def head(
+    connection: sqlite3.Connection,
+    customer_id: str,
+    aggregate_id: str,
+    at: UUID | None = None,
+    few_up_to: bytes | None = None,
+) -> Head:
+    """The head of one aggregate, with its commit at an event time; all its snapshots, or the newest few up to a key."""
     key = (customer_id, aggregate_id)
     *times, until = connection.execute(statements.ENTRY, key).fetchone() or (None,) * 5
     first, floor, intended, since = [it if it is None else event_time(it, "aggregates", *key) for it in times]
     late = LateCommits(since, _moment(until, *key)) if since else None
-    snapshots = [_snapshot(row, *key) for row in connection.execute(statements.SNAPSHOTS, key).fetchall()]
+    newest = (statements.NEWEST_SNAPSHOTS, (*key, few_up_to, FEW_SNAPSHOTS + 1))
+    saved = connection.execute(*((statements.SNAPSHOTS, key) if few_up_to is None else newest)).fetchall()
+    snapshots = [_snapshot(row, *key) for row in saved]
     recorded, safe_at = None, None
     if at and (row := connection.execute(statements.RECORDED, (*key, sort_key(at))).fetchone()):
         *columns, safe_at = row
         recorded = Commit(aggregate_id, at, *columns)
-    return Head(first, floor, snapshots, recorded, safe_at is not None, intended, late)
+    whole = Head(first, floor, snapshots, recorded, safe_at is not None, intended, late)
+    return whole if few_up_to is None else whole.shortened()
 
 
 def _moment(ms: Any, customer_id: str, aggregate_id: str) -> datetime:

@@ -30,6 +30,7 @@ IDS_OF_COMMITS = "SELECT DISTINCT aggregate_id FROM events WHERE customer_id = ?
 ENTRY = """
 SELECT first, floor, intended, late_since, late_until FROM aggregates WHERE customer_id = ? AND aggregate_id = ?"""
 SNAPSHOTS = f"SELECT up_to, fold, {BYTES} FROM snapshots WHERE customer_id = ? AND aggregate_id = ?"  # noqa: S608
+NEWEST_SNAPSHOTS = f"{SNAPSHOTS} AND up_to <= ? ORDER BY up_to DESC, fold DESC LIMIT ?"
 RECORDED = f"""
 SELECT event_type, version, {BYTES}, safe_at FROM events
 WHERE customer_id = ? AND aggregate_id = ? AND event_time = ?"""  # noqa: S608
