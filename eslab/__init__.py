@@ -7,7 +7,8 @@ This folder holds the path of a request. Read it in this order; each module uses
     payload/                             the bytes, from single values to whole payloads
     aggregate layout store writable      state, and what the core asks of a store
     bounds settings                      what all processes on a store share
-    snapshot hydration                   how a state is read
+    snapshot hydration settled           how a state is read
+    hydration_cache
     recorded late_commits                what a request left behind, and how it is made safe
     read_table unit_of_work repository service
 
@@ -36,6 +37,7 @@ from eslab.errors import (
 )
 from eslab.event import Command, Event, Rejected, version
 from eslab.hydration import Hydration
+from eslab.hydration_cache import HydrationCache
 from eslab.layout import Layout
 from eslab.payload.encryption import KeyProvider
 from eslab.read_table import ReadTable
@@ -57,6 +59,7 @@ __all__ = [
     "Forgotten",
     "HistoryGone",
     "Hydration",
+    "HydrationCache",
     "Inconsistent",
     "InvalidInput",
     "KeyProvider",

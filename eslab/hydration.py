@@ -23,15 +23,19 @@ from eslab.payload.checksum import Checksum
 from eslab.payload.encryption import NO_CIPHER, KeyProvider, RowCipher, cipher_for, place_of_commit
 from eslab.payload.serializer import Envelope, decode_envelope
 from eslab.payload.skipped import Skipped
-from eslab.request import is_after, latest_of, time_of
+from eslab.request import is_after, latest_of, sort_key, time_of
 from eslab.snapshot import Base, Candidates, Validity
-from eslab.store import Commit, Consistency, EventStore, Head, Log, unreadable
+from eslab.store import Commit, Consistency, EventStore, Head, Log, StoredSnapshot, unreadable
 
 State = TypeVar("State", bound=Aggregate)
 log = logging.getLogger(__name__)
 Page = Sequence[Sequence[Event]]  # the events of some commits, in order
 NO_HEAD = Head()
+NO_LOG = Log(NO_HEAD)
 ATTEMPTS = 3
+Timer = Callable[[], timedelta]  # how long ago it was begun
+Kept = Mapping[str, StoredSnapshot]  # snapshots that a process keeps for itself, by aggregate id
+NONE_KEPT: Kept = {}
 
 
 @dataclass
@@ -43,6 +47,7 @@ class Hydration(Generic[State]):
     commits: int = 0  # the number of commits that the state adds up, those in the base included
     tail: int = 0  # the number of commits that were read and folded now
     head: Head = NO_HEAD  # as it was read with the first of these commits
+    first_page: Log = field(default=NO_LOG, repr=False, compare=False)  # of these commits
 
     def apply(self, page: Page) -> None:
         """Fold a page of commits into the state."""
@@ -92,6 +97,19 @@ class Bases:
         self._known[customer_id, aggregate_id] = base
 
 
+class Uncached:
+    """Keeps no states: every hydration begins from what is stored. `HydrationCache` takes its place."""
+
+    def hydrate(
+        self, hydrator: "Hydrator", event_time: UUID | None, up_to: UUID | None, consistency: Consistency
+    ) -> dict[str, Hydration[Any]]:
+        """Hydrate for a unit of work or a query; costs and errors are those of `Hydrator.hydrate`."""
+        return hydrator.hydrate(event_time, up_to, consistency=consistency)
+
+    def forget(self, customer_id: str) -> None:
+        """Keep nothing of a customer."""
+
+
 @dataclass(frozen=True)
 class Environment:
     """What all hydrations and units of work of a repository share."""
@@ -102,8 +120,9 @@ class Environment:
     keys: KeyProvider | None
     stopwatch: Stopwatch
     bases: Bases = field(default_factory=Bases)
+    cache: Uncached = field(default_factory=Uncached)
 
-    def timer(self) -> Callable[[], timedelta]:
+    def timer(self) -> Timer:
         """Begin to measure a duration: on the clock and on the stopwatch, of which the longer one counts.
 
         The clock may be set back meanwhile, and a stopwatch may stand still while the machine sleeps.
@@ -136,8 +155,11 @@ class Hydrator:
         event_time: UUID | None = None,
         up_to: UUID | None = None,
         consistency: Consistency = Consistency.LOCAL,
+        kept: Kept = NONE_KEPT,
     ) -> dict[str, Hydration[Any]]:
         """Fold the commits after the newest usable base of each aggregate, as of `up_to` if it is given.
+
+        A base is a stored snapshot, or one that is `kept` by this process and judged like the stored ones.
 
         With `event_time`, heads hold the commits of that request, and none of the states is newer than this look-up.
         One wait, or two; further ones for further pages. What took longer than the bounds' `grace` starts over, since
@@ -148,7 +170,7 @@ class Hydrator:
         for attempt in range(ATTEMPTS):
             took = self.environment.timer()
             try:
-                logs, hydrations = self._begin(event_time, up_to, consistency)
+                logs, hydrations = self._begin(event_time, up_to, consistency, kept)
             except HistoryGone:
                 # Perhaps the snapshots were read a moment before one was saved, and the floor after it was raised.
                 if attempt:
@@ -183,7 +205,7 @@ class Hydrator:
             raise unreadable(self.customer_id, commit, error) from error
 
     def _begin(
-        self, event_time: UUID | None, up_to: UUID | None, consistency: Consistency
+        self, event_time: UUID | None, up_to: UUID | None, consistency: Consistency, kept: Kept
     ) -> tuple[dict[str, Log], dict[str, Hydration[Any]]]:
         """All logs, read from where the last hydrations began, and the bases of these hydrations."""
         bases = self.environment.bases
@@ -191,7 +213,7 @@ class Hydrator:
         all_snapshots = False
         while True:
             logs = self.store.read(self.customer_id, after, event_time, up_to, consistency, all_snapshots)
-            known = {id: self._candidates(id, log.head, up_to) for id, log in logs.items()}
+            known = {id: self._candidates(id, _with(log.head, kept.get(id)), up_to) for id, log in logs.items()}
             usable = {id: candidates.usable() for id, candidates in known.items()}
             if not all_snapshots and any(_needs_older(logs[id].head, base) for id, base in usable.items()):
                 # All is read anew, since a head that is newer than the commits beside it proves nothing about them.
@@ -238,6 +260,7 @@ class Hydrator:
         rest: dict[str, UUID | None] = {}
         for id, log in logs.items():
             hydration = hydrations[id]
+            hydration.first_page = log
             if log.payloads:
                 hydration.apply(self._page(id, log.payloads, log.commits))
             if log.more:
@@ -298,6 +321,17 @@ def _needs_older(head: Head, usable: Base[Any] | None) -> bool:
 
 def _from(base: Base[Any], head: Head) -> Hydration[Any]:
     return Hydration(base.state, base.up_to, base.commits, head=head)
+
+
+def _with(head: Head, kept: StoredSnapshot | None) -> Head:
+    """The head with a snapshot that this process keeps among the stored ones; not without an entry in the directory.
+
+    Nor at or below a floor: on it only the snapshot counts that a rotation has proved.
+    """
+    if kept is None or head.first is None or (head.floor and not is_after(kept.up_to, head.floor)):
+        return head
+    newest_first = sorted([*head.snapshots, kept], key=lambda it: (sort_key(it.up_to), it.fold), reverse=True)
+    return head._replace(snapshots=newest_first)
 
 
 def _is_before(base: UUID | None, start: UUID | None) -> bool:

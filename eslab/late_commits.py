@@ -5,7 +5,8 @@ say, or finds an old commit that nobody made safe, raises the mark of late commi
 readers begin from no snapshot that may lack them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from uuid import UUID
 
 from eslab.clock import time_on
 from eslab.errors import OutcomeUnknown
@@ -24,21 +25,23 @@ def make_safe(environment: Environment, customer_id: str, request: Request, comm
     store = environment.store
     _check_floors(environment, customer_id, request, commits)
     store.append(customer_id, commits, Consistency.EVERYWHERE)
-    _mark(environment, customer_id, commits)
+    raise_mark(environment, customer_id, [(commit.aggregate_id, commit.event_time) for commit in commits])
     # A rotation that missed the mark has raised its intended floor before this look.
     _check_floors(environment, customer_id, request, commits)
     store.note_safe(customer_id, commits, time_on(environment.clock))
 
 
-def _mark(environment: Environment, customer_id: str, commits: Sequence[Commit]) -> None:
-    """Raise the marks, again if that took so long that a snapshot may have been built in between without them."""
+def raise_mark(environment: Environment, customer_id: str, places: Collection[tuple[str, UUID]]) -> None:
+    """Make readers pass over every snapshot that was made till now and reaches to these event times, by aggregate id.
+
+    Again if that took so long that a snapshot may have been built in between.
+    """
     longest = environment.bounds.append
     while True:
         took = environment.timer()
         until = time_on(environment.clock) + longest
-        for commit in commits:
-            late = LateCommits(commit.event_time, until)
-            environment.store.mark(customer_id, commit.aggregate_id, late=late)
+        for id, event_time in places:
+            environment.store.mark(customer_id, id, late=LateCommits(event_time, until))
         if took() <= longest:
             return
 

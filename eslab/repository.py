@@ -11,14 +11,15 @@ from eslab.bounds import TimeBounds
 from eslab.clock import Clock, Stopwatch, system_stopwatch, time_on
 from eslab.errors import InvalidInput, Unreadable, expect
 from eslab.event import Command
-from eslab.hydration import Environment, Hydration, Hydrator, cipher_of_types
+from eslab.hydration import Environment, Hydration, Hydrator, Uncached, cipher_of_types
+from eslab.hydration_cache import HydrationCache
 from eslab.layout import Layout
 from eslab.payload.encryption import KeyProvider, is_encrypted, require_keys
 from eslab.read_table import Found, ReadTable, note_complete, query
 from eslab.request import Request, latest_at
 from eslab.settings import share
 from eslab.snapshot import parse_snapshot
-from eslab.store import EventStore, StoredSnapshot
+from eslab.store import Consistency, EventStore, StoredSnapshot
 from eslab.unit_of_work import UnitOfWork
 
 State = TypeVar("State", bound=Aggregate)
@@ -35,6 +36,7 @@ class Repository:
         keys: KeyProvider | None = None,
         read_tables: Sequence[ReadTable] = (),
         stopwatch: Stopwatch = system_stopwatch,
+        cache: HydrationCache | None = None,
     ) -> None:
         """The first repository on a store keeps its `bounds` there; a later one with others is refused.
 
@@ -42,18 +44,23 @@ class Repository:
         missing ones are made now (`make_read_tables`).
 
         `stopwatch` measures durations, in seconds: a clock that may be set could hide how long a hydration took.
+
+        `cache` keeps hydrating hot aggregates short; each repository needs one of its own.
         """
-        _check(store, clock, bounds, keys, read_tables)
+        _check(store, clock, bounds, keys, read_tables, cache)
         self.store = store
         self.clock = clock
         self.bounds = share(store, bounds).bounds
         self.keys = keys
         self.read_tables = read_tables
-        self.environment = Environment(store, clock, self.bounds, keys, stopwatch)
+        kept = Uncached() if cache is None else cache
+        self.environment = Environment(store, clock, self.bounds, keys, stopwatch, cache=kept)
         if read_tables:
             made = store.make_read_tables([table.layout for table in read_tables])
             if made and next(store.customers(), None) is None:
                 self._mark_complete(made)
+        if cache is not None:
+            cache.take()
 
     def _mark_complete(self, layouts: Iterable[Layout]) -> None:
         """Note that tables were made before the first event: a rebuild could add nothing to those with each append."""
@@ -75,7 +82,7 @@ class Repository:
         """Like `load`, with the cost of the hydration."""
         id = aggregate_id((aggregate_type, key))
         up_to = _up_to(as_of)
-        return self.hydrator(customer_id, {id: aggregate_type}).hydrate(up_to=up_to)[id]
+        return self._hydrate(self.hydrator(customer_id, {id: aggregate_type}), up_to)[id]
 
     def load_all(
         self, customer_id: str, aggregate_type: type[State], as_of: datetime | None = None
@@ -87,7 +94,7 @@ class Repository:
         cipher = cipher_of_types(self.keys, customer_id, [aggregate_type])
         heads = self.store.heads_of_type(customer_id, prefix)
         hydrator = Hydrator(self.environment, customer_id, dict.fromkeys(heads, aggregate_type), cipher)
-        hydrations = hydrator.hydrate(up_to=up_to)
+        hydrations = self._hydrate(hydrator, up_to)
         return {address(aggregate_type, id)[1]: hydration.state for id, hydration in hydrations.items()}
 
     def read(self, table: ReadTable, *keys: tuple[str, ...]) -> list[Found]:
@@ -117,6 +124,7 @@ class Repository:
         """
         check_id("customer id", customer_id)
         require_keys(self.keys).destroy(customer_id)
+        self.environment.cache.forget(customer_id)
         now = time_on(self.clock) + 2 * self.bounds.skew  # later than a builder's clock could have stamped them
         for id, head in self.store.heads_of_type(customer_id, "").items():
             for snapshot in head.snapshots:
@@ -133,8 +141,11 @@ class Repository:
         check_id("customer id", customer_id)
         return Hydrator(self.environment, customer_id, types, cipher_of_types(self.keys, customer_id, types.values()))
 
+    def _hydrate(self, hydrator: Hydrator, up_to: UUID | None) -> dict[str, Hydration[Any]]:
+        return self.environment.cache.hydrate(hydrator, None, up_to, Consistency.LOCAL)
 
-def _check(store: Any, clock: Any, bounds: Any, keys: Any, read_tables: Any) -> None:
+
+def _check(store: Any, clock: Any, bounds: Any, keys: Any, read_tables: Any, cache: Any) -> None:
     """Refuse parts of a repository that could not work, before the first request."""
     if not callable(getattr(store, "save_snapshot", None)):
         raise InvalidInput(f'Expected a store, such as open_store("sqlite:"), as store, got {short(store)}.')
@@ -143,6 +154,7 @@ def _check(store: Any, clock: Any, bounds: Any, keys: Any, read_tables: Any) -> 
     expect((TimeBounds, type(None)), "bounds", bounds)
     if keys is not None and not callable(getattr(keys, "destroy", None)):
         raise InvalidInput(f"Expected a key provider, such as FileKeys, as keys, got {short(keys)}.")
+    expect((HydrationCache, type(None)), "cache", cache, "make one with HydrationCache()")
     expect((list, tuple), "read_tables", read_tables)
     for table in read_tables:
         expect(ReadTable, "each of read_tables", table)

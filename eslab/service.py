@@ -20,6 +20,7 @@ from eslab.clock import Clock
 from eslab.declared import annotation_of, defined_again, members
 from eslab.errors import InvalidInput
 from eslab.event import Command, Event, Rejected
+from eslab.hydration_cache import HydrationCache
 from eslab.payload.encryption import KeyProvider
 from eslab.repository import Repository
 from eslab.request import Request
@@ -58,11 +59,12 @@ class AggregateService(Generic[State]):
         clock: Clock,
         bounds: TimeBounds | None = None,
         keys: KeyProvider | None = None,
+        cache: HydrationCache | None = None,
     ) -> None:
         """Check the aggregate type and the handler; `InvalidInput` says what is wrong with them."""
         serializer_of(aggregate_type)
         self._commands = _commands_of(handle)
-        self.repository = Repository(store, clock, bounds, keys)
+        self.repository = Repository(store, clock, bounds, keys, cache=cache)
         self.aggregate_type = aggregate_type
         self.handle = handle
 

@@ -187,7 +187,8 @@ class UnitOfWork:
             found = again
 
     def _hydrate(self, consistency: Consistency) -> _LookUp:
-        hydrations = self._hydrator.hydrate(self.request.event_time, consistency=consistency)
+        cache = self._environment.cache
+        hydrations = cache.hydrate(self._hydrator, self.request.event_time, None, consistency)
         found = _LookUp(hydrations, (), False)
         decision = self._decision_in(_heads(found))
         return found._replace(decision=decision, safe=_is_safe(decision, _heads(found)))

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 from unittest.mock import patch
 from uuid import UUID
 
-from eslab import hydration, late_commits, recorded, snapshot, unit_of_work
+from eslab import hydration, late_commits, recorded, settled, snapshot, unit_of_work
 from eslab.bounds import TimeBounds
 from eslab.errors import InvalidInput
 from eslab.event import Command
@@ -91,11 +91,11 @@ def no_settle_window() -> list[Any]:
     def soon(environment: hydration.Environment) -> Any:
         return environment.clock() + environment.bounds.fold_after
 
-    return [patch.object(TimeBounds, "newest_snapshot", newest), patch.object(snapshots, "_earliest_now", soon)]
+    return [patch.object(TimeBounds, "newest_snapshot", newest), patch.object(settled, "earliest_now", soon)]
 
 
 def snapshot_at_local() -> list[Any]:
-    return [patch.object(snapshots, "Consistency", SimpleNamespace(EVERYWHERE=Consistency.LOCAL))]
+    return [patch.object(settled, "Consistency", SimpleNamespace(EVERYWHERE=Consistency.LOCAL))]
 
 
 def trusted_snapshots() -> list[Any]:
@@ -188,7 +188,7 @@ def clock_ahead() -> list[Any]:
     def ahead(environment: hydration.Environment) -> Any:
         return environment.clock() + timedelta(seconds=100)
 
-    return [patch.object(snapshots, "_earliest_now", ahead),
+    return [patch.object(settled, "earliest_now", ahead),
             patch.object(TimeBounds, "newest_snapshot", lambda self, now: now + timedelta(days=1))]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ A commit that a snapshot lacks was appended late by a writer that died before it
 acknowledged, and shows in some hydrations only; once it is made safe, readers pass over the snapshot (G5).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +21,7 @@ from eslab.event import Event
 from eslab.hydration import Hydration, Hydrator
 from eslab.late_commits import make_safe
 from eslab.operations.findings import Finding, contradiction, moment
-from eslab.operations.snapshots import discard
+from eslab.operations.snapshots import discard, disown
 from eslab.payload.comparison import MISSING, Difference, Path, differences, look_up
 from eslab.payload.encoding import encode
 from eslab.payload.encryption import NO_CIPHER
@@ -143,7 +143,7 @@ class Refold:
         if base.commits < wrong.commits and self._may_be_late(changing):
             repair = partial(self._make_safe, changing)
             return self._contradiction(snapshot.up_to, f"{said} {MAKE_SAFE}", repair)
-        return self._deletable(snapshot, said)
+        return self._deletable(snapshot, said, disown)
 
     def _changing(self, wrong: _Wrong) -> list[Commit]:
         """The commits since the last snapshot that agrees which change a part that differs, in a replay."""
@@ -184,18 +184,18 @@ class Refold:
             request = Request.from_event_time(batch[0].event_time)
             make_safe(self._repository.environment, self._hydrator.customer_id, request, batch)
 
-    def _deletable(self, snapshot: StoredSnapshot, said: str) -> Finding:
+    def _deletable(self, snapshot: StoredSnapshot, said: str, delete: Callable[..., None]) -> Finding:
         """A finding about a snapshot that may be deleted, unless it is a base of last resort."""
         if is_below(snapshot.up_to, self._head.highest_floor):
             return self._contradiction(snapshot.up_to, f"{said} {ON_FLOOR}")
-        repair = partial(discard, self._repository, self._hydrator.customer_id, self._id, snapshot)
+        repair = partial(delete, self._repository, self._hydrator.customer_id, self._id, snapshot)
         return self._contradiction(snapshot.up_to, f"{said} {DELETE}", repair)
 
     def _of_unreadable(self, snapshot: StoredSnapshot, error: Unreadable) -> Finding:
         said = f"that it can't be read: {error}."
         if self._replay is None:  # perhaps these are not the code or the keys that wrote it
             return self._contradiction(snapshot.up_to, f"{said} Nor can its events: look at these first.")
-        return self._deletable(snapshot, said)
+        return self._deletable(snapshot, said, discard)
 
     def _contradiction(self, up_to: UUID, found: str, repair: Any = None) -> Finding:
         customer = self._hydrator.customer_id

@@ -1,22 +1,16 @@
 """Builds snapshots off the caller's path, and deletes those that newer ones replace."""
 
-import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from eslab.aggregate import Aggregate, SnapshotPolicy, aggregate_id
-from eslab.clock import aware, time_on
-from eslab.errors import InvalidInput, expect
-from eslab.hydration import Environment, Hydration
-from eslab.payload.encryption import NO_CIPHER
+from eslab.errors import expect
+from eslab.late_commits import raise_mark
 from eslab.repository import Repository
-from eslab.request import is_after, latest_at, time_of
-from eslab.snapshot import snapshot_of
-from eslab.store import Consistency, Head, StoredSnapshot, place
-
-log = logging.getLogger(__name__)
+from eslab.request import is_after, time_of
+from eslab.settled import Settled, earliest_now, fold_settled
+from eslab.store import Consistency, Head, StoredSnapshot
 
 
 def build_snapshot(
@@ -43,36 +37,16 @@ def build_snapshot(
     hydrator = repository.hydrator(customer_id, {id: aggregate_type})
     if policy is None:
         return None
-    now = _earliest_now(repository.environment)
-    up_to = latest_at(_reach(now - repository.bounds.fold_after, as_of))
-    hydration = hydrator.hydrate(up_to=up_to, consistency=Consistency.EVERYWHERE)[id]
-    if not _is_due(policy, hydration, up_to):
-        return None
-    if hydration.state.skipped_rows:  # whoever begins from it would no longer meet the mark
-        log.warning("No snapshot of %s: it lacks a skipped row", place(customer_id, id))
-        return None
-    cipher = hydrator.cipher if aggregate_type.encrypted else NO_CIPHER
-    snapshot = snapshot_of(customer_id, id, hydration.state, hydration.commits, up_to, now, cipher)
-    repository.store.save_snapshot(customer_id, id, snapshot, now)
-    tidy(repository, customer_id, id, snapshot.fold, policy.keep, now)
+    settled = fold_settled(hydrator, id, as_of)
+    snapshot = settled.snapshot() if _is_due(policy, settled) else None
+    if snapshot:
+        repository.store.save_snapshot(customer_id, id, snapshot, settled.built_at)
+        tidy(repository, customer_id, id, snapshot.fold, policy.keep, settled.built_at)
     return snapshot
 
 
-def _reach(newest: datetime, as_of: datetime | None) -> datetime:
-    """The moment that a snapshot reaches to: the one asked for, unless a first decision may still be made behind it."""
-    if as_of is None:
-        return newest
-    if aware(as_of, "as_of") > newest:
-        raise InvalidInput(
-            f"Expected a moment up to {newest.isoformat()} as as_of, got {as_of.isoformat()}: requests from before it "
-            "may still be decided. Build that snapshot later."
-        )
-    return as_of
-
-
-def _is_due(policy: SnapshotPolicy, hydration: Hydration[Any], up_to: UUID) -> bool:
-    if hydration.base and not is_after(up_to, hydration.base):
-        return False
+def _is_due(policy: SnapshotPolicy, settled: Settled) -> bool:
+    hydration, up_to = settled.hydration, settled.up_to
     last = hydration.base or hydration.head.first
     return policy.is_due(hydration.tail, time_of(up_to) - time_of(last) if last else timedelta())
 
@@ -87,9 +61,19 @@ def tidy(repository: Repository, customer_id: str, aggregate_id: str, fold: int,
 
 
 def discard(repository: Repository, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> None:
-    """Delete one snapshot that is not what its events add up to, unless it may be the base of last resort."""
-    now = _earliest_now(repository.environment)
+    """Delete one snapshot, unless it may be the base of last resort."""
+    now = earliest_now(repository.environment)
     _delete(repository, customer_id, aggregate_id, now, lambda known: [it for it in known if it == snapshot])
+
+
+def disown(repository: Repository, customer_id: str, aggregate_id: str, snapshot: StoredSnapshot) -> None:
+    """Delete one snapshot that is not what its events add up to, and make readers pass over all that came of it.
+
+    Others may have been folded from it, in a process that keeps them for itself too: what reaches so far counts only
+    if it was built later. Spares what may be the base of last resort.
+    """
+    raise_mark(repository.environment, customer_id, [(aggregate_id, snapshot.up_to)])
+    discard(repository, customer_id, aggregate_id, snapshot)
 
 
 def _delete(
@@ -116,9 +100,3 @@ def _is_at_floors(up_to: UUID, head: Head) -> bool:
         return False
     from_floor = head.floor is None or not is_after(head.floor, up_to)
     return from_floor and not is_after(up_to, head.highest_floor)
-
-
-def _earliest_now(environment: Environment) -> datetime:
-    """The time on the earlier of two clocks, the process's and the store's: a snapshot may only be too old."""
-    now = time_on(environment.clock)
-    return min(now, environment.store.time() or now)

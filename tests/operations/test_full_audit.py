@@ -184,6 +184,30 @@ def test_G6_a_wrong_snapshot_is_deleted(store: EventStore, later: Repository, st
     assert later.load("ann", Counter, "1").total == 5
 
 
+def test_G5_what_came_of_a_wrong_snapshot_is_passed_over(store: EventStore, later: Repository) -> None:
+    """A builder began from it after the audit had looked, and before it was deleted; a later one begins elsewhere."""
+    fill(store, 5)
+    save(store, snapshot(at(2), Counter({"thing 0": 3}), 3))
+    (finding,) = found(later)
+    assert finding.repair and build_snapshot(later, "ann", Counter, "1", ONE)
+    finding.repair()
+    assert len(kept(store)) == 1
+    hydration = later.hydrate("ann", Counter, "1")
+    assert (hydration.base, hydration.state) == (None, replayed(*(Counted(f"thing {i}") for i in range(5))))
+    rebuilt = Repository(store, ManualClock(LATER + HOUR))
+    assert build_snapshot(rebuilt, "ann", Counter, "1", ONE)
+    assert rebuilt.hydrate("ann", Counter, "1").tail == 0 and found(rebuilt) == []
+
+
+def test_G8_a_broken_snapshot_says_nothing_about_others(store: EventStore, later: Repository) -> None:
+    """Nothing came of it, so no mark is raised."""
+    fill(store, 5)
+    save(store, StoredSnapshot(at(2).event_time, 1, b"broken"))
+    assert build_snapshot(later, "ann", Counter, "1", ONE)
+    assert [each.repaired for each in found(later, repair=True)] == [True]
+    assert later.hydrate("ann", Counter, "1").tail == 0
+
+
 def test_G6_the_first_event_that_differs_is_looked_for_behind_what_agrees(store: EventStore, later: Repository) -> None:
     """The tea of minute 1 is in both snapshots; the one of minute 3 is the first that only a replay holds."""
     append(store, (1, Counted("tea")), (2, Counted("milk")), (3, Counted("tea")), (4, Counted("tea")))
@@ -286,7 +310,8 @@ def test_G5_a_snapshot_that_is_too_new_is_deleted(store: EventStore, clock: Manu
     save(store, snapshot(at(2), Counter({"tea": 1}), 1))
     repository = Repository(store, clock)
     assert [each.repaired for each in found(repository, repair=True)] == [True]
-    assert kept(store) == [] and store.heads("ann", ["counter:1"])["counter:1"].late is None
+    assert kept(store) == []
+    assert not any(store.heads("ann", ["counter:1"], at(minutes).event_time)["counter:1"].safe for minutes in (1, 2))
 
 
 def test_a_secret_state_is_not_told(store: EventStore) -> None:
