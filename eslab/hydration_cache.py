@@ -74,15 +74,17 @@ class HydrationCache(Uncached):
         self._lock = Lock()  # never held while a clock or a store is asked
         self._taken = False
 
-    def __len__(self) -> int:
-        return sum(entry.snapshot is not None for entry in self._copy().values())
-
     def __repr__(self) -> str:
-        size = sum(len(entry.snapshot.payload) for entry in self._copy().values() if entry.snapshot)
+        sizes = [len(entry.snapshot.payload) for entry in self._copy().values() if entry.snapshot]
         return (
-            f"HydrationCache of {len(self):,} aggregates in {size:,} bytes: {self.hits:,} hits, "
+            f"HydrationCache of {len(sizes):,} aggregates in {sum(sizes):,} bytes: {self.hits:,} hits, "
             f"{self.misses:,} misses, {self.advances:,} advances"
         )
+
+    @property
+    def aggregates(self) -> int:
+        """The number of aggregates of which a snapshot is kept."""
+        return sum(entry.snapshot is not None for entry in self._copy().values())
 
     def take(self) -> None:
         """Belong to a repository; raises `InvalidInput` if it belongs to another one, whose states it would give."""
@@ -184,7 +186,9 @@ class HydrationCache(Uncached):
             settled = fold_settled(one, id, kept=kept)
             snapshot = settled.snapshot()
         except EslabError as error:
-            log.warning("No snapshot of %s in the hydration cache: %s", place(*key), error)
+            # A region may be away for long; a state that no snapshot can keep is a mistake in its class.
+            level = logging.WARNING if isinstance(error, InvalidInput) else logging.INFO
+            log.log(level, "No snapshot of %s in the hydration cache: %s", place(*key), error)
             return
         follows = id in kept and kept[id].up_to == settled.hydration.base
         made = _Entry(snapshot, entry.age if follows else began, began) if snapshot else claimed._replace(due=False)

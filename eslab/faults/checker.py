@@ -3,7 +3,7 @@
 Each rule is a function that yields its violations. A verdict is false with the operations that contradict each other,
 true if there are none, or unknown if nothing was acknowledged that could have been broken.
 
-    lost        what was acknowledged shows in every state of the end (G2)
+    lost        what was acknowledged shows in every state of the end, those from a cache too (G2)
     twice       no request has two places in one tally (G3)
     torn        the state in an answer holds the request at the places that the answer tells
     changed     every answer to a request tells the same places (G1)
@@ -45,8 +45,9 @@ def violations(operations: Sequence[Operation]) -> list[Violation]:
 
 
 def lost(operations: Sequence[Operation]) -> Iterator[Violation]:
-    """What was acknowledged shows in every state of the end."""
-    for end in _states(operations, final=True):
+    """What was acknowledged shows in every state of the end, and in those that services kept till then."""
+    kept = (operation for operation in operations if operation.what == "kept" and operation.answer)
+    for end in (*_states(operations, final=True), *kept):
         for counted in _accepted(operations):
             for key in counted.places:
                 if key in end.keys and _name(counted) not in end.answer[key].places:

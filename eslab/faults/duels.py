@@ -17,9 +17,10 @@ from eslab.faults.history import History, Operation
 from eslab.faults.kinds import LoseReply
 from eslab.faults.plans import Script
 from eslab.faults.stepwise import Stepwise, schedules
-from eslab.faults.story import BOUNDS, CUSTOMER, START
+from eslab.faults.story import BOUNDS, CUSTOMER, START, eager_cache
 from eslab.faults.tally import Count, Tallies, Tally
 from eslab.faults.world import World
+from eslab.hydration_cache import HydrationCache
 from eslab.operations.full_audit import audit_customer
 from eslab.operations.retention import rotate
 from eslab.operations.snapshots import build_snapshot
@@ -45,6 +46,7 @@ class Arena:
         steps: Any = Stepwise(store, self.world)
         self.at_once = self._service(store)
         self.services = [self._service(steps) for _ in range(2)]  # those of the two processes
+        self.cached = self._service(steps, eager_cache())  # begins from what it kept long ago
         dying = Faulty(store, Script(append=[LoseReply()]), ManualClock(START))
         self._begin(self._service(dying))
 
@@ -85,13 +87,16 @@ class Arena:
         self.world.now = 150.0
         self.count(self.at_once, NEWER)
         self.world.now = 200.0
+        for _ in range(2):
+            self.load(self.cached)
         self.build(self.at_once)
         self.world.now = 60.0  # when it was checked
         self.count(dying, LATE)
         self.world.now = 300.0
+        self.load(self.cached)  # by now the newer request has settled
 
-    def _service(self, store: Any) -> Tallies:
-        return Tallies(Repository(store, self.world.clock(), BOUNDS, stopwatch=self.world.stopwatch))
+    def _service(self, store: Any, cache: HydrationCache | None = None) -> Tallies:
+        return Tallies(Repository(store, self.world.clock(), BOUNDS, stopwatch=self.world.stopwatch, cache=cache))
 
     def _record(self, what: str, call: Callable[[], Any], **about: Any) -> Operation:
         return self.history.record(call, process=self.world.who(), what=what, region="file", keys=(KEY,), **about)
@@ -125,6 +130,11 @@ def late_repeat(arena: Arena, service: Tallies) -> object:
     return arena.count(service, LATE)
 
 
+def cached_reader(arena: Arena, service: Tallies) -> object:
+    """A hydration from what a process keeps, which folds more into it first."""
+    return arena.load(arena.cached)
+
+
 DUELS = (
     Duel("a request and its retry", request, request, page=2),
     Duel("a request that fills the tally, and its retry", last_request, last_request, page=2),
@@ -135,6 +145,8 @@ DUELS = (
     Duel("a request and a rotation", request, Arena.rotate),
     Duel("an audit and a reader", Arena.audit, Arena.load),
     Duel("an audit and a request", Arena.audit, request),
+    Duel("a late repeat and a cache", late_repeat, cached_reader),
+    Duel("a rotation and a cache", Arena.rotate, cached_reader),
 )
 
 
@@ -147,6 +159,7 @@ def orders(duel: Duel) -> Iterator[tuple[History, list[Violation]]]:
         for name, work, service in zip(("one", "other"), (duel.one, duel.other), arena.services, strict=True):
             arena.world.spawn(name, lambda work=work, service=service: work(arena, service))
         could = arena.world.run_in_any_order()
+        arena.load(arena.cached)
         arena.world.now += 1000.0
         arena.load(arena.at_once, final=True)
         arena.compare()

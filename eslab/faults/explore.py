@@ -17,7 +17,7 @@ from eslab.faults.story import ALL, Story, Topologies
 from eslab.faults.variants import broken
 
 SHARE = 200  # seeds that one process searches before it tells what it met
-MUST_MEET = ("retries overlapped", "snapshots built", "rotations", "cuts", "pauses", "kills")
+MUST_MEET = ("retries overlapped", "snapshots built", "rotations", "cuts", "pauses", "kills", "hits of a cache")
 
 
 @dataclass

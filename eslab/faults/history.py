@@ -16,7 +16,7 @@ class Operation:
 
     number: int
     process: str
-    what: str  # "count", "load", "build", "rotate", "audit", "compared", "snapshots", "recall" or "copied"
+    what: str  # "count", "load", "kept", "build", "rotate", "audit", "compared", "snapshots", "recall" or "copied"
     region: str
     keys: tuple[str, ...]
     began: float  # seconds of the virtual clock

@@ -23,6 +23,7 @@ from eslab.faults.history import History, Operation
 from eslab.faults.stepwise import Stepwise
 from eslab.faults.tally import Count, Tallies, Tally
 from eslab.faults.world import World
+from eslab.hydration_cache import HydrationCache
 from eslab.operations.full_audit import audit_customer
 from eslab.operations.retention import rotate
 from eslab.operations.snapshots import build_snapshot
@@ -56,6 +57,9 @@ PATIENCE = (30.0, 0.0, 0.001, 0.05, 1.0)  # until a client sends again
 KEYS = (("1",), ("1", "2"), ("2",))
 PARTED = tuple(topology for topology in CLUSTERS if len(topology) > 1)
 EVERY = SnapshotPolicy(every=1, keep=1)
+CACHES = 2  # of so many services one has a hydration cache, about
+WARM = 3  # hydrations until a cache keeps what there is of two tallies
+KEPT_FOR = 200.0  # seconds after which what it keeps begins anew
 MEETINGS = (0.0, 0.0, 0.001, 0.01, 0.1, 1.0, 20.0, 90.0)  # seconds until a process begins: few, so that they meet
 
 
@@ -96,6 +100,7 @@ class Service:
 
     region: str
     tallies: Tallies
+    cache: HydrationCache | None
 
 
 class Story:
@@ -104,6 +109,7 @@ class Story:
     def __init__(self, choices: Choices, topologies: Topologies = ALL) -> None:
         self.world = World(choices, START)
         self.choices = choices.stream("story")
+        self.caches = choices.stream("caches")
         self.history = History(self.world)
         self.network = Network()
         self.mood = self.choices.among(MOODS)
@@ -113,6 +119,8 @@ class Story:
         self.file = MemoryStore()
         self.limit = self.choices.among((9, 1, 2, 3))
         self.services = [self._service(region) for region in topology]
+        # Where snapshots are stored early, caches have little to add.
+        self.unbuilt = any(it.cache is not None for it in self.services) and self.caches.below(2) == 1
 
     def run(self) -> History:
         """Let it all happen."""
@@ -129,8 +137,9 @@ class Story:
 
     def _service(self, region: str) -> Service:
         clock = self.world.clock(self.choices.among(SKEWS))
-        repository = Repository(self._open(region, clock), clock, BOUNDS, stopwatch=self.world.stopwatch)
-        return Service(region, Tallies(repository))
+        cache = eager_cache() if self.caches.below(CACHES) == 1 else None
+        repository = Repository(self._open(region, clock), clock, BOUNDS, stopwatch=self.world.stopwatch, cache=cache)
+        return Service(region, Tallies(repository), cache)
 
     def _open(self, region: str, clock: Clock) -> EventStore:
         if self.cluster is None:
@@ -145,7 +154,11 @@ class Story:
             self.world.sleep(choices.among((1.0, 30.0, 70.0)))
         self.world.sleep(choices.among((100.0, 0.0, 75.0)))
         for key in KEYS[1][: choices.below(3)]:
-            self._build("before", self.services[0], key)
+            if not self.unbuilt:
+                self._build("before", self.services[0], key)
+        for service in self.services:
+            for _ in range(WARM if service.cache is not None else 0):
+                self._read(service, KEYS[1])
         self.world.sleep(choices.among((0.0, 30.0)))
 
     def _arm(self) -> None:
@@ -197,10 +210,10 @@ class Story:
             limit=limit,
         )  # fmt: skip
 
-    def _read(self, service: Service, keys: tuple[str, ...], final: bool = False) -> None:
+    def _read(self, service: Service, keys: tuple[str, ...], final: bool = False, what: str = "load") -> None:
         self.history.record(
             lambda: service.tallies.load(CUSTOMER, keys),
-            process=self.world.who(), what="load", region=service.region, keys=keys,
+            process=self.world.who(), what=what, region=service.region, keys=keys,
             final=final,
         )  # fmt: skip
 
@@ -265,6 +278,7 @@ class Story:
             self.cluster.heal()
             self.world.run()
             self.cluster.repair()
+        self._end_caches()
         for service in self.services:
             self._read(service, KEYS[1], final=True)
         for key in KEYS[1]:
@@ -275,6 +289,19 @@ class Story:
         self._recall()
         self._sweep()
         self._copy()
+
+    def _end_caches(self) -> None:
+        """Ask the services with a cache, which begin from what they keep; then let that grow old.
+
+        What nobody was told of may be missing in it till then: only some services show it, so these can't be compared.
+        """
+        caches = [service.cache for service in self.services if service.cache is not None]
+        for service in self.services if caches else ():
+            self._read(service, KEYS[1], final=True, what="kept")
+        if any(cache.hits for cache in caches):
+            self.world.meet("hits of a cache")
+        if caches:
+            self.world.now += KEPT_FOR + 1
 
     def _recall(self) -> None:
         """Repeat a request that was counted in several tallies, also by code that loads only one of them."""
@@ -330,6 +357,11 @@ class Story:
 
     def _now(self) -> datetime:
         return START + timedelta(seconds=self.world.now)
+
+
+def eager_cache() -> HydrationCache:
+    """A hydration cache that folds whatever has settled."""
+    return HydrationCache(after=1, pause=SECOND, age=KEPT_FOR * SECOND)
 
 
 def _is_decided(operation: Operation) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 from unittest.mock import patch
 from uuid import UUID
 
-from eslab import hydration, late_commits, recorded, settled, snapshot, unit_of_work
+from eslab import hydration, hydration_cache, late_commits, recorded, settled, snapshot, unit_of_work
 from eslab.bounds import TimeBounds
 from eslab.errors import InvalidInput
 from eslab.event import Command
@@ -24,7 +24,7 @@ from eslab.operations import refold, retention, snapshots
 from eslab.payload import checksum, serializer
 from eslab.repository import Repository
 from eslab.request import Request, is_after
-from eslab.store import Commit, Consistency, EventStore
+from eslab.store import Commit, Consistency, EventStore, Head, StoredSnapshot
 
 Patches = Callable[[], list[Any]]  # what to enter, as `unittest.mock.patch.object` gives it
 
@@ -192,6 +192,23 @@ def clock_ahead() -> list[Any]:
             patch.object(TimeBounds, "newest_snapshot", lambda self, now: now + timedelta(days=1))]  # fmt: skip
 
 
+def trusted_cache() -> list[Any]:
+    def unmarked(head: Head, kept: StoredSnapshot | None) -> Head:
+        return head if kept is None else head._replace(snapshots=[kept], late=None)
+
+    return [patch.object(hydration, "_with", unmarked)]
+
+
+def local_cache() -> list[Any]:
+    class Near(hydration.Hydrator):
+        """Reads in its own region, whatever it is asked."""
+
+        def hydrate(self, *args: Any, **options: Any) -> Any:
+            return super().hydrate(*args, **{**options, "consistency": Consistency.LOCAL})
+
+    return [patch.object(hydration_cache, "Hydrator", Near)]
+
+
 VARIANTS = {
     "look-up first": Variant("the look-up is never older than the rows that are folded", look_up_first),
     "look-up once": Variant("what follows the first page is read before the look-up", look_up_last_seen),
@@ -212,6 +229,8 @@ VARIANTS = {
     "no grace": Variant("events are kept for H after the floor was raised", no_grace),
     "tidied floor": Variant("the snapshot on the floor is spared", tidied_floor),
     "no sweep": Variant("an audit makes commits safe whose writers died", no_sweep),
+    "trusted cache": Variant("what a process keeps is judged by the mark of late commits too", trusted_cache),
+    "local cache": Variant("what a process keeps is folded from every region's commits", local_cache),
     "clock ahead": Variant("a builder's clock that runs ahead is not believed", clock_ahead),
 }
 
