@@ -9,6 +9,8 @@ Each scenario has a customer of its own, and a service or repository that has se
     hydration           `Repository.load` of one aggregate of a few commits
     snapshot, new       the same of a long aggregate with a snapshot, by a process that has not seen it
     snapshot, seen      once more
+    cache, folding      the same without a snapshot, by a process with a hydration cache that has loaded it once
+    cache, kept         once more
     all of a type       `Repository.load_all` of three aggregates
 """
 
@@ -20,7 +22,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from eslab import EventStore, ManualClock, Rejected, Repository, Request
+from eslab import EventStore, HydrationCache, ManualClock, Rejected, Repository, Request
 from eslab.aggregate import SnapshotPolicy
 from eslab.bench.measure import this_machine, versions_of
 from eslab.bench.meters import Cost, metered
@@ -143,6 +145,19 @@ def _snapshot_seen(store: EventStore, customer: str) -> Act:
     return act
 
 
+def _cache_folding(store: EventStore, customer: str) -> Act:
+    fill(store, "1", LONG, customer=customer)
+    repository = _later(store, HydrationCache())
+    repository.load(customer, Frosting, "1")
+    return lambda: _expect(UUID, repository.hydrate(customer, Frosting, "1").base)
+
+
+def _cache_kept(store: EventStore, customer: str) -> Act:
+    act = _cache_folding(store, customer)
+    act()
+    return act
+
+
 def _all_of_a_type(store: EventStore, customer: str) -> Act:
     for key in "123":
         fill(store, key, SHORT, customer=customer)
@@ -158,6 +173,8 @@ SCENARIOS = {
     "hydration": _hydration,
     "snapshot, new": _snapshot_new,
     "snapshot, seen": _snapshot_seen,
+    "cache, folding": _cache_folding,
+    "cache, kept": _cache_kept,
     "all of a type": _all_of_a_type,
 }
 
@@ -166,8 +183,8 @@ def _service(store: EventStore, read_tables: Sequence[ReadTable] = ()) -> Downlo
     return DownloadService(store, ManualClock(BEGAN + MINUTE), read_tables=read_tables)
 
 
-def _later(store: EventStore) -> Repository:
-    return Repository(store, ManualClock(BEGAN + LATER))
+def _later(store: EventStore, cache: HydrationCache | None = None) -> Repository:
+    return Repository(store, ManualClock(BEGAN + LATER), cache=cache)
 
 
 def _download(service: DownloadService, customer: str) -> None:

@@ -39,7 +39,7 @@ def cassandra(request: pytest.FixtureRequest) -> Iterator[EventStore]:
 
 
 def test_waits_on_cassandra(cassandra: EventStore) -> None:
-    """One wait to read, of three statements, and one batch; a snapshot costs a second wait the first time only."""
+    """One wait to read, of three statements, and one batch; a snapshot or a cache costs more the first time only."""
     assert count_waits(cassandra) == {
         "first wish": Cost(read_waits=1, reads=3, write_waits=1, writes=1),
         "with read tables": Cost(read_waits=1, reads=3, write_waits=2, writes=2),  # one is in another partition
@@ -48,6 +48,8 @@ def test_waits_on_cassandra(cassandra: EventStore) -> None:
         "hydration": Cost(read_waits=1, reads=3),
         "snapshot, new": Cost(read_waits=2, reads=4),
         "snapshot, seen": Cost(read_waits=1, reads=3),
+        "cache, folding": Cost(read_waits=4, reads=8),
+        "cache, kept": Cost(read_waits=1, reads=3),
         "all of a type": Cost(read_waits=2, reads=5),
     }
 
@@ -63,6 +65,8 @@ def test_waits_on_sqlite(tmp_path: Path) -> None:
             "hydration": Cost(read_waits=1, reads=3),
             "snapshot, new": Cost(read_waits=2, reads=4),
             "snapshot, seen": Cost(read_waits=1, reads=3),
+            "cache, folding": Cost(read_waits=3, reads=7),
+            "cache, kept": Cost(read_waits=1, reads=3),
             "all of a type": Cost(read_waits=2, reads=16),
         }
 
@@ -78,6 +82,8 @@ def test_waits_in_memory() -> None:
             "hydration": Cost(read_waits=1, reads=1),
             "snapshot, new": Cost(read_waits=1, reads=1),
             "snapshot, seen": Cost(read_waits=1, reads=1),
+            "cache, folding": Cost(read_waits=2, reads=2),
+            "cache, kept": Cost(read_waits=1, reads=1),
             "all of a type": Cost(read_waits=2, reads=2),
         }
 

@@ -29,11 +29,11 @@ QUICK = {  # the variants that a few seconds catch: the seeds that are enough
 }  # fmt: skip
 BY_DUEL = {  # those that a duel catches, for certain
     "trusted snapshots": 2, "never made safe": 2, "no look at floors": 2, "unannounced floor": 2,
-    "deleted snapshots": 2, "no sweep": 7,
+    "deleted snapshots": 2, "no sweep": 7, "trusted cache": 9,
 }  # fmt: skip
 RARE = {  # the others, and how many seeds are enough for each
     "local snapshots": 1_000, "no digest order": 2_000, "endless hydration": 5_000, "no grace": 10_000,
-    "tidied floor": 2_000,
+    "tidied floor": 2_000, "local cache": 1_000,
 }  # fmt: skip
 
 
