@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from eslab.clock import time_on
-from eslab.errors import EslabError, InvalidInput, expect
+from eslab.errors import EslabError, InvalidInput, StoreError, expect
 from eslab.hydration import Environment, Hydration, Hydrator, Timer, Uncached
 from eslab.request import time_of
 from eslab.settled import fold_settled
@@ -44,8 +44,8 @@ class HydrationCache(Uncached):
     """Snapshots of the aggregates that one repository hydrates again and again; safe to share between threads.
 
     An aggregate behind whose base a hydration found `after` settled commits or more is folded before its next
-    hydration: one more read EVERYWHERE, at most one in a call, and of each aggregate at most one in a `pause`. If a
-    region can't be reached, or the state is one that no snapshot can keep, the answer is the same and only costs more.
+    hydration: one more read EVERYWHERE, at most one in a call, and of each aggregate at most one in a `pause`. While a
+    region can't be reached, one call in a `pause` finds that out, and hydrations cost what they did without a cache.
 
     Holds the states of the `most` aggregates used last, as bytes: most * (size of an encoded state + about 1 KB).
     """
@@ -57,12 +57,7 @@ class HydrationCache(Uncached):
         pause: timedelta = timedelta(minutes=1),
         age: timedelta = timedelta(hours=1),
     ) -> None:
-        for name, value in {"most": most, "after": after}.items():
-            expect(int, name, value)
-            if value < 1:
-                raise InvalidInput(f"Expected 1 or more as {name} of a hydration cache, got {value}.")
-        expect(timedelta, "pause", pause)
-        expect(timedelta, "age", age)
+        _check(most, after, pause, age)
         self.hits = 0  # hydrations of an aggregate that began from what is kept here
         self.misses = 0  # and those that did not
         self.advances = 0  # how often a snapshot was folded
@@ -72,6 +67,7 @@ class HydrationCache(Uncached):
         self._age = age
         self._entries: OrderedDict[Key, _Entry] = OrderedDict()  # the one used last comes last
         self._lock = Lock()  # never held while a clock or a store is asked
+        self._cut_off: Timer | None = None  # since a region could not be reached
         self._taken = False
 
     def __repr__(self) -> str:
@@ -167,6 +163,8 @@ class HydrationCache(Uncached):
 
     def _advance_one(self, hydrator: Hydrator) -> None:
         """Fold the first of these aggregates that is due and was not tried lately."""
+        if self._cut_off and self._cut_off() <= self._pause:
+            return
         for id in hydrator.types:
             entry = self._entries.get((hydrator.customer_id, id))
             if entry and entry.due and not (entry.tried and entry.tried() <= self._pause):
@@ -189,6 +187,7 @@ class HydrationCache(Uncached):
             # A region may be away for long; a state that no snapshot can keep is a mistake in its class.
             level = logging.WARNING if isinstance(error, InvalidInput) else logging.INFO
             log.log(level, "No snapshot of %s in the hydration cache: %s", place(*key), error)
+            self._cut_off = environment.timer() if isinstance(error, StoreError) else self._cut_off
             return
         follows = id in kept and kept[id].up_to == settled.hydration.base
         made = _Entry(snapshot, entry.age if follows else began, began) if snapshot else claimed._replace(due=False)
@@ -196,3 +195,17 @@ class HydrationCache(Uncached):
             environment.bases.note(*key, snapshot.up_to)  # there the next hydration begins
             with self._lock:
                 self.advances += 1
+
+
+def _check(most: int, after: int, pause: timedelta, age: timedelta) -> None:
+    """Refuse settings with which nothing would be kept, or everything be folded again and again."""
+    for name, number in {"most": most, "after": after}.items():
+        expect(int, name, number)
+        if number < 1:
+            raise InvalidInput(f"Expected 1 or more as {name} of a hydration cache, got {number}.")
+    for name, duration in {"pause": pause, "age": age}.items():
+        expect(timedelta, name, duration)
+    if not timedelta() <= pause < age:
+        raise InvalidInput(
+            f"Expected an age that is longer than pause, and a pause of 0 or more, got {age} and {pause}."
+        )

@@ -403,6 +403,7 @@ MUTANTS = [
     Mutant("G5", "hydration_cache.py", "if late and not bounds.holds_late(now, late.until):", "if False:", CACHE),
     Mutant("G5", "hydration_cache.py", "time_of(last) <= now - bounds.fold_after", "True", CACHE),
     Mutant("G5", "hydration_cache.py", "entry.tried() <= self._pause)", "False)", CACHE),
+    Mutant("G5", "hydration_cache.py", "if self._cut_off and self._cut_off() <= self._pause:", "if False:", CACHE),
     Mutant("G5", "hydration_cache.py", "            if self._entries.get(key) is not before:\n", "            if False:\n", CACHE),
     Mutant("G5", "hydration_cache.py", "        except EslabError as error:\n", "        except ZeroDivisionError as error:\n", CACHE),
     Mutant("G4", "hydration_cache.py", "        if self._taken:\n", "        if False:\n", CACHE),
