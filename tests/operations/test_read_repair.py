@@ -13,6 +13,7 @@ from eslab.faults.choices import Choices
 from eslab.faults.cluster import Cluster, Network
 from eslab.faults.driver import open_simulated
 from eslab.faults.world import World
+from eslab.operations.cli import jobs_on
 from eslab.operations.read_repair import has_replicas, repair
 from eslab.operations.walk import Walked
 from eslab.store import Consistency
@@ -102,3 +103,10 @@ def test_a_store_with_one_copy_of_each_row_says_so(tmp_path: Path) -> None:
         f"Nothing to repair: {url.removeprefix('sqlite:///')} keeps one copy of each row.\n",
     )
     assert has_replicas(apart()[1]["us"])
+
+
+def test_a_walk_over_a_network_has_several_threads_by_default(tmp_path: Path) -> None:
+    """Most of its time is a wait; on this machine the threads would share one processor."""
+    with closing(open_store(new_url("sqlite", tmp_path))) as store:
+        assert (jobs_on(store, None), jobs_on(store, 3)) == (1, 3)
+    assert (jobs_on(apart()[1]["us"], None), jobs_on(apart()[1]["us"], 1)) == (8, 1)

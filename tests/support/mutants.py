@@ -39,6 +39,7 @@ class Mutant(NamedTuple):
 
 CONTRACT, SQLITE, WISH = "tests/stores/test_contract.py", "tests/stores/test_sqlite.py", "tests/test_unit_of_work.py"
 BUILD, WALK = "tests/operations/test_snapshots.py", "tests/operations/test_walk.py"
+PARALLEL = "tests/operations/test_parallel.py"
 REPOSITORY, SNAPSHOT, SERVICE = "tests/test_repository.py", "tests/test_snapshot.py", "tests/test_service.py"
 CHANGES = "tests/payload/test_schema_changes.py"
 ENCODING = "tests/payload/test_encoding.py"
@@ -222,6 +223,16 @@ MUTANTS = [
     Mutant("G6", "operations/walk.py", "store.customers(checkpoint.after, ", "store.customers('', ", WALK),
     Mutant("G6", "operations/walk.py", "checkpoint.after, Consistency.EVERYWHERE)", "checkpoint.after)", WALK),
     Mutant("G6", "operations/walk.py", "(replace(checkpoint, after=customer))", "(checkpoint)", WALK),
+    Mutant("G6", "operations/walk.py", "partial(_visit, work), jobs)", "partial(_visit, work))", WALK),
+    Mutant("G6", "operations/walk.py", "    check_jobs(jobs)\n", "", WALK),
+    Mutant("G6", "operations/walk.py", "problems.extend(visit.problems)", "problems.named += visit.problems.named", WALK),
+    Mutant("G6", "operations/parallel.py", "yield ahead.popleft().result()", "yield ahead.pop().result()", WALK),
+    Mutant("G6", "operations/parallel.py", "islice(rest, jobs * AHEAD)", "islice(rest, AHEAD * AHEAD)", PARALLEL),
+    Mutant("G6", "operations/parallel.py", "        if errors:\n", "        if False:\n", PARALLEL),
+    Mutant("G6", "operations/parallel.py", "        yield failed\n", "        raise\n", PARALLEL),
+    Mutant("G6", "operations/parallel.py", "shutdown(cancel_futures=True)", "shutdown()", PARALLEL),
+    Mutant("G6", "operations/parallel.py", "shutdown(cancel_futures=True)", "shutdown(wait=False, cancel_futures=True)", PARALLEL),
+    Mutant("G6", "operations/full_audit.py", "    with telling:\n", "    if telling:\n", AUDIT),
     # A rejection writes nothing.
     Mutant("G7", "service.py", "                return rejected\n", "                events = []\n", SERVICE),
     Mutant("G7", "event.py", "        return reduced(self)\n", "        return super().__reduce__()  # type: ignore\n", "tests/test_errors.py"),
