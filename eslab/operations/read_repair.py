@@ -32,7 +32,7 @@ def repair(
     store on this machine it reads everything and repairs nothing: there is one copy. `jobs` threads read.
     """
     work = partial(_read, store, [layout for layout in layouts if layout.with_customer])
-    return walk_or_visit(store, clock, NAME, work, on_progress, unusable, customer_id, jobs)
+    return walk_or_visit(store, clock, NAME, work, on_progress, unusable, customer_id, jobs, Consistency.ALL)
 
 
 def has_replicas(store: EventStore) -> bool:

@@ -140,14 +140,15 @@ def walk(
     on_progress: OnProgress = silent,
     summary: Summary = unusable,
     jobs: int = 1,
+    consistency: Consistency = Consistency.EVERYWHERE,
 ) -> Walked:
     """Call `work` for each customer after the checkpoint, in the store's order, and save the checkpoint as it advances.
 
     `work` returns the number of rows that it wrote. If it raises `Damaged` or `Unreadable`, the walk goes on with the
     next customer, and raises `Unreadable` at its end with all that was found, after the `summary`; the next walk begins
-    at the first customer. Any other error ends the walk, which can be resumed. The customers are read
-    EVERYWHERE: while a region can't be reached, this raises `StoreUnavailable`. At the end it is for the caller to save
-    what the whole walk has reached: until then, the last customers would be done again.
+    at the first customer. Any other error ends the walk, which can be resumed. The customers are listed
+    with this consistency: while a region can't be reached, this raises `StoreUnavailable`. At the end it is for the
+    caller to save what the whole walk has reached: until then, the last customers would be done again.
 
     With `jobs`, so many threads call `work`; `on_progress` is called by the caller's thread, in the store's order.
     """
@@ -156,7 +157,7 @@ def walk(
     rows = 0
     problems = Problems(checkpoint)
     save_checkpoint(store, name, checkpoint)
-    listed = store.customers(checkpoint.after, Consistency.EVERYWHERE)
+    listed = store.customers(checkpoint.after, consistency)
     with closing(in_order(listed, partial(_visit, work), jobs)) as visits:
         try:
             for customer, visit in visits:
@@ -183,6 +184,7 @@ def walk_or_visit(
     summary: Summary,
     customer_id: str | None,
     jobs: int,
+    consistency: Consistency = Consistency.EVERYWHERE,
 ) -> Walked:
     """Do the work for one customer, or walk over all; a call after a crash resumes, and one after the end begins anew.
 
@@ -190,7 +192,8 @@ def walk_or_visit(
     """
     if customer_id is not None:
         return _visit_alone(name, check_id("customer id", customer_id), work, summary)
-    walked = walk(store, name, start(load_checkpoint(store, name), clock), work, on_progress, summary, jobs)
+    checkpoint = start(load_checkpoint(store, name), clock)
+    walked = walk(store, name, checkpoint, work, on_progress, summary, jobs, consistency)
     save_checkpoint(store, name, Checkpoint())
     return walked
 

@@ -3,6 +3,7 @@
 from contextlib import closing
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -18,6 +19,7 @@ from eslab.operations.read_repair import has_replicas, repair
 from eslab.operations.walk import Walked
 from eslab.store import Consistency
 from tests.conftest import alone
+from tests.operations.test_walk import FaultyCustomers
 from tests.support.sample import LAYOUTS, SHELF, START, Counter, Faulty, at, everything, fill, new_url, row, snapshot
 
 CLOCK = ManualClock(START)
@@ -73,6 +75,15 @@ def test_every_row_of_a_customer_is_read(store: EventStore) -> None:
     store.append("bob", [row(1)])
     assert repair(store, CLOCK, LAYOUTS) == Walked(2, 7 + 2)
     assert repair(store, CLOCK, [SHELF], customer_id="ann") == Walked(1, 7)
+
+
+def test_everything_is_read_at_all() -> None:
+    """The list of customers too: a first append that nobody confirmed may be on a single replica."""
+    store = open_store("memory:")
+    fill(store, 5)
+    faulty: Any = FaultyCustomers(store)
+    repair(faulty, CLOCK)
+    assert faulty.calls == [("customers", Consistency.ALL), ("rows_many", Consistency.ALL)]
 
 
 @alone

@@ -39,6 +39,7 @@ class Mutant(NamedTuple):
 
 CONTRACT, SQLITE, WISH = "tests/stores/test_contract.py", "tests/stores/test_sqlite.py", "tests/test_unit_of_work.py"
 BUILD, WALK = "tests/operations/test_snapshots.py", "tests/operations/test_walk.py"
+REPAIR = "tests/operations/test_read_repair.py"
 PARALLEL = "tests/operations/test_parallel.py"
 REPOSITORY, SNAPSHOT, SERVICE = "tests/test_repository.py", "tests/test_snapshot.py", "tests/test_service.py"
 CHANGES = "tests/payload/test_schema_changes.py"
@@ -126,6 +127,7 @@ MUTANTS = [
     # The same rows, the same state.
     Mutant("G4", "payload/decoding.py", "building = RLock()", "building = __import__('threading').Semaphore(9)",
            "tests/payload/test_decoding.py"),
+    Mutant("G4", "operations/read_repair.py", "jobs, Consistency.ALL)", "jobs)", REPAIR),
     Mutant("G4", "request.py", "ticks << 64 | (number & LOW_HALF) ^ SIGN_BITS", "event_time.int & LOW_HALF", REQUEST),
     Mutant("G4", "request.py", "TICKS_PER_MS + TICKS_PER_MS - 1 + TICKS_AT_1970", "TICKS_PER_MS + TICKS_AT_1970", REQUEST),
     Mutant("G4", "stores/memory.py", "self.keys.insert(index, key)", "self.keys.append(key)", CONTRACT),
@@ -221,7 +223,7 @@ MUTANTS = [
     Mutant("G6", "unit_of_work.py", "        noted = self._note_late(elsewhere)\n", "        noted = True\n", COMPLETE),
     Mutant("G6", "repository.py", "if made and next(store.customers(), None) is None", "if made", COMPLETE),
     Mutant("G6", "operations/walk.py", "store.customers(checkpoint.after, ", "store.customers('', ", WALK),
-    Mutant("G6", "operations/walk.py", "checkpoint.after, Consistency.EVERYWHERE)", "checkpoint.after)", WALK),
+    Mutant("G6", "operations/walk.py", "store.customers(checkpoint.after, consistency)", "store.customers(checkpoint.after)", WALK),
     Mutant("G6", "operations/walk.py", "(replace(checkpoint, after=customer))", "(checkpoint)", WALK),
     Mutant("G6", "operations/walk.py", "partial(_visit, work), jobs)", "partial(_visit, work))", WALK),
     Mutant("G6", "operations/walk.py", "    check_jobs(jobs)\n", "", WALK),
