@@ -1,6 +1,6 @@
 """Three real regions that were parted for longer than hints are kept: `eslab repair` makes them equal (G2, G4).
 
-    pytest -m "full and cassandra" -s tests/operations/test_read_repair_regions.py      the seconds and rows of this machine
+pytest -m "full and cassandra" -s tests/operations/test_read_repair_regions.py       shows seconds and rows
 """
 
 import signal

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Executor, Future
 from contextlib import closing, suppress
 from functools import partial
+from itertools import chain, repeat
 from pathlib import Path
 from subprocess import PIPE
 from threading import Barrier, current_thread, main_thread
@@ -199,9 +200,9 @@ class AnyOrder(Executor):
 class Mortal(Faulty):
     """A store that dies at a step: before a customer's work, in the middle of it, or before or after a checkpoint."""
 
-    def __init__(self, store: EventStore, customers: list[str], broken: set[str]) -> None:
+    def __init__(self, store: EventStore, customers: list[str], broken: set[str], away: set[str]) -> None:
         super().__init__(store)
-        self.order, self.broken = customers, broken
+        self.order, self.broken, self.away = customers, broken, away  # away: at their first visit
         self.steps = 0
         self.done: set[str] = set()
 
@@ -222,6 +223,9 @@ class Mortal(Faulty):
 
     def work(self, customer: str) -> int:
         self.step()
+        if customer in self.away:
+            self.away.remove(customer)
+            raise StoreUnavailable("Asia is away")
         self.done.add(customer)
         self.step()
         if customer in self.broken:
@@ -243,20 +247,23 @@ def test_killed_at_any_moment_it_resumes_with_any_number_of_threads(
 ) -> None:
     """In whatever order they end: nobody is left out, and all that is broken is named once, in the store's order."""
     customers = CUSTOMERS[:number]
-    broken = data.draw(st.sets(st.sampled_from(customers))) if customers else set()
-    mortal = Mortal(open_store("memory:"), customers, broken)
+    some = st.sets(st.sampled_from(customers)) if customers else st.just(set[str]())
+    broken, away = data.draw(some), data.draw(some)
+    mortal = Mortal(open_store("memory:"), customers, broken, away)
     for customer in customers:
         mortal.append(customer, commits(at(), {"counter:1": [Counted("tea")]}))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(walking, "CUSTOMERS_PER_CHECKPOINT", 3)
         patch.setattr(parallel, "AHEAD", 2)
         patch.setattr(parallel, "ThreadPoolExecutor", partial(AnyOrder, data.draw))
-        for jobs, steps in [*killed, (data.draw(st.integers(1, 4)), 10**9)]:
-            with suppress(Killed):
+        for jobs, steps in chain(killed, repeat((data.draw(st.integers(1, 4)), 10**9))):
+            with suppress(Killed, StoreUnavailable):
                 named = mortal.walk(jobs, steps)
                 assert named == [f"{customer} is broken" for customer in sorted(broken)]
                 assert mortal.done == set(customers)
                 mortal.done.clear()
+                if steps == 10**9:
+                    break
     assert load_checkpoint(mortal.store, NAME) == Checkpoint()
 
 
