@@ -6,10 +6,9 @@ Customers share no aggregate, so the final state is the same for any number of w
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import islice
 from statistics import median
 from time import perf_counter
 
@@ -29,11 +28,11 @@ from eslab.domains.downloads.license import License
 from eslab.domains.downloads.outcome import Granted
 from eslab.domains.downloads.service import DownloadService
 from eslab.domains.downloads.workload import BEGAN, Step, Taste, customers, life_of
+from eslab.operations.parallel import in_order
 from eslab.payload.encoding import encode
 
 AGGREGATES: tuple[type[Aggregate], ...] = (Devices, Downloaded, License)
 TRIES = 5  # of one command whose outcome is unknown
-AHEAD = 4  # customers queued for each worker, so that no worker is idle and few customers are in memory
 
 OnProgress = Callable[[int], object]
 
@@ -82,8 +81,9 @@ def play(
     def play_customer(customer: str) -> Played:
         return live(store, life_of(customer, days, seed, taste))
 
-    with ThreadPoolExecutor(workers) as pool:
-        for part in _queued(pool, play_customer, customers(count), workers * AHEAD):
+    DownloadService(store, ManualClock(BEGAN))  # on a new store it keeps the settings, before threads contend for it
+    with closing(in_order(customers(count), play_customer, workers)) as parts:
+        for _, part in parts:
             whole.add(part)
             on_progress(len(part.seconds))
     return whole
@@ -159,13 +159,3 @@ def _answer(service: DownloadService, step: Step) -> Granted | Rejected:
         except (OutcomeUnknown, StoreUnavailable):
             continue
     return send(service, step)
-
-
-def _queued(
-    pool: ThreadPoolExecutor, work: Callable[[str], Played], names: Iterator[str], length: int
-) -> Iterator[Played]:
-    """The results in order, with at most `length` of them in the queue."""
-    queue = [pool.submit(work, name) for name in islice(names, length)]
-    while queue:
-        yield queue.pop(0).result()
-        queue.extend(pool.submit(work, name) for name in islice(names, 1))

@@ -44,18 +44,19 @@ def build_snapshots(
     override: Override | None = None,
     on_progress: OnProgress = silent,
     customer_id: str | None = None,
+    jobs: int = 1,
 ) -> Walked:
     """Build the snapshots that are due, of all customers' aggregates of these types, or of one customer's.
 
     Called again after a crash, it resumes. Raises `Unreadable` at its end with the aggregates of which none could be
     built, and `StoreUnavailable` while a region can't be reached. Costs a customer a wait for each type, and for each
-    aggregate those of `build_snapshot`.
+    aggregate those of `build_snapshot`; `jobs` threads build.
     """
     override = override or Override()
     check_types(repository, aggregate_types, (it for it in aggregate_types if override.of(it)))
     policies = {it: policy for it in aggregate_types if (policy := override.of(it))}
     name, work = _name(aggregate_types, override), partial(_build, repository, policies)
-    return walk_or_visit(repository.store, repository.clock, name, work, on_progress, _summary, customer_id)
+    return walk_or_visit(repository.store, repository.clock, name, work, on_progress, _summary, customer_id, jobs)
 
 
 def _build(repository: Repository, policies: Mapping[type[Aggregate], SnapshotPolicy], customer_id: str) -> int:

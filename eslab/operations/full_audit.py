@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
+from threading import Lock
 from uuid import UUID
 
 from eslab.aggregate import Aggregate, type_name
@@ -43,17 +44,19 @@ def audit(
     *,
     repair: bool = False,
     customer_id: str | None = None,
+    jobs: int = 1,
 ) -> Walked:
     """Audit all customers, or one; returns how many findings were repaired.
 
     Aggregates of these types, and of those in the repository's read tables, are folded; of all others only the
     directory and the digests are looked at. Called again after a crash, it resumes. Raises `Unreadable` at its end with
     the findings that are left, and `StoreUnavailable` while a region can't be reached. Reads everything EVERYWHERE.
+    `jobs` threads each audit other customers; `on_finding` is called by one of them at a time.
     """
     types = [*dict.fromkeys([*aggregate_types, *(it for table in repository.read_tables for it in table.keys)])]
     check_types(repository, types, types)
-    name, work = _name(repository, types, repair), partial(_audit, repository, types, on_finding, repair)
-    return walk_or_visit(repository.store, repository.clock, name, work, on_progress, _summary, customer_id)
+    name, work = _name(repository, types, repair), partial(_audit, repository, types, on_finding, repair, Lock())
+    return walk_or_visit(repository.store, repository.clock, name, work, on_progress, _summary, customer_id, jobs)
 
 
 def audit_customer(
@@ -77,11 +80,13 @@ def _audit(
     aggregate_types: Sequence[type[Aggregate]],
     on_finding: OnFinding,
     repair: bool,
+    telling: Lock,
     customer_id: str,
 ) -> int:
     findings = audit_customer(repository, aggregate_types, customer_id, repair)
-    for finding in findings:
-        on_finding(finding)
+    with telling:
+        for finding in findings:
+            on_finding(finding)
     left = [finding.error for finding in findings if not finding.repaired]
     if left:
         raise Damaged(len(findings) - len(left), left)

@@ -23,15 +23,16 @@ def repair(
     layouts: Sequence[Layout] = (),
     on_progress: OnProgress = silent,
     customer_id: str | None = None,
+    jobs: int = 1,
 ) -> Walked:
     """Read the rows of all customers at ALL, or of one; returns how many rows were read.
 
     Directory, snapshots and commits, and the customer's rows in these read tables; a catch-up writes those in other
     partitions. While one replica is away, this raises `StoreUnavailable`. Called again after a crash, it resumes. On a
-    store on this machine it reads everything and repairs nothing: there is one copy.
+    store on this machine it reads everything and repairs nothing: there is one copy. `jobs` threads read.
     """
     work = partial(_read, store, [layout for layout in layouts if layout.with_customer])
-    return walk_or_visit(store, clock, NAME, work, on_progress, unusable, customer_id)
+    return walk_or_visit(store, clock, NAME, work, on_progress, unusable, customer_id, jobs, Consistency.ALL)
 
 
 def has_replicas(store: EventStore) -> bool:

@@ -21,6 +21,7 @@ from msgspec import UNSET
 from eslab.clock import time_on
 from eslab.errors import EslabError, InvalidInput, Unreadable
 from eslab.hydration import Hydrator
+from eslab.operations.parallel import check_jobs
 from eslab.operations.readable import hydrator_of
 from eslab.operations.walk import Checkpoint, Damaged, OnProgress, load_checkpoint, save_checkpoint, silent, walk
 from eslab.read_table import COMPLETE, LATE, ReadTable, late_since, rows_in
@@ -42,12 +43,13 @@ class Done(NamedTuple):
     tables: tuple[str, ...]
 
 
-def rebuild(repository: Repository, on_progress: OnProgress = silent) -> Done:
-    """Empty the repository's read tables and write them from all commits of all customers.
+def rebuild(repository: Repository, on_progress: OnProgress = silent, jobs: int = 1) -> Done:
+    """Empty the repository's read tables and write them from all commits of all customers, in `jobs` threads.
 
     Until it is done, a query finds the rows that are written so far. Called again after a crash, it resumes. Raises
     `Unreadable` at its end if there were rows that can't be used: all others are written, but no table is complete.
     """
+    check_jobs(jobs)
     store = repository.store
     name = _name("rebuild", repository)
     checkpoint = load_checkpoint(store, name)
@@ -57,7 +59,7 @@ def rebuild(repository: Repository, on_progress: OnProgress = silent) -> Done:
         _save_rebuilding(store, _rebuilding(store) | dict.fromkeys(_tables(repository), _mark(name, checkpoint)))
         for table in repository.read_tables:
             store.empty_read_table(table.layout)
-    done = _write_all(repository, name, checkpoint, None, on_progress)
+    done = _write_all(repository, name, checkpoint, None, on_progress, jobs)
     mark = _mark(name, checkpoint)
     rebuilding = _rebuilding(store)
     for table in repository.read_tables:
@@ -70,7 +72,7 @@ def rebuild(repository: Repository, on_progress: OnProgress = silent) -> Done:
     return done
 
 
-def catch_up(repository: Repository, on_progress: OnProgress = silent, everything: bool = False) -> Done:
+def catch_up(repository: Repository, on_progress: OnProgress = silent, everything: bool = False, jobs: int = 1) -> Done:
     """Write the rows that a crash left out of the tables outside the customers' partitions.
 
     Reads the commits of all customers since the last complete run; in the first run, or with `everything`, all of them.
@@ -84,7 +86,7 @@ def catch_up(repository: Repository, on_progress: OnProgress = silent, everythin
     if checkpoint.began is None:
         checkpoint = _begin(repository)
     since = None if everything else _since(repository, checkpoint)
-    done = _write_all(repository, name, checkpoint, since, on_progress)
+    done = _write_all(repository, name, checkpoint, since, on_progress, jobs)
     for table in repository.read_tables:
         _complete(repository, table, checkpoint)
     save_checkpoint(repository.store, name, Checkpoint())
@@ -176,10 +178,10 @@ def _since(repository: Repository, checkpoint: Checkpoint) -> UUID | None:
 
 
 def _write_all(
-    repository: Repository, name: str, checkpoint: Checkpoint, since: UUID | None, on_progress: OnProgress
+    repository: Repository, name: str, checkpoint: Checkpoint, since: UUID | None, on_progress: OnProgress, jobs: int
 ) -> Done:
     """Write the rows of all commits later than `since`."""
-    walked = walk(repository.store, name, checkpoint, partial(_write, repository, since), on_progress)
+    walked = walk(repository.store, name, checkpoint, partial(_write, repository, since), on_progress, jobs=jobs)
     return Done(*walked, _tables(repository))
 
 

@@ -10,7 +10,7 @@ import typer
 from eslab.clock import system_clock
 from eslab.errors import InvalidInput
 from eslab.operations import backfill, full_audit, read_repair
-from eslab.operations.cli import Keys, Master, Store, Tables, customers_shown, key_file
+from eslab.operations.cli import Jobs, Keys, Master, Store, Tables, customers_shown, jobs_on, key_file
 from eslab.operations.discovery import aggregates_in, tables_in
 from eslab.operations.walk import OnProgress
 from eslab.repository import Repository
@@ -35,6 +35,7 @@ def build(
     aggregate: Aggregates,
     customer: OneCustomer = "",
     everybody: Everybody = False,
+    jobs: Jobs = None,
     every: Annotated[
         int | None, typer.Option(help="Commits that wait to be folded, instead of the types' own.")
     ] = None,
@@ -48,7 +49,8 @@ def build(
     types = aggregates_in(aggregate)
     one = _one_customer(customer, everybody)
     with upkeep(store, keys, master) as (repository, progress):
-        built = backfill.build_snapshots(repository, types, backfill.Override(every, keep), progress, one)
+        threads = jobs_on(repository.store, jobs)
+        built = backfill.build_snapshots(repository, types, backfill.Override(every, keep), progress, one, threads)
     say(f"built: {built.rows:,} snapshots of {built.customers:,} customers")
 
 
@@ -58,6 +60,7 @@ def audit(
     module: Tables = [],  # noqa: B006 - typer needs a list
     customer: OneCustomer = "",
     everybody: Everybody = False,
+    jobs: Jobs = None,
     repair: Annotated[
         bool, typer.Option("--repair", help="Repair what follows from the events alone; delete wrong snapshots.")
     ] = False,
@@ -68,11 +71,18 @@ def audit(
     types = aggregates_in(aggregate)
     one = _one_customer(customer, everybody)
     with upkeep(store, keys, master, module) as (repository, progress):
-        found = full_audit.audit(repository, types, say, progress, repair=repair, customer_id=one)
+        threads = jobs_on(repository.store, jobs)
+        found = full_audit.audit(repository, types, say, progress, repair=repair, customer_id=one, jobs=threads)
     say(f"audited: {found.customers:,} customers, {found.rows:,} findings repaired, none left")
 
 
-def repair(store: Store, module: Tables = [], customer: OneCustomer = "", everybody: Everybody = False) -> None:  # noqa: B006 - typer needs a list
+def repair(
+    store: Store,
+    module: Tables = [],  # noqa: B006 - typer needs a list
+    customer: OneCustomer = "",
+    everybody: Everybody = False,
+    jobs: Jobs = None,
+) -> None:
     """Read all rows at ALL, so that Cassandra makes its regions equal; all replicas must be up."""
     one = _one_customer(customer, everybody)
     layouts = [table.layout for table in tables_in(module)]
@@ -81,7 +91,7 @@ def repair(store: Store, module: Tables = [], customer: OneCustomer = "", everyb
             say(f"Nothing to repair: {opened} keeps one copy of each row.")
             return
         with customers_shown() as progress:
-            read = read_repair.repair(opened, system_clock, layouts, progress, one)
+            read = read_repair.repair(opened, system_clock, layouts, progress, one, jobs_on(opened, jobs))
     say(f"repaired: {read.rows:,} rows of {read.customers:,} customers were read at ALL, and are equal everywhere")
 
 

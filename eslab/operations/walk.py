@@ -1,13 +1,17 @@
 """The resumable walk over all customers: long work that may be killed at any moment, and resumes at its checkpoint.
 
-The work on one customer must be idempotent: after a crash, the customers since the last checkpoint are done again.
+The work on one customer must be idempotent: after a crash, the customers since the last checkpoint are done again. It
+may run in several threads, on other customers each. The checkpoint then is the last customer before the first one that
+isn't done, so a walk resumes with any number of threads.
 
 Rows that can't be read stop nobody: the walk names them at its end, when the work on all others is done. The checkpoint
 remembers them, so that a walk that was interrupted names them too.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
@@ -18,10 +22,11 @@ from msgspec.structs import replace
 from eslab.aggregate import check_id
 from eslab.clock import Clock, time_on
 from eslab.errors import EslabError, Unreadable
+from eslab.operations.parallel import check_jobs, in_order
 from eslab.payload.decoding import built
 from eslab.store import Consistency, EventStore
 
-CUSTOMERS_PER_CHECKPOINT = 50  # a crash repeats the work on at most this many customers
+CUSTOMERS_PER_CHECKPOINT = 50  # a crash repeats the work on at most this many, and on those that threads did ahead
 NAMED = 20  # rows that the error at the end names
 OnProgress = Callable[[int], None]  # is called after each customer, with the number of rows that were written
 
@@ -103,6 +108,12 @@ class Problems:
         else:
             self.named.append(Problem(str(error), error.customer_id, error.aggregate_id, error.event_time))
 
+    def extend(self, others: "Problems") -> None:
+        """Remember what was met elsewhere, behind these."""
+        named = others.named[: max(0, NAMED - len(self.named))]
+        self.named += named
+        self.unnamed += len(others) - len(named)
+
     def noted_in(self, checkpoint: Checkpoint) -> Checkpoint:
         """The checkpoint with these problems."""
         return replace(checkpoint, problems=self.named or UNSET, unnamed=self.unnamed or UNSET)
@@ -128,29 +139,36 @@ def walk(
     work: Work,
     on_progress: OnProgress = silent,
     summary: Summary = unusable,
+    jobs: int = 1,
+    consistency: Consistency = Consistency.EVERYWHERE,
 ) -> Walked:
     """Call `work` for each customer after the checkpoint, in the store's order, and save the checkpoint as it advances.
 
     `work` returns the number of rows that it wrote. If it raises `Damaged` or `Unreadable`, the walk goes on with the
     next customer, and raises `Unreadable` at its end with all that was found, after the `summary`; the next walk begins
-    at the first customer. Any other error ends the walk, which can be resumed. The customers are read
-    EVERYWHERE: while a region can't be reached, this raises `StoreUnavailable`. At the end it is for the caller to save
-    what the whole walk has reached: until then, the last customers would be done again.
+    at the first customer. Any other error ends the walk, which can be resumed. The customers are listed
+    with this consistency: while a region can't be reached, this raises `StoreUnavailable`. At the end it is for the
+    caller to save what the whole walk has reached: until then, the last customers would be done again.
+
+    With `jobs`, so many threads call `work`; `on_progress` is called by the caller's thread, in the store's order.
     """
+    check_jobs(jobs)
     customers = 0
     rows = 0
     problems = Problems(checkpoint)
     save_checkpoint(store, name, checkpoint)
-    try:
-        for customer in store.customers(checkpoint.after, Consistency.EVERYWHERE):
-            written = _visit(work, customer, problems)
-            customers += 1
-            rows += written
-            on_progress(written)
-            if customers % CUSTOMERS_PER_CHECKPOINT == 0:
-                save_checkpoint(store, name, problems.noted_in(replace(checkpoint, after=customer)))
-    except Unreadable as error:  # in the list of customers
-        problems.add(error)
+    listed = store.customers(checkpoint.after, consistency)
+    with closing(in_order(listed, partial(_visit, work), jobs)) as visits:
+        try:
+            for customer, visit in visits:
+                problems.extend(visit.problems)
+                customers += 1
+                rows += visit.rows
+                on_progress(visit.rows)
+                if customers % CUSTOMERS_PER_CHECKPOINT == 0:
+                    save_checkpoint(store, name, problems.noted_in(replace(checkpoint, after=customer)))
+        except Unreadable as error:  # in the list of customers
+            problems.add(error)
     if problems:
         save_checkpoint(store, name, Checkpoint(checkpoint.complete))
         raise _incomplete(summary(name, len(problems), Walked(customers, rows)), problems)
@@ -165,6 +183,8 @@ def walk_or_visit(
     on_progress: OnProgress,
     summary: Summary,
     customer_id: str | None,
+    jobs: int,
+    consistency: Consistency = Consistency.EVERYWHERE,
 ) -> Walked:
     """Do the work for one customer, or walk over all; a call after a crash resumes, and one after the end begins anew.
 
@@ -172,30 +192,40 @@ def walk_or_visit(
     """
     if customer_id is not None:
         return _visit_alone(name, check_id("customer id", customer_id), work, summary)
-    walked = walk(store, name, start(load_checkpoint(store, name), clock), work, on_progress, summary)
+    checkpoint = start(load_checkpoint(store, name), clock)
+    walked = walk(store, name, checkpoint, work, on_progress, summary, jobs, consistency)
     save_checkpoint(store, name, Checkpoint())
     return walked
 
 
 def _visit_alone(name: str, customer: str, work: Work, summary: Summary) -> Walked:
     """Do the work of a walk for one customer, without a checkpoint; raises what a walk would."""
-    problems = Problems(Checkpoint())
-    walked = Walked(1, _visit(work, customer, problems))
-    if problems:
-        raise _incomplete(summary(name, len(problems), walked), problems)
+    visit = _visit(work, customer)
+    walked = Walked(1, visit.rows)
+    if visit.problems:
+        raise _incomplete(summary(name, len(visit.problems), walked), visit.problems)
     return walked
 
 
-def _visit(work: Work, customer: str, problems: Problems) -> int:
+class _Visit(NamedTuple):
+    """The outcome of the work on one customer."""
+
+    rows: int
+    problems: Problems
+
+
+def _visit(work: Work, customer: str) -> _Visit:
+    problems = Problems(Checkpoint())
     try:
-        return work(customer)
+        rows = work(customer)
     except Damaged as damaged:
+        rows = damaged.rows
         for problem in damaged.problems:
             problems.add(problem)
-        return damaged.rows
     except Unreadable as error:
+        rows = 0
         problems.add(error)
-        return 0
+    return _Visit(rows, problems)
 
 
 def _incomplete(summary: str, problems: Problems) -> Unreadable:

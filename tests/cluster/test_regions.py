@@ -14,6 +14,7 @@ from tests.cluster.conftest import eventually
 pytestmark = [pytest.mark.cassandra, pytest.mark.timeout(600)]
 
 EXPIRED = 3.0  # seconds; a node drops a write that reaches it more than 2 s late
+HINTS_ARE_SENT = 15  # seconds; every node looks every 10 s whether it can send some
 REPLICATION = "{'class': 'NetworkTopologyStrategy', 'us': 1, 'eu': 1, 'asia': 1}"
 
 
@@ -34,10 +35,10 @@ def write(session: Session, table: str, *numbers: int, level: int = ConsistencyL
         session.execute(insert, (number,))
 
 
-def numbers(session: Session, table: str) -> set[int]:
+def numbers(session: Session, table: str, level: int = ConsistencyLevel.LOCAL_QUORUM) -> set[int]:
     """All rows of the customer that the session's region has."""
     select = f"SELECT number FROM {table} WHERE customer = 'ann'"
-    rows: Any = session.execute(SimpleStatement(select, consistency_level=ConsistencyLevel.LOCAL_QUORUM))
+    rows: Any = session.execute(SimpleStatement(select, consistency_level=level))
     return {row.number for row in rows}
 
 
@@ -116,3 +117,21 @@ def test_a_killed_region_comes_back_with_what_it_acknowledged(regions: Cluster, 
             assert numbers(asia, table) >= set(range(10))
             assert eventually(lambda: numbers(asia, table) == set(range(20)))
         assert eventually(lambda: regions.down() == {})
+
+
+@pytest.mark.full
+def test_hints_die_with_the_node_that_keeps_them(regions: Cluster, table: str) -> None:
+    """What it acknowledged just before it died never reaches the region that was away, until somebody reads at ALL."""
+    with regions.session("asia") as asia, regions.session("eu") as eu:
+        with regions.session("us") as us:
+            regions.cut("us", "asia")
+            write(us, table, *range(20))
+        assert eventually(lambda: numbers(eu, table) == set(range(20)), 10)
+        regions.kill("us")
+        regions.revive("us")
+        regions.heal()
+        regions.wait()
+        time.sleep(HINTS_ARE_SENT)
+        assert numbers(eu, table) == set(range(20))
+        assert numbers(asia, table) < set(range(20))
+        assert numbers(asia, table, ConsistencyLevel.ALL) == numbers(asia, table) == set(range(20))

@@ -215,7 +215,7 @@ def test_the_command_builds_and_resumes_after_kill_9(tmp_path: Path) -> None:
         lived(store)
     killed = subprocess.run([sys.executable, "-m", "tests.operations.test_backfill", url], check=False)
     assert killed.returncode == -signal.SIGKILL
-    code, output = call(url, "--all", "--every", "1")
+    code, output = call(url, "--all", "--every", "1", "--jobs", "3")
     assert (code, "built: 60 snapshots of 70 customers" in output) == (0, True), output
     with closing(open_store(url)) as store:
         assert built(store) == CUSTOMERS
@@ -231,6 +231,7 @@ def test_the_command_builds_and_resumes_after_kill_9(tmp_path: Path) -> None:
     [
         (["--every", "1"], "Expected --all or --customer, got neither"),
         (["--all", "--customer", "ann"], "Expected --all or --customer, got both"),
+        (["--customer", "ann", "--jobs", "0"], "Expected 1 to 256 jobs, got 0"),
         (["--all", "--every", "0"], "Expected a policy of 1 or more"),
         (["--all", "--keys", "README.md"], "Expected --keys and --master together"),
         (["--all", "--aggregate", "tests.support.sample:Nobody"], "Expected an aggregate type called Nobody in tests"),

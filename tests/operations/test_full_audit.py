@@ -5,7 +5,9 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import timedelta
+from itertools import groupby
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -550,6 +552,26 @@ def test_an_audit_that_was_killed_resumes_and_remembers() -> None:
         audit(later, TYPES, lambda finding: None)
 
 
+def test_several_threads_tell_the_findings_of_one_customer_at_a_time() -> None:
+    """They don't mix, and the error at the end names them in the store's order."""
+    store = open_url("memory:")
+    for customer in CUSTOMERS[:10]:
+        fill(store, 2, customer=customer)
+        store.append(customer, [row._replace(payload=b"\xff") for row in rows(store, customer=customer)])
+    told_of: list[str | None] = []
+
+    def tell(finding: Finding) -> None:
+        told_of.append(finding.error.customer_id)
+        sleep(0.01)
+        told_of.append(finding.error.customer_id)
+
+    with pytest.raises(Unreadable, match=r"of 10 customers: 0 findings are repaired, 20 are not") as error:
+        audit(Repository(store, ManualClock(LATER)), TYPES, tell, jobs=4)
+    assert sorted(customer for customer, _ in groupby(told_of)) == CUSTOMERS[:10]
+    named = re.findall("Unreadable commit: customer '(.*?)'", str(error.value))
+    assert named == [customer for customer in CUSTOMERS[:10] for _ in range(2)]
+
+
 @alone
 def test_everything_is_read_everywhere(store: EventStore) -> None:
     """While a region is away, commits might be missing: nothing is audited."""
@@ -585,7 +607,7 @@ def test_the_command(tmp_path: Path) -> None:
     named = ["--aggregate", "tests.support.sample:Counter"]
     code, output = call(url, "--all", *named)
     assert (code, "0 findings are repaired, 1 are not" in output) == (1, True), output
-    code, output = call(url, "--all", *named, "--repair")
+    code, output = call(url, "--all", *named, "--repair", "--jobs", "2")
     assert (code, "Repaired.\n" in output, "audited: 1 customers, 1 findings repaired" in output) == (0, True, True)
     code, output = call(url, "--customer", "ann", "--module", "tests.test_read_table:BY_DAY")
     assert (code, "read table days" in output) == (1, True), output

@@ -3,6 +3,7 @@
 from contextlib import closing
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -13,10 +14,12 @@ from eslab.faults.choices import Choices
 from eslab.faults.cluster import Cluster, Network
 from eslab.faults.driver import open_simulated
 from eslab.faults.world import World
+from eslab.operations.cli import jobs_on
 from eslab.operations.read_repair import has_replicas, repair
 from eslab.operations.walk import Walked
 from eslab.store import Consistency
 from tests.conftest import alone
+from tests.operations.test_walk import FaultyCustomers
 from tests.support.sample import LAYOUTS, SHELF, START, Counter, Faulty, at, everything, fill, new_url, row, snapshot
 
 CLOCK = ManualClock(START)
@@ -74,6 +77,15 @@ def test_every_row_of_a_customer_is_read(store: EventStore) -> None:
     assert repair(store, CLOCK, [SHELF], customer_id="ann") == Walked(1, 7)
 
 
+def test_everything_is_read_at_all() -> None:
+    """The list of customers too: a first append that nobody confirmed may be on a single replica."""
+    store = open_store("memory:")
+    fill(store, 5)
+    faulty: Any = FaultyCustomers(store)
+    repair(faulty, CLOCK)
+    assert faulty.calls == [("customers", Consistency.ALL), ("rows_many", Consistency.ALL)]
+
+
 @alone
 def test_a_repair_that_was_killed_resumes(store: EventStore) -> None:
     """At its checkpoint."""
@@ -102,3 +114,10 @@ def test_a_store_with_one_copy_of_each_row_says_so(tmp_path: Path) -> None:
         f"Nothing to repair: {url.removeprefix('sqlite:///')} keeps one copy of each row.\n",
     )
     assert has_replicas(apart()[1]["us"])
+
+
+def test_a_walk_over_a_network_has_several_threads_by_default(tmp_path: Path) -> None:
+    """Most of its time is a wait; on this machine the threads would share one processor."""
+    with closing(open_store(new_url("sqlite", tmp_path))) as store:
+        assert (jobs_on(store, None), jobs_on(store, 3)) == (1, 3)
+    assert (jobs_on(apart()[1]["us"], None), jobs_on(apart()[1]["us"], 1)) == (8, 1)

@@ -68,6 +68,17 @@ def test_G6_rebuilt_tables_are_equal_to_live_ones(store: EventStore) -> None:
     assert all_rows(store) == live
 
 
+@alone
+@pytest.mark.parametrize("work", [rebuild.catch_up, rebuild.rebuild], ids=["catch-up", "rebuild"])
+def test_several_threads_write_the_same_rows(work: Callable[..., rebuild.Done], store: EventStore) -> None:
+    """As one."""
+    with closing(open_store("memory:")) as whole:
+        one = work(lived(whole))
+        expected = all_rows(whole)
+    assert work(lived(store), jobs=4) == one
+    assert all_rows(store) == expected
+
+
 class Killed(BaseException):
     """The end of the process, which no code may catch."""
 
@@ -193,16 +204,17 @@ def test_the_commands(tmp_path: Path) -> None:
     with closing(open_store(url)) as store:
         lived(store, 4)
 
-    def call(name: str) -> str:
-        args = ["read-tables", name, "--store", url, "--module", "tests.test_read_table:BY_DAY", "--module"]
-        done = CliRunner().invoke(app, [*args, "tests.test_read_table:ON_SHELF"], catch_exceptions=False)
+    def call(name: str, *options: str) -> str:
+        modules = ["--module", "tests.test_read_table:BY_DAY", "--module", "tests.test_read_table:ON_SHELF"]
+        args = ["read-tables", name, "--store", url, *modules, *options]
+        done = CliRunner().invoke(app, args, catch_exceptions=False)
         assert done.exit_code == 0, done.output
         return done.output
 
     assert "days: nobody has caught up yet\nshelf: complete: its rows are a part of every append" in call("status")
-    assert "caught up: 12 rows of 4 customers in days" in call("catch-up")
+    assert "caught up: 12 rows of 4 customers in days" in call("catch-up", "--jobs", "2")
     assert "days: complete up to 20" in call("status")
-    assert "rebuilt: 24 rows of 4 customers in days, shelf" in call("rebuild")
+    assert "rebuilt: 24 rows of 4 customers in days, shelf" in call("rebuild", "--jobs", "2")
 
 
 @pytest.mark.parametrize(

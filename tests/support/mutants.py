@@ -39,6 +39,8 @@ class Mutant(NamedTuple):
 
 CONTRACT, SQLITE, WISH = "tests/stores/test_contract.py", "tests/stores/test_sqlite.py", "tests/test_unit_of_work.py"
 BUILD, WALK = "tests/operations/test_snapshots.py", "tests/operations/test_walk.py"
+REPAIR = "tests/operations/test_read_repair.py"
+PARALLEL = "tests/operations/test_parallel.py"
 REPOSITORY, SNAPSHOT, SERVICE = "tests/test_repository.py", "tests/test_snapshot.py", "tests/test_service.py"
 CHANGES = "tests/payload/test_schema_changes.py"
 ENCODING = "tests/payload/test_encoding.py"
@@ -130,6 +132,7 @@ MUTANTS = [
     # The same rows, the same state.
     Mutant("G4", "payload/decoding.py", "building = RLock()", "building = __import__('threading').Semaphore(9)",
            "tests/payload/test_decoding.py"),
+    Mutant("G4", "operations/read_repair.py", "jobs, Consistency.ALL)", "jobs)", REPAIR),
     Mutant("G4", "request.py", "ticks << 64 | (number & LOW_HALF) ^ SIGN_BITS", "event_time.int & LOW_HALF", REQUEST),
     Mutant("G4", "request.py", "TICKS_PER_MS + TICKS_PER_MS - 1 + TICKS_AT_1970", "TICKS_PER_MS + TICKS_AT_1970", REQUEST),
     Mutant("G4", "stores/memory.py", "self.keys.insert(index, key)", "self.keys.append(key)", CONTRACT),
@@ -233,8 +236,18 @@ MUTANTS = [
     Mutant("G6", "unit_of_work.py", "        noted = self._note_late(elsewhere)\n", "        noted = True\n", COMPLETE),
     Mutant("G6", "repository.py", "if made and next(store.customers(), None) is None", "if made", COMPLETE),
     Mutant("G6", "operations/walk.py", "store.customers(checkpoint.after, ", "store.customers('', ", WALK),
-    Mutant("G6", "operations/walk.py", "checkpoint.after, Consistency.EVERYWHERE)", "checkpoint.after)", WALK),
+    Mutant("G6", "operations/walk.py", "store.customers(checkpoint.after, consistency)", "store.customers(checkpoint.after)", WALK),
     Mutant("G6", "operations/walk.py", "(replace(checkpoint, after=customer))", "(checkpoint)", WALK),
+    Mutant("G6", "operations/walk.py", "partial(_visit, work), jobs)", "partial(_visit, work))", WALK),
+    Mutant("G6", "operations/walk.py", "    check_jobs(jobs)\n", "", WALK),
+    Mutant("G6", "operations/walk.py", "problems.extend(visit.problems)", "problems.named += visit.problems.named", WALK),
+    Mutant("G6", "operations/parallel.py", "yield ahead.popleft().result()", "yield ahead.pop().result()", WALK),
+    Mutant("G6", "operations/parallel.py", "islice(rest, jobs * AHEAD)", "islice(rest, AHEAD * AHEAD)", PARALLEL),
+    Mutant("G6", "operations/parallel.py", "        if errors:\n", "        if False:\n", PARALLEL),
+    Mutant("G6", "operations/parallel.py", "        yield failed\n", "        raise\n", PARALLEL),
+    Mutant("G6", "operations/parallel.py", "shutdown(cancel_futures=True)", "shutdown()", PARALLEL),
+    Mutant("G6", "operations/parallel.py", "shutdown(cancel_futures=True)", "shutdown(wait=False, cancel_futures=True)", PARALLEL),
+    Mutant("G6", "operations/full_audit.py", "    with telling:\n", "    if telling:\n", AUDIT),
     # A rejection writes nothing.
     Mutant("G7", "service.py", "                return rejected\n", "                events = []\n", SERVICE),
     Mutant("G7", "event.py", "        return reduced(self)\n", "        return super().__reduce__()  # type: ignore\n", "tests/test_errors.py"),
