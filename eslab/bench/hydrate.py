@@ -1,95 +1,53 @@
-"""The cost of hydration by length, from the bare read upwards.
+"""The cost of hydration by the length of the stream and the interval of its snapshots, from the bare read upwards.
 
-baseline    a bare one-column SELECT of the payloads, on the same tables, page by page
-read        the store's `read_many`, all pages dropped
-decode      checksums and typed decode of the same pages, which are in memory already
-hydrate     `Repository.load`, through the public interface: look-up, read, decode, fold
-peer:NAME   a peer's own way to load the same events from its own store of the same kind
+baseline      a bare one-column SELECT of the payloads, on the same tables, page by page
+baseline:row  one bare SELECT of a single row by its whole key
+read          the store's `read_many`, all pages dropped
+decode        checksums and typed decode of the same pages, which are in memory already
+hydrate       `Repository.hydrate` when all events have settled: look-up, snapshot, read, decode, fold; cold and warm
+live          the same at the moment of the last event: no snapshot holds the events younger than `fold_after` yet
+build         the real builder folds one interval of events into a snapshot, and deletes the fourth newest
+peer:NAME     a peer's own way to load the same events from its own store of the same kind, by its own snapshots
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
+from typing import Any
+from uuid import UUID
 
-from eslab import Aggregate, EventStore, Repository, system_clock
-from eslab.aggregate import aggregate_id, serializer_of
-from eslab.bench.measure import RUNS, Measure, Report, Row, row, time_in_turn, versions_of
+from eslab import EventStore, ManualClock
+from eslab.aggregate import serializer_of
+from eslab.bench.keeper import SLACK, Keeper
+from eslab.bench.loads import TEMPERATURES, Load, Target, costs_of, repeat_of
+from eslab.bench.measure import RUNS, Measure, Report, Row, row, single_row, time_calls, versions_of
 from eslab.bench.peers import Peer, open_peer
-from eslab.bench.sample import CUSTOMER, FROSTING, Sample, fill, state_after
-from eslab.bench.targets import Target, target
+from eslab.bench.sample import CUSTOMER, FROSTING, Sample, state_after
+from eslab.bench.stream import END, SPREAD, Stream
+from eslab.bench.targets import Target as Place
+from eslab.bench.targets import target
 from eslab.errors import InvalidInput
 from eslab.payload.checksum import Checksum
 
 LENGTHS = (1_000, 10_000, 100_000)
-EVENTS_IN_A_RUN = 10_000  # at least: the garbage collector leaves cold caches, which would dominate a shorter run
+INTERVALS = (None, 100)
 NOTE = (
     "One aggregate of small events that one process reads again and again while they are in memory: this can't show "
     "a cold disk, a network, large events, or what your own apply costs."
 )
+OnStep = Callable[[str], object]  # is called with what is done now, in words
 
 
 def measure_hydration(
     store: str = "sqlite",
     lengths: Sequence[int] = LENGTHS,
-    peers: Sequence[str] = (),
+    intervals: Sequence[int | None] = INTERVALS,
+    spread: timedelta = SPREAD,
     runs: int = RUNS,
+    peers: Sequence[str] = (),
     sample: Sample = FROSTING,
+    on_step: OnStep = lambda step: None,
 ) -> Report:
-    """Measure hydration for each length; all measures of a length take turns.
-
-    Writes each length once as an aggregate of its own; each measure reads it `runs + 1` times. Peers know no other
-    sample than frosting.
-    """
-    if peers and sample is not FROSTING:
-        raise InvalidInput(
-            f"Expected no peer beside {sample.aggregate_type.__name__}, got {', '.join(peers)}: peers store frosting."
-        )
-    with target(store) as place:
-        rows = [row for length in lengths for row in _measure_length(place, length, peers, runs, sample)]
-    return Report(rows, NOTE, {**versions_of(*peers), **place.versions})
-
-
-def _measure_length(place: Target, events: int, peers: Sequence[str], runs: int, sample: Sample) -> list[Row]:
-    with ExitStack() as stack:
-        store = stack.enter_context(closing(place.open()))
-        others = [stack.enter_context(closing(open_peer(name, place.scheme, place.folder))) for name in peers]
-        fill(store, str(events), events, sample=sample)
-        measures = [
-            *_own_measures(stack, place, store, events, sample),
-            *(_peer_measure(peer, events) for peer in others),
-        ]
-        timed = time_in_turn(measures, runs)
-    return [row(name, place.scheme, events, seconds) for name, seconds in timed.items()]
-
-
-def _own_measures(stack: ExitStack, place: Target, store: EventStore, events: int, sample: Sample) -> list[Measure]:
-    repository = Repository(store, system_clock)
-    id = aggregate_id((sample.aggregate_type, str(events)))
-    pages = list(_pages(store, id))
-    decode = partial(serializer_of(sample.aggregate_type).page, checksum=Checksum.of_commits(CUSTOMER, id))
-    counting: dict[str, Callable[[], object]] = {
-        "read": lambda: sum(map(len, _pages(store, id))),
-        "decode": lambda: sum(len(decode(page)) for page in pages),
-    }
-    if baseline := place.read_baseline(store):
-        stack.enter_context(closing(baseline))
-        counting = {"baseline": partial(baseline.read, id), **counting}
-
-    def load() -> Aggregate:
-        return repository.load(CUSTOMER, sample.aggregate_type, str(events))
-
-    counts = [_measure(name, call, events, events) for name, call in counting.items()]
-    return [*counts, _measure("hydrate", load, sample.state_after(events), events)]
-
-
-def _peer_measure(peer: Peer, events: int) -> Measure:
-    peer.fill(str(events), events)
-    return _measure(f"peer:{peer.name}", partial(peer.load, str(events)), state_after(events), events)
-
-
-def _measure(name: str, call: Callable[[], object], expected: object, events: int) -> Measure:
-    return Measure(name, call, expected, repeat=max(1, EVENTS_IN_A_RUN // events))
-
-
-def _pages(store: EventStore, id: str) -> Iterator[Sequence[bytes]]:
-    return (payloads for _, payloads in store.read_many(CUSTOMER, {id: None}))
+    raise NotImplementedError

@@ -15,11 +15,19 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median, quantiles
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eslab.errors import EslabError
 
+if TYPE_CHECKING:
+    import pandas
+
 RUNS = 9
+IN_FRAME = {"measure": "name", "median_s": "p50", "p99_s": "p99", "min_s": "min", "max_s": "max"}
+
+
+def nothing() -> None:
+    """Prepare nothing."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,8 @@ class Measure:
     name: str
     call: Callable[[], object]
     expected: object
-    repeat: int = 1  # calls in one run; a run's time is divided by it
+    repeat: int = 1  # calls in one run
+    prepare: Callable[[], object] = nothing  # before each call, outside the measured time
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,16 @@ class Report:
         rows = [row.as_json() for row in self.rows]
         return json.dumps({"machine": self.machine, "versions": self.versions, "rows": rows}, indent=2)
 
+    def frame(self) -> "pandas.DataFrame":
+        """The rows as a data frame: the columns of the JSON, times in seconds as name, p50, p99, min and max.
+
+        Needs pandas, from the extra `lab`.
+        """
+        import pandas
+
+        frame = pandas.DataFrame([row.as_json() for row in self.rows])
+        return frame.rename(columns=IN_FRAME)
+
 
 def time_in_turn(measures: Sequence[Measure], runs: int) -> dict[str, list[float]]:
     """Time each measure once in each round, after one round that isn't counted; returns seconds by name.
@@ -98,6 +117,39 @@ def time_in_turn(measures: Sequence[Measure], runs: int) -> dict[str, list[float
         for measure in measures:
             seconds[measure.name].append(_time(measure))
     return {name: runs[1:] for name, runs in seconds.items()}
+
+
+def time_calls(
+    measures: Sequence[Measure], runs: int, on_run: Callable[[int], object] = lambda run: None
+) -> dict[str, list[float]]:
+    """Time each call alone, all measures in turn, after one round that isn't counted; returns seconds by name.
+
+    Calls `on_run` before each round with its number, from 0 on. Raises `EslabError` as `time_in_turn` does.
+    """
+    seconds: dict[str, list[float]] = {measure.name: [] for measure in measures}
+    for run in range(runs + 1):
+        on_run(run)
+        for measure in measures:
+            gc.collect()
+            timed = [time_call(measure) for _ in range(measure.repeat)]
+            seconds[measure.name] += timed if run else []
+    return seconds
+
+
+def time_call(measure: Measure) -> float:
+    """The seconds of one call, prepared before and checked after."""
+    measure.prepare()
+    begin = perf_counter()
+    answer = measure.call()
+    seconds = perf_counter() - begin
+    check(measure, [answer])
+    return seconds
+
+
+def check(measure: Measure, answers: Sequence[object]) -> None:
+    """Refuse answers that are not the expected one."""
+    if any(answer != measure.expected for answer in answers):
+        raise EslabError(f"Expected {measure.name} to give {measure.expected!r}, got {answers}; this is not a result.")
 
 
 def row(measure: str, store: str, events: int, seconds: Sequence[float], **extra: Any) -> Row:
@@ -123,8 +175,7 @@ def _time(measure: Measure) -> float:
     begin = perf_counter()
     answers = [measure.call() for _ in range(measure.repeat)]
     seconds = (perf_counter() - begin) / measure.repeat
-    if any(answer != measure.expected for answer in answers):
-        raise EslabError(f"Expected {measure.name} to give {measure.expected!r}, got {answers}; this is not a result.")
+    check(measure, answers)
     return seconds
 
 
