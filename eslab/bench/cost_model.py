@@ -11,7 +11,7 @@ the sum of the squared relative errors. A part that comes out below zero is left
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from eslab.errors import InvalidInput
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 FITTED = ("hydrate", "live")  # the measures of a hydration
 PARTS = ("fixed", "per event", "per byte")
-NEEDED = ("name", "store", "temperature", "replayed", "bytes", "p50", "interval")
-SAME_DIRECTION = 1e-3  # events and bytes whose ratio varies by less than this can't be told apart
+NO_BYTES = "Bytes can't be told apart from events, since all events have about one size: they count as events."
+NEEDED = ("name", "store", "temperature", "replayed", "bytes", "snapshot_bytes", "p50")
+ONE_SIZE = 0.1  # sizes of events that differ by less than this part can't be told apart from the number of events
 
 
 @dataclass(frozen=True)
@@ -71,32 +72,27 @@ class CostModel:
 
         Raises `InvalidInput` if there are too few lengths to tell fixed costs from those of an event.
         """
+        import numpy
+
         rows = _fitted_rows(frame)
         events, size, seconds = (rows[name].to_numpy(float) for name in ("replayed", "bytes", "p50"))
-        names, notes = _parts(events, size)
+        each = _sizes(rows)
+        names, notes = (list(PARTS), []) if numpy.ptp(each) > ONE_SIZE * each.mean() else (list(PARTS[:2]), [NO_BYTES])
         parts, left_out = _fit(names, events, size, seconds)
         error = _predicted(parts, events, size) / seconds - 1
-        replayed = rows[rows["interval"] == 0]
         model = cls(
             *(parts[name] for name in PARTS),
-            event_bytes=float((replayed["bytes"] / replayed["replayed"]).median()) if len(replayed) else 0.0,
+            event_bytes=float(each[0]),
+            snapshot_bytes=float(rows["snapshot_bytes"].max()),
             residual=float((error**2).mean() ** 0.5),
             worst=float(abs(error).max()),
             notes=(*notes, *left_out),
         )
-        return model._with_snapshots(frame, rows)
-
-    def _with_snapshots(self, frame: "pd.DataFrame", rows: "pd.DataFrame") -> "CostModel":
-        """The model with what snapshots cost, if any were measured."""
-        from dataclasses import replace
-
-        based = rows[rows["interval"] > 0]
         built = frame[frame["name"] == "build"]
-        if based.empty or built.empty:
-            return self
-        beside = (based["bytes"] - based["replayed"] * self.event_bytes).clip(lower=0)
-        alone = built["p50"] - built["replayed"] * self.each_event
-        return replace(self, snapshot_bytes=float(beside.median()), build=max(0.0, float(alone.median())))
+        if built.empty:
+            return model
+        alone = built["p50"] - built["replayed"] * model.each_event
+        return replace(model, build=max(0.0, float(alone.median())))
 
     @property
     def each_event(self) -> float:
@@ -105,8 +101,10 @@ class CostModel:
 
     def hydration(self, events: float, bytes: float | None = None) -> float:
         """Seconds to replay so many events of so many bytes in all; without `bytes`, events of average size."""
-        return self.fixed + self.per_event * events + self.per_byte * (
-            events * self.event_bytes if bytes is None else bytes
+        return (
+            self.fixed
+            + self.per_event * events
+            + self.per_byte * (events * self.event_bytes if bytes is None else bytes)
         )
 
     def cost(self, interval: int, reads_per_write: float, unsettled: float = 0.0) -> float:
@@ -183,15 +181,10 @@ def _fitted_rows(frame: "pd.DataFrame") -> "pd.DataFrame":
     return rows
 
 
-def _parts(events: "np.ndarray[Any, Any]", size: "np.ndarray[Any, Any]") -> tuple[list[str], list[str]]:
-    """The parts that these rows can tell apart, and what they can't."""
-    import numpy
-
-    some = events > 0
-    each = size[some] / events[some]
-    if numpy.ptp(each) <= SAME_DIRECTION * each.mean():
-        return list(PARTS[:2]), ["Bytes can't be told apart from events, since all events have one size."]
-    return list(PARTS), []
+def _sizes(rows: "pd.DataFrame") -> "np.ndarray[Any, Any]":
+    """The size of an event in each row that replays any."""
+    some = rows[rows["replayed"] > 0]
+    return ((some["bytes"] - some["snapshot_bytes"]) / some["replayed"]).to_numpy(float)
 
 
 def _fit(

@@ -8,6 +8,7 @@ at which it would have built them. Those before would have been deleted.
 from datetime import datetime, timedelta
 from itertools import count
 from time import perf_counter, time_ns
+from uuid import UUID
 
 from eslab import EventStore, ManualClock, Repository
 from eslab.aggregate import SnapshotPolicy
@@ -32,6 +33,7 @@ class Keeper:
         self._repository = Repository(store, self._clock)
         self._policy = SnapshotPolicy(every=interval, keep=KEPT)
         self._built = 0  # intervals in the newest snapshot
+        self.newest: UUID | None = None  # the event time that it reaches
         # Each keeper builds a moment of its own after the event, so that no snapshot has the key of a deleted one: on
         # Cassandra the delete would hide it.
         moments = min(SLACK, stream.gap) // MILLISECOND - 1
@@ -65,6 +67,7 @@ class Keeper:
                 f"Expected a snapshot of the first {events:,} events of {self._stream.id!r} to be built, found it not "
                 "due. Delete the snapshots of customer 'bench', or name another store."
             )
+        self.newest = built.up_to
         return seconds
 
     def discard(self) -> None:

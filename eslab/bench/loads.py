@@ -9,6 +9,7 @@ import tracemalloc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
+from uuid import UUID
 
 from eslab import Aggregate, Clock, EventStore, Repository
 from eslab.bench.measure import Measure
@@ -21,7 +22,15 @@ EVENTS_IN_A_RUN = 10_000  # about so many are replayed in a run, so that short h
 TEMPERATURES = ("cold", "warm")
 
 
-class Target(NamedTuple):
+Wrap = Callable[[EventStore], EventStore]
+
+
+def itself(store: EventStore) -> EventStore:
+    """The store as it is."""
+    return store
+
+
+class Wanted(NamedTuple):
     """The aggregate to hydrate, and the clock to do it by."""
 
     customer: str
@@ -32,42 +41,38 @@ class Target(NamedTuple):
 
 @dataclass
 class Load:
-    """One way to hydrate an aggregate; `answer` makes what is checked."""
+    """One way to hydrate an aggregate."""
 
     store: EventStore
-    target: Target
+    wanted: Wanted
     temperature: str
-    answer: Callable[[Hydration[Any]], object]
+    wrap: Wrap = itself  # around the store, such as one that refuses to write
 
     def __post_init__(self) -> None:
-        self.prepare_first()
-
-    def prepare_first(self) -> None:
-        """Make the repository, which has loaded the aggregate before if this is warm."""
-        self._repository = Repository(self.store, self.target.clock)
+        self._repository = self._new()
         if self.temperature == "warm":
             self.hydrate()
 
     def prepare(self) -> None:
-        """Forget, if this is cold, what the last call has seen."""
+        """Forget, if this is cold, what the last hydration has seen."""
         if self.temperature == "cold":
-            self._repository = Repository(self.store, self.target.clock)
+            self._repository = self._new()
+
+    def _new(self) -> Repository:
+        return Repository(self.wrap(self.store), self.wanted.clock)
 
     def hydrate(self) -> Hydration[Any]:
         """Hydrate the aggregate."""
-        customer, aggregate_type, key, _ = self.target
+        customer, aggregate_type, key, _ = self.wanted
         return self._repository.hydrate(customer, aggregate_type, key)
 
-    def measure(self, name: str, expected: object) -> Measure:
-        """The measure of this way."""
-        replayed = self.hydrate().tail
-        return Measure(
-            f"{name} {self.temperature}",
-            lambda: self.answer(self.hydrate()),
-            expected,
-            repeat_of(replayed),
-            self.prepare,
-        )
+    def measure(self, name: str, base: UUID | None, state: Aggregate) -> Measure:
+        """The measure of this way, which must begin from this base and give this state."""
+        return Measure(name, self._loaded, (base, state), repeat_of(self.hydrate().tail), self.prepare)
+
+    def _loaded(self) -> tuple[UUID | None, Aggregate]:
+        hydration = self.hydrate()
+        return hydration.base, hydration.state
 
 
 def repeat_of(events: int) -> int:
@@ -84,13 +89,14 @@ def costs_of(load: Load) -> dict[str, int]:
     load.prepare()
     with metered(load.store) as (counted, meter):
         weighed = Weighed(counted)
-        twin = Load(cast(EventStore, weighed), load.target, load.temperature, load.answer)
+        twin = Load(cast(EventStore, weighed), load.wanted, load.temperature, load.wrap)
         twin.prepare()
         meter.take()
-        weighed.bytes = 0
+        weighed.bytes = weighed.snapshot_bytes = 0
         hydration = twin.hydrate()
         cost = meter.take()
-    counts = {"waits": cost.read_waits, "statements": cost.reads, "bytes": weighed.bytes}
+    sizes = {"bytes": weighed.bytes, "snapshot_bytes": weighed.snapshot_bytes}
+    counts = {"waits": cost.read_waits, "statements": cost.reads, **sizes}
     return {"replayed": hydration.tail, **counts, "memory": peak_of(load)}
 
 
@@ -112,7 +118,8 @@ class Weighed:
 
     def __init__(self, store: EventStore) -> None:
         self._store = store
-        self.bytes = 0
+        self.bytes = 0  # of all
+        self.snapshot_bytes = 0  # of snapshots alone
 
     def read(self, *arguments: Any, **options: Any) -> dict[str, Log]:
         """Read heads and first commits."""
@@ -143,9 +150,11 @@ class Weighed:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def _add(self, payloads: Sequence[bytes]) -> None:
-        self.bytes += sum(map(len, payloads))
+    def _add(self, payloads: Sequence[bytes]) -> int:
+        added = sum(map(len, payloads))
+        self.bytes += added
+        return added
 
     def _add_heads(self, heads: Mapping[str, Head]) -> None:
         for head in heads.values():
-            self._add([snapshot.payload for snapshot in head.snapshots])
+            self.snapshot_bytes += self._add([snapshot.payload for snapshot in head.snapshots])

@@ -24,6 +24,10 @@ YEARS = re.compile(r"\s*(\d{1,4}(?:\.\d+)?)\s*y(.*)", re.DOTALL)
 OnStored = Callable[[int], object]  # is called after each append with the number of its events
 
 
+def silent(events: int) -> None:
+    """Report no progress."""
+
+
 def parse_spread(text: str) -> timedelta:
     """The duration that a person wrote, such as 10y, 90d or 1y30d; a year has 365 days."""
     years = YEARS.fullmatch(text)
@@ -60,8 +64,9 @@ class Stream:
 
     @property
     def key(self) -> str:
-        """The key of the aggregate: streams of other lengths or spreads are other aggregates."""
-        return f"{self.events} over {duration(self.spread)}"
+        """The key of the aggregate: streams of other lengths, spreads or sizes are other aggregates."""
+        padding = f", {self.sample.padding} characters more" if self.sample.padding else ""
+        return f"{self.events} over {duration(self.spread)}{padding}"
 
     @property
     def id(self) -> str:
@@ -81,7 +86,7 @@ class Stream:
         later = -(-(END - moment) // self.gap)  # rounded up
         return min(self.events, max(0, self.events - later))
 
-    def fill(self, store: EventStore, on_stored: OnStored = lambda events: None) -> None:
+    def fill(self, store: EventStore, on_stored: OnStored = silent) -> None:
         """Write all events, a commit each, in batches; idempotent."""
         for start in range(0, self.events, BATCH):
             numbers = range(start, min(start + BATCH, self.events))
