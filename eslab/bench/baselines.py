@@ -16,6 +16,7 @@ from eslab.errors import EslabError
 from eslab.request import sort_key
 from eslab.store import Commit
 from eslab.stores.sqlite import PAGE
+from eslab.stores.sqlite.file import uri_of
 from eslab.stores.sqlite.statements import APPEND, BEGAN
 
 BARE_READ = "SELECT payload FROM events WHERE customer_id = ? AND aggregate_id = ? ORDER BY event_time"
@@ -85,8 +86,9 @@ def sqlite_settings(database: sqlite3.Connection | sqlite3.Cursor) -> dict[str, 
 class SqliteBaseline:
     """Bare sqlite3 on a store's file: the least that reading and writing the same rows can cost."""
 
-    def __init__(self, path: Path, durability: str = "normal") -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None)
+    def __init__(self, path: Path, durability: str = "normal", read_only: bool = False) -> None:
+        uri = f"{uri_of(path.absolute())}?mode={'ro' if read_only else 'rwc'}"
+        self._connection = sqlite3.connect(uri, uri=True, isolation_level=None)
         self._connection.execute(f"PRAGMA synchronous = {durability}")
 
     def read(self, aggregate_id: str, customer: str = CUSTOMER) -> int:

@@ -27,7 +27,7 @@ from eslab.bench.peers import open_peer
 from eslab.bench.reads import read_measures, row_measure
 from eslab.bench.sample import CUSTOMER, FROSTING, Sample, state_after
 from eslab.bench.steps import OnStep, Steps, unseen
-from eslab.bench.stream import END, SPREAD, Stream
+from eslab.bench.stream import END, SPREAD, Stream, spread_in_words
 from eslab.bench.targets import Target, target
 from eslab.display import duration
 from eslab.errors import InvalidInput
@@ -166,13 +166,13 @@ class _Bench:
 
     def _row(self, name: str, seconds: Sequence[float], interval: int, **columns: int | str) -> Row:
         stream = self._stream
-        place = {"interval": interval, "spread": duration(stream.spread), "padding": stream.sample.padding}
-        return single_row(name, self._scheme, seconds, stream.events, **place, **columns)
+        place = {"interval": interval, "spread": spread_in_words(stream.spread), "padding": stream.sample.padding}
+        return single_row(name, self._scheme, seconds, stream.events, **{**place, "temperature": "", **columns})
 
 
 def _check_spread(spread: timedelta, fold_after: timedelta) -> None:
     if spread <= fold_after:
         raise InvalidInput(
-            f"Expected a spread of more than {duration(fold_after)}, got {duration(spread)}: snapshots hold only what is "
-            "older than that (fold_after). Give a longer --spread, or --interval off alone."
+            f"Expected a spread of more than {duration(fold_after)}, got {duration(spread)}: snapshots hold only what "
+            "is older than that (fold_after). Give a longer --spread, or --interval off alone."
         )

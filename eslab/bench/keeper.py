@@ -1,8 +1,8 @@
 """A keeper: whoever builds the snapshots of a stream at an interval, as `eslab snapshots build` does if it runs often.
 
-A snapshot is due when an interval of commits has settled, and the newest three are kept. So the keeper need not have been
-there from the beginning: it builds the newest three and those that a measure needs, by the real builder, at the moments
-at which it would have built them. Those before would have been deleted.
+A snapshot is due when an interval of commits has settled, and the newest three are kept. So the keeper need not have
+been there from the beginning: it builds the newest three and those that a measure needs, by the real builder, at the
+moments at which it would have built them. Those before would have been deleted.
 """
 
 from datetime import datetime, timedelta

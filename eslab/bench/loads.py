@@ -1,7 +1,7 @@
 """Hydrations to measure: warm by a repository that has loaded the aggregate before, cold by a new one each time.
 
-A cold one doesn't know where the newest snapshot lies, so its first guess is wrong and costs a wait. The connection, its
-prepared statements and the machine's file cache are warm for both.
+A cold one doesn't know where the newest snapshot lies, so its first guess is wrong and costs a wait. The connection,
+its prepared statements and the machine's file cache are warm for both.
 """
 
 import gc

@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import sqlite3
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     import pandas
 
 RUNS = 9
+# The columns that are measured; all others say what was measured.
+FIGURES = (
+    *("median_s", "p99_s", "min_s", "max_s", "per_second", "runs"),
+    *("replayed", "bytes", "snapshot_bytes", "waits", "statements", "memory"),
+    *("read_waits", "reads", "write_waits", "writes"),
+)
 IN_FRAME = {"measure": "name", "median_s": "p50", "p99_s": "p99", "min_s": "min", "max_s": "max"}
 
 
@@ -57,10 +64,15 @@ class Row:
 
     def __str__(self) -> str:
         return (
-            f"{self.measure} of {self.events:,} events on {self.store}: {self.median_s * 1e3:,.2f} ms, "
+            f"{self.label} of {self.events:,} events on {self.store}: {self.median_s * 1e3:,.2f} ms, "
             f"the median of {self.runs:,} from {self.min_s * 1e3:,.2f} to {self.max_s * 1e3:,.2f} ms; "
             f"{self.per_second:,.0f} a second"
         )
+
+    @property
+    def label(self) -> str:
+        """The measure, and whether it is cold or warm."""
+        return f"{self.measure} {self.extra.get('temperature', '')}".strip()
 
     def as_json(self) -> dict[str, Any]:
         """The row as a flat mapping; further columns lie beside the others."""
@@ -74,9 +86,10 @@ def this_machine() -> dict[str, Any]:
 
 
 def versions_of(*packages: str) -> dict[str, str]:
-    """The versions of eslab, msgspec and these packages, of Python and of SQLite."""
+    """The versions of eslab, msgspec and these packages, of Python and of SQLite, and the commit of a git checkout."""
     installed = {name: version(name) for name in ("eslab", "msgspec", *packages)}
-    return {**installed, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+    others = {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+    return {**installed, **others, **({"commit": commit} if (commit := _commit()) else {})}
 
 
 @dataclass(frozen=True)
@@ -177,6 +190,22 @@ def _time(measure: Measure) -> float:
     seconds = (perf_counter() - begin) / measure.repeat
     check(measure, answers)
     return seconds
+
+
+def _commit() -> str:
+    """The commit of eslab's checkout, with a + if tracked files differ from it; empty if it isn't in one."""
+    here = Path(__file__).parent
+    try:
+        _git(here, "ls-files", "--error-unmatch", Path(__file__).name)  # a checkout around site-packages is not ours
+        commit = _git(here, "rev-parse", "--short=12", "HEAD")
+        return commit + ("+" if _git(here, "status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout.strip()  # noqa: S603
 
 
 def _cpu() -> str:

@@ -78,7 +78,8 @@ class EventsourcingPeer:
 
     def load_from_snapshot(self, key: str) -> dict[str, int]:
         """Hydrate an aggregate from its newest snapshot and the events behind it, and return its colours."""
-        return self._with_snapshots.repository.get(Frosting.create_id(key)).colors
+        frosting: Frosting = self._with_snapshots.repository.get(Frosting.create_id(key))
+        return frosting.colors
 
     def prepare(self, key: str, number: int) -> Frosting:
         """Make the `number`th event of an aggregate at hand; don't store it yet."""
@@ -112,7 +113,7 @@ class EventsourcingPeer:
 
     @property
     def _with_snapshots(self) -> Application[UUID]:
-        """An application on the same file that uses snapshots; the other one doesn't look for them. In memory itself."""
+        """An application on the same file that uses snapshots, which the other one doesn't; in memory there is one."""
         if self._application.snapshots:
             return self._application
         if self._snapshotting is None:

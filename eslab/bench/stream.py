@@ -37,9 +37,14 @@ def parse_spread(text: str) -> timedelta:
     return float(years[1]) * YEAR + rest
 
 
+def spread_in_words(spread: timedelta) -> str:
+    """A spread as a person writes it."""
+    return duration(spread) if spread % YEAR else f"{spread // YEAR}y"
+
+
 @dataclass(frozen=True)
 class Stream:
-    """`events` events of a sample, the last of them at `END`. Raises `InvalidInput` for a spread that can't hold them."""
+    """Events of a sample, the last of them at `END`; raises `InvalidInput` for a spread that can't hold them."""
 
     events: int
     spread: timedelta = SPREAD
@@ -48,13 +53,13 @@ class Stream:
     def __post_init__(self) -> None:
         if self.spread > END - EPOCH:
             raise InvalidInput(
-                f"Expected a spread of at most {duration(END - EPOCH)}, got {duration(self.spread)}: streams end at "
+                f"Expected a spread of at most {duration(END - EPOCH)}, got {spread_in_words(self.spread)}: streams end at "
                 f"{END:%Y-%m-%d}, and no request is older than 1970."
             )
         if self.gap < LEAST_GAP:
             raise InvalidInput(
                 f"Expected a spread of at least {duration(self.events * LEAST_GAP)} for {self.events:,} events, got "
-                f"{duration(self.spread)}: each needs {duration(LEAST_GAP)} of its own. Give a longer --spread."
+                f"{spread_in_words(self.spread)}: each needs {duration(LEAST_GAP)} of its own. Give a longer --spread."
             )
 
     @property
@@ -66,7 +71,7 @@ class Stream:
     def key(self) -> str:
         """The key of the aggregate: streams of other lengths, spreads or sizes are other aggregates."""
         padding = f", {self.sample.padding} characters more" if self.sample.padding else ""
-        return f"{self.events} over {duration(self.spread)}{padding}"
+        return f"{self.events} over {spread_in_words(self.spread)}{padding}"
 
     @property
     def id(self) -> str:
