@@ -34,7 +34,7 @@ th, td {{ padding: .2rem .8rem; text-align: right; border-bottom: 1px solid #888
 th:first-child, td:first-child {{ text-align: left }}
 </style>
 <h1>{title}</h1>
-<figure role="img" aria-label="{alt}">{svg}</figure>
+<figure>{svg}</figure>
 <p>{alt}</p>
 <table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>
 <p>{machine}</p>
@@ -103,7 +103,7 @@ def _svg(lines: Lines, words: str, ink: str) -> str:
     ]
     names = list(lines)
     scale = alt.Scale(domain=names)
-    chart = alt.Chart(alt.Data(values=values), width=640, height=360, description=words)
+    chart = alt.Chart(alt.Data(values=values), width=640, height=360)
     chart = chart.mark_line(point={"size": 60, "filled": True}).encode(
         x=alt.X("events:Q", scale=alt.Scale(type="log"), title="events in the stream"),
         y=alt.Y("milliseconds:Q", scale=alt.Scale(type="log"), title="milliseconds"),
@@ -111,7 +111,8 @@ def _svg(lines: Lines, words: str, ink: str) -> str:
         shape=alt.Shape("line:N", scale=scale, title=None),
     )
     spec = {**chart.to_dict(), "config": _config(ink)}
-    return vl_convert.vegalite_to_svg(json.dumps(spec))
+    svg = vl_convert.vegalite_to_svg(json.dumps(spec))
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(words)}" ', 1)
 
 
 def _config(ink: str) -> dict[str, Any]:

@@ -31,13 +31,13 @@ class Figures:
         try:
             report = json.loads(file.read_text(encoding="utf-8"))
             rows = [(_key(row), row) for row in report["rows"]]
+            by_key = dict(rows)
             machine, versions = dict(report["machine"]), dict(report["versions"])
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InvalidInput(
                 f"Expected the JSON of a command of eslab bench in {file}, found none: {type(error).__name__} {error}. "
                 "Write one with --json."
             ) from None
-        by_key = dict(rows)
         if len(by_key) < len(rows):
             twice = next(key for at, (key, _) in enumerate(rows) if key in dict(rows[:at]))
             raise InvalidInput(f"Expected each row once in {file}, found {label(twice)} twice.")

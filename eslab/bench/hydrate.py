@@ -63,7 +63,7 @@ def measure_hydration(
         )
     if not intervals or any(it is not None and it < 1 for it in intervals):
         raise InvalidInput(f"Expected intervals of 1 event or more, or None for no snapshots, got {intervals}.")
-    streams = [Stream(length, spread, sample) for length in lengths]
+    streams = [Stream(length, spread, sample) for length in dict.fromkeys(lengths)]
     with target(store) as place:
         rows = []
         for stream in streams:

@@ -15,6 +15,7 @@ from eslab.terminal import in_a_cell, say
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from eslab.bench.cost_model import CostModel
     from eslab.bench.measure import Report
     from eslab.bench.sample import Sample
     from eslab.bench.steps import OnStep
@@ -150,12 +151,19 @@ def _show_model(report: "Report", reads_per_write: float) -> None:
         from eslab.bench.cost_model import CostModel
 
         model = CostModel.fit(report.frame())
-        say(f"\n{model}")
-        say(model.best_interval(reads_per_write))
     except InvalidInput as error:
         say(f"\nNo cost model: {error}")
     except ModuleNotFoundError as error:
         say(f"\nNo cost model: {error}. Run: pip install 'eslab[lab]'")
+    else:
+        say(f"\n{model}\n{_best(model, reads_per_write)}")
+
+
+def _best(model: "CostModel", reads_per_write: float) -> str:
+    try:
+        return str(model.best_interval(reads_per_write))
+    except InvalidInput as error:
+        return f"No best interval: {error}"
 
 
 def snapshots(

@@ -4,7 +4,6 @@ A cold one doesn't know where the newest snapshot lies, so its first guess is wr
 its prepared statements and the machine's file cache are warm for both.
 """
 
-import gc
 import tracemalloc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -103,7 +102,6 @@ def costs_of(load: Load) -> dict[str, int]:
 def peak_of(load: Load) -> int:
     """The bytes that one hydration allocates at its peak, its state included."""
     load.prepare()
-    gc.collect()
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()

@@ -1,7 +1,7 @@
 """Clock and medians: all measures take turns, round after round, so that noise affects all of them alike.
 
 Outside the measured time, the garbage collector runs before each run, and every answer is checked. The collector stays
-on during a run, as in a program. A short call is repeated within a run.
+on during a run, as in a program, but leaves alone what was there before. A short call is repeated within a run.
 """
 
 import gc
@@ -10,7 +10,8 @@ import os
 import platform
 import sqlite3
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -126,9 +127,10 @@ def time_in_turn(measures: Sequence[Measure], runs: int) -> dict[str, list[float
     Raises `EslabError` if a call doesn't give the expected answer: a fast wrong answer is not a result.
     """
     seconds: dict[str, list[float]] = {measure.name: [] for measure in measures}
-    for _ in range(runs + 1):
-        for measure in measures:
-            seconds[measure.name].append(_time(measure))
+    with small_heap():
+        for _ in range(runs + 1):
+            for measure in measures:
+                seconds[measure.name].append(_time(measure))
     return {name: runs[1:] for name, runs in seconds.items()}
 
 
@@ -140,16 +142,32 @@ def time_calls(
     Calls `on_run` before each round with its number, from 0 on. Raises `EslabError` as `time_in_turn` does.
     """
     seconds: dict[str, list[float]] = {measure.name: [] for measure in measures}
-    for run in range(runs + 1):
-        on_run(run)
-        for measure in measures:
-            gc.collect()
-            timed = [time_call(measure) for _ in range(measure.repeat)]
-            seconds[measure.name] += timed if run else []
+    with small_heap():
+        for run in range(runs + 1):
+            on_run(run)
+            for measure in measures:
+                gc.collect()
+                timed = [_time_call(measure) for _ in range(measure.repeat)]
+                seconds[measure.name] += timed if run else []
     return seconds
 
 
-def time_call(measure: Measure) -> float:
+@contextmanager
+def small_heap() -> Generator[None, None, None]:
+    """Let the garbage collector leave alone what is there already.
+
+    Else a figure would depend on what else the process has loaded, and each run in a notebook would begin with a
+    collection of a tenth of a second.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def _time_call(measure: Measure) -> float:
     """The seconds of one call, prepared before and checked after."""
     measure.prepare()
     begin = perf_counter()

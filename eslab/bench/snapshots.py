@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from eslab import AggregateService, EventStore, ManualClock, Repository, Request
 from eslab.aggregate import SnapshotPolicy
-from eslab.bench.measure import RUNS, Report, Row, single_row, versions_of
+from eslab.bench.measure import RUNS, Report, Row, single_row, small_heap, versions_of
 from eslab.bench.sample import CUSTOMER, AddColor, ColorAdded, Frosting, color, handle
 from eslab.bench.steps import OnStep, Steps, unseen
 from eslab.bench.stream import END
@@ -53,9 +53,10 @@ def measure_snapshots(
 def _measure(place: Target, store: EventStore, durability: str, interval: int, runs: int, steps: Steps) -> list[Row]:
     writer = _Writer(store, interval, runs)
     say = steps.rounds(durability or place.scheme, runs)
-    for run in range(runs + 1):
-        say(run)
-        writer.round(counted=run > 0)
+    with small_heap():
+        for run in range(runs + 1):
+            say(run)
+            writer.round(counted=run > 0)
     columns = {"interval": interval, **place.expected(durability)}
     return [single_row(name, place.scheme, it, interval, **columns) for name, it in writer.seconds.items()]
 

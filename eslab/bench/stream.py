@@ -53,8 +53,8 @@ class Stream:
     def __post_init__(self) -> None:
         if self.spread > END - EPOCH:
             raise InvalidInput(
-                f"Expected a spread of at most {duration(END - EPOCH)}, got {spread_in_words(self.spread)}: streams end at "
-                f"{END:%Y-%m-%d}, and no request is older than 1970."
+                f"Expected a spread of at most {duration(END - EPOCH)}, got {spread_in_words(self.spread)}: streams "
+                f"end at {END:%Y-%m-%d}, and no request is older than 1970."
             )
         if self.gap < LEAST_GAP:
             raise InvalidInput(

@@ -3,13 +3,15 @@
 import json
 import subprocess
 import sys
+from ast import literal_eval
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from eslab.bench.cli import app, repeat_option
+from eslab.bench.cli import app
+from eslab.bench.options import repeat_option
 
 
 def run(*args: str) -> tuple[str, int]:
@@ -41,20 +43,25 @@ def test_several_values_behind_one_option(given: str, meant: str) -> None:
 def test_hydrate_writes_a_row_for_each_measure_and_length(tmp_path: Path) -> None:
     """The command line of the documentation, at tiny lengths."""
     file = tmp_path / "hydrate.json"
-    args = f"hydrate --store sqlite --events 10 20 --peer eventsourcing --json {file} --runs 1"
+    args = f"hydrate --store sqlite --events 10 200 --interval off 5 --peer eventsourcing --json {file} --runs 1"
     output, code = run(*args.split())
-    names = ["baseline", "read", "decode", "hydrate", "peer:eventsourcing"]
+    hydrations = ["hydrate", "hydrate"]
+    names = ["baseline", "read", "decode", "peer:eventsourcing", *hydrations]
+    names += ["baseline:row", "peer:eventsourcing", *hydrations, "live", "live", "build"]
     assert code == 0
-    assert [(row["events"], row["measure"]) for row in rows(file)] == [(n, name) for n in (10, 20) for name in names]
+    assert [(row["events"], row["measure"]) for row in rows(file)] == [(n, name) for n in (10, 200) for name in names]
     assert all(row["per_second"] > 0 and row["store"] == "sqlite" for row in rows(file))
     assert "times as fast as peer:eventsourcing" in output
+    assert "times as long as baseline:row" in output
+    assert "With a snapshot every 5 events and 0 behind it, 200 events take" in output
     assert "can't show" in output
 
 
 def test_memory_has_no_baseline(tmp_path: Path) -> None:
     """There is no driver below the store in memory, so its rows begin with the read."""
     run("hydrate", "--store", "memory", "--events", "5", "--runs", "1", "--json", str(tmp_path / "j"))
-    assert [row["measure"] for row in rows(tmp_path / "j")] == ["read", "decode", "hydrate"]
+    names = ["read", "decode", "hydrate", "hydrate"]
+    assert [row["measure"] for row in rows(tmp_path / "j") if row["interval"] == 0] == names
 
 
 def test_append_measures_both_durabilities(tmp_path: Path) -> None:
@@ -99,4 +106,5 @@ def test_the_cli_imports_no_measured_code() -> None:
     """`eslab --help` stays quick: the measured code and rich tables are imported when a command runs."""
     code = "import sys, eslab.bench.cli; print([n for n in sys.modules if n.startswith('eslab.bench')])"
     imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert imported.strip() == "['eslab.bench', 'eslab.bench.cli']"
+    names = ["eslab.bench", "eslab.bench.options", "eslab.bench.hydrate_cli", "eslab.bench.cli"]
+    assert sorted(literal_eval(imported)) == sorted(names)

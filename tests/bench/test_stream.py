@@ -1,6 +1,7 @@
 """A stream is spread over its time, ends in the past, and is the same in every run."""
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -44,7 +45,7 @@ def test_events_are_spread_evenly_and_end_in_the_past() -> None:
     """From one to the next it is the same time; the last one is at the end."""
     stream = Stream(5, 10 * DAY)
     times = [stream.time(number) for number in range(5)]
-    assert {later - time for time, later in zip(times, times[1:], strict=False)} == {2 * DAY}
+    assert {later - time for time, later in pairwise(times)} == {2 * DAY}
     assert times[-1] == END
 
 
