@@ -17,6 +17,7 @@ from eslab.display import duration, parse_duration
 from eslab.errors import InvalidInput
 
 END = BEGAN  # of every stream
+MICROSECOND = timedelta(microseconds=1)
 YEAR = timedelta(days=365)
 SPREAD = 10 * YEAR
 LEAST_GAP = 10 * MILLISECOND  # between two events: a snapshot is built between them
@@ -78,9 +79,14 @@ class Stream:
         """The id of the aggregate."""
         return aggregate_id((self.sample.aggregate_type, self.key))
 
+    @property
+    def _spread_us(self) -> int:
+        return self.spread // MICROSECOND
+
     def time(self, number: int) -> datetime:
         """When the `number`th event happened, from 0 on."""
-        return END - self.spread * (self.events - 1 - number) / self.events
+        # In whole numbers, since a timedelta can't hold a million times ten years.
+        return END - self._spread_us * (self.events - 1 - number) // self.events * MICROSECOND
 
     def request(self, number: int) -> Request:
         """The request of the `number`th event."""
@@ -88,7 +94,7 @@ class Stream:
 
     def before(self, moment: datetime) -> int:
         """The number of events up to a moment."""
-        later = -(-(END - moment) // self.gap)  # rounded up
+        later = -((END - moment) // MICROSECOND * -self.events // self._spread_us)  # rounded up
         return min(self.events, max(0, self.events - later))
 
     def fill(self, store: EventStore, on_stored: OnStored = silent) -> None:

@@ -16,6 +16,8 @@ from eslab.bench.hydrate import measure_hydration
 from eslab.bench.keeper import SLACK, Keeper
 from eslab.bench.loads import Load, Wanted, costs_of, peak_of
 from eslab.bench.measure import Row
+from eslab.bench.meters import metered
+from eslab.bench.peer_eventsourcing import EventsourcingPeer
 from eslab.bench.peers import open_peer
 from eslab.bench.sample import CUSTOMER, FROSTING, Frosting, padded, state_after
 from eslab.bench.stream import END, Stream
@@ -69,6 +71,24 @@ def test_a_process_that_knows_the_snapshot_waits_once() -> None:
     assert costs(rows, *COSTS) == {
         "hydrate cold": (0, 2, 4), "hydrate warm": (0, 1, 3), "live cold": (10, 2, 4), "live warm": (10, 1, 3),
     }  # fmt: skip
+
+
+def test_a_cold_hydration_has_seen_nothing(store: EventStore) -> None:
+    """Each time, not only the first: it waits twice where a process that knows the snapshot waits once."""
+    stream = Stream(100)
+    stream.fill(store)
+    Keeper(store, stream, 10).build(SETTLED)
+    waits = {}
+    with metered(store) as (counted, meter):
+        for temperature in ("cold", "warm"):
+            wanted = Wanted(CUSTOMER, Frosting, stream.key, ManualClock(SETTLED + SLACK))
+            load = Load(counted, wanted, temperature)
+            load.hydrate()
+            load.prepare()
+            meter.take()
+            load.hydrate()
+            waits[temperature] = meter.take().read_waits
+    assert waits == {"cold": 2, "warm": 1}
 
 
 def test_bytes_are_those_of_the_payloads(store: EventStore) -> None:
@@ -167,6 +187,20 @@ def test_a_peer_loads_from_its_own_snapshots(scheme: str, tmp_path: Path) -> Non
         peer.fill("7", 25)
         peer.snapshot("7", 20)
         assert peer.load("7") == peer.load_from_snapshot("7") == state_after(25)
+
+
+def test_the_newest_snapshot_of_a_peer_is_that_of_the_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its newest one counts, so the interval whose snapshots reach furthest comes last."""
+    kept: list[int] = []
+    snapshot = EventsourcingPeer.snapshot
+
+    def note_and_keep(peer: EventsourcingPeer, key: str, events: int) -> None:
+        kept.append(events)
+        snapshot(peer, key, events)
+
+    monkeypatch.setattr(EventsourcingPeer, "snapshot", note_and_keep)
+    measured(lengths=[35], intervals=[8, 30, 2, 10], peers=["eventsourcing"])
+    assert kept == [30, 32, 34]  # those of 30 and 10 are the same
 
 
 def test_a_snapshot_of_the_peer_spares_it_the_events_in_it(tmp_path: Path) -> None:

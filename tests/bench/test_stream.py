@@ -49,6 +49,14 @@ def test_events_are_spread_evenly_and_end_in_the_past() -> None:
     assert times[-1] == END
 
 
+def test_a_million_events_over_ten_years() -> None:
+    """To the microsecond, the first one as exactly as the last."""
+    stream = Stream(1_000_000)
+    assert END - stream.time(0) == 10 * YEAR - stream.gap
+    assert [stream.before(stream.time(number)) for number in (0, 500_000, 999_999)] == [1, 500_001, 1_000_000]
+    assert stream.before(stream.time(500_000) - timedelta(microseconds=1)) == 500_000
+
+
 def test_how_many_events_there_are_up_to_a_moment() -> None:
     """The one at that very moment included, as a snapshot up to it includes it."""
     stream = Stream(5, 10 * DAY)
