@@ -126,7 +126,9 @@ def _events(row: Row) -> int:
 
 
 def time_in_words(seconds: float) -> str:
-    """A time in milliseconds or microseconds."""
+    """A time in seconds, milliseconds or microseconds."""
+    if seconds >= 1:
+        return f"{seconds:,.2f} s"
     return f"{seconds * 1e3:,.1f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:,.0f} µs"
 
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from eslab.bench.cli import app
 from eslab.bench.options import repeat_option
+from eslab.cli import app as eslab_app
 
 
 def run(*args: str) -> tuple[str, int]:
@@ -100,6 +101,55 @@ def test_an_unknown_peer_is_refused() -> None:
     """The message names the known peers."""
     result = CliRunner().invoke(app, ["hydrate", "--peer", "nobody"])
     assert "Expected a peer among eventsourcing, got 'nobody'." in str(result.exception)
+
+
+def test_without_pandas_there_is_no_cost_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All figures are there all the same, and what to install."""
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    output, code = run("hydrate", "--store", "memory", "--events", "5", "--interval", "off", "--runs", "1")
+    assert code == 0
+    assert "hydrate warm" in output
+    assert "No cost model: import of pandas halted; None in sys.modules. Run: pip install 'eslab[lab]'" in output
+
+
+def test_without_altair_no_chart_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is known before anything is measured, and the message says what to install."""
+    monkeypatch.setitem(sys.modules, "altair", None)
+    monkeypatch.delitem(sys.modules, "eslab.bench.chart", raising=False)
+    done = CliRunner().invoke(eslab_app, ["bench", "hydrate", "--chart", str(tmp_path / "chart.svg")])
+    assert done.exit_code == 1
+    assert "Expected the package 'altair' for `eslab bench`, found it not installed." in done.output
+    assert "Run: pip install 'eslab[lab]'" in done.output
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_peer_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the extra that brings it."""
+    monkeypatch.setitem(sys.modules, "eslab.bench.peer_eventsourcing", None)
+    result = CliRunner().invoke(app, ["hydrate", "--events", "5", "--peer", "eventsourcing"])
+    assert "Expected eventsourcing to be installed: " in str(result.exception)
+    assert "run pip install 'eslab[peers]'" in str(result.exception)
+
+
+def test_too_few_lengths_for_a_cost_model_are_said(tmp_path: Path) -> None:
+    """Beside all figures."""
+    output, code = run("hydrate", "--store", "memory", "--events", "5", "--interval", "off", "--runs", "1")
+    assert code == 0
+    assert "No cost model: Expected hydrations that replay at least 3 different numbers of events, got 1: 5." in output
+
+
+def test_the_builder_is_measured_beside_the_writes_before_it(tmp_path: Path) -> None:
+    """At each interval and durability: what share of the work it takes."""
+    file = tmp_path / "snapshots.json"
+    output, code = run("snapshots", "--interval", "2", "3", "--runs", "2", "--json", str(file))
+    names = ["appends", "commands", "build"]
+    assert code == 0
+    assert [(row["synchronous"], row["interval"], row["measure"]) for row in rows(file)] == [
+        (setting, interval, name) for setting in ("normal", "full") for interval in (2, 3) for name in names
+    ]
+    assert all(row["runs"] == 2 and row["events"] == row["interval"] for row in rows(file))
+    assert "of the time of 3 appends." in output
+    assert "of the time of 3 commands." in output
 
 
 def test_the_cli_imports_no_measured_code() -> None:
