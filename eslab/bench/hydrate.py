@@ -30,7 +30,7 @@ from eslab.bench.steps import OnStep, Steps, unseen
 from eslab.bench.stream import END, SPREAD, Stream, spread_in_words
 from eslab.bench.targets import Target, target
 from eslab.display import duration
-from eslab.errors import InvalidInput
+from eslab.errors import EslabError, InvalidInput
 
 LENGTHS = (1_000, 10_000, 100_000)
 INTERVALS = (None, 100)
@@ -122,6 +122,8 @@ class _Bench:
             seconds += keeper.build(settled)
             others = row_measure(self._baseline, CUSTOMER, stream.id, newest)
             rows = self._timed("hydrate", interval, settled, keeper.newest, [*others, *self._snapshots(interval)])
+        except EslabError as error:
+            raise keeper.disturbed() or error from error
         finally:
             keeper.discard()
         return [*rows, *live, *self._built(interval, seconds)]

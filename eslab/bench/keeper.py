@@ -5,6 +5,7 @@ been there from the beginning: it builds the newest three and those that a measu
 moments at which it would have built them. Those before would have been deleted.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import count
 from time import perf_counter, time_ns
@@ -17,6 +18,7 @@ from eslab.bench.stream import END, Stream
 from eslab.clock import MILLISECOND
 from eslab.errors import EslabError
 from eslab.operations.snapshots import build_snapshot
+from eslab.store import StoredSnapshot
 
 KEPT = 3  # as by default
 SLACK = timedelta(seconds=30)  # within which a keeper builds a snapshot that is due
@@ -70,9 +72,21 @@ class Keeper:
         self.newest = built.up_to
         return seconds
 
+    def disturbed(self) -> EslabError | None:
+        """The error that says so, if the newest snapshot is not the one that was built here."""
+        snapshots = self._snapshots()
+        if (snapshots[0].up_to if snapshots else None) == self.newest:
+            return None
+        return EslabError(
+            f"Expected nobody else to build or delete snapshots of {self._stream.id!r} while they are measured, found "
+            "that somebody did. Give each benchmark a store of its own."
+        )
+
+    def _snapshots(self) -> Sequence[StoredSnapshot]:
+        return self._repository.store.heads(CUSTOMER, [self._stream.id])[self._stream.id].snapshots
+
     def discard(self) -> None:
         """Delete all snapshots of the stream, stamped later than any of them; an interrupted run may have left some."""
-        store = self._repository.store
         stamp = END + self.fold_after + SLACK
-        for up_to, fold, _ in store.heads(CUSTOMER, [self._stream.id])[self._stream.id].snapshots:
-            store.delete_snapshot(CUSTOMER, self._stream.id, up_to, fold, stamp)
+        for up_to, fold, _ in self._snapshots():
+            self._repository.store.delete_snapshot(CUSTOMER, self._stream.id, up_to, fold, stamp)
