@@ -23,7 +23,7 @@ from uuid import uuid4
 from eslab import AggregateService, EventStore, ManualClock, Repository
 from eslab.aggregate import aggregate_id
 from eslab.bench.baselines import BareInserts, Baseline, Step, baseline_settings, check_settings
-from eslab.bench.measure import Report, Row, single_row, versions_of
+from eslab.bench.measure import Report, Row, single_row, small_heap, versions_of
 from eslab.bench.peers import Peer, open_peer
 from eslab.bench.sample import BEGAN, CUSTOMER, AddColor, ColorAdded, Frosting, color, commit, handle, request
 from eslab.bench.targets import Target, durabilities, target
@@ -157,12 +157,13 @@ def _peer_appenders(peer: Peer) -> Iterator[Appender]:
 def _time_in_turn(appenders: Sequence[Appender], appends: int) -> dict[str, list[float]]:
     """Seconds of each append of each appender, after one round that isn't counted."""
     seconds: dict[str, list[float]] = {appender.name: [] for appender in appenders}
-    for start in range(0, appends + ROUND, ROUND):
-        numbers = range(start, min(start + ROUND, appends + ROUND))
-        for appender in appenders:
-            steps = [appender.prepare(number) for number in numbers]
-            gc.collect()
-            seconds[appender.name] += map(_time, steps)
+    with small_heap():
+        for start in range(0, appends + ROUND, ROUND):
+            numbers = range(start, min(start + ROUND, appends + ROUND))
+            for appender in appenders:
+                steps = [appender.prepare(number) for number in numbers]
+                gc.collect()
+                seconds[appender.name] += map(_time, steps)
     return {name: times[ROUND:] for name, times in seconds.items()}
 
 

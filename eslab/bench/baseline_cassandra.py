@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from importlib.metadata import version
+from uuid import UUID
 
 from cassandra import ConsistencyLevel
 from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement
@@ -22,6 +23,7 @@ from eslab.stores.cassandra.statements import APPEND, FIRST
 from eslab.stores.cassandra.write_times import earliest, earliest_wins, write_time
 
 BARE_READ = "SELECT payload FROM events WHERE customer_id = ? AND aggregate_id = ?"
+BARE_ROW = f"{BARE_READ} AND event_time = ?"
 MODE = "SELECT value FROM system_views.settings WHERE name = 'commitlog_sync'"
 RELEASE = "SELECT release_version FROM system.local"
 
@@ -75,9 +77,9 @@ class CassandraBaseline:
     def __init__(self, url: str) -> None:
         self._driver = BareDriver(url)
 
-    def read(self, aggregate_id: str) -> int:
+    def read(self, aggregate_id: str, customer: str = CUSTOMER) -> int:
         """Fetch the payloads of an aggregate in pages, the next one ahead, drop them, and count them."""
-        bound = self._driver.statement(BARE_READ).bind((CUSTOMER, aggregate_id))
+        bound = self._driver.statement(BARE_READ).bind((customer, aggregate_id))
         bound.fetch_size = PAGE
         future = self._driver.session.execute_async(bound)
         count = 0
@@ -89,6 +91,11 @@ class CassandraBaseline:
                 future.start_fetching_next_page()
             count += len(rows)
         return count
+
+    def read_row(self, aggregate_id: str, event_time: UUID, customer: str = CUSTOMER) -> int:
+        """Fetch the payload of one row by its key, drop it, and count it."""
+        found = self._driver.session.execute(self._driver.bound(BARE_ROW, (customer, aggregate_id, event_time)))
+        return len(found.all())
 
     def prepare(self, commits: Sequence[Commit]) -> Step:
         """Prepare one idempotent batch: a row for each commit, and the directory row of each aggregate."""

@@ -9,15 +9,18 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
+from uuid import UUID
 
 from eslab.bench.sample import CUSTOMER
 from eslab.errors import EslabError
 from eslab.request import sort_key
 from eslab.store import Commit
 from eslab.stores.sqlite import PAGE
+from eslab.stores.sqlite.file import uri_of
 from eslab.stores.sqlite.statements import APPEND, BEGAN
 
 BARE_READ = "SELECT payload FROM events WHERE customer_id = ? AND aggregate_id = ? ORDER BY event_time"
+BARE_ROW = "SELECT payload FROM events WHERE customer_id = ? AND aggregate_id = ? AND event_time = ?"
 SYNCHRONOUS = ("off", "normal", "full", "extra")  # SQLite answers with the number of the level
 
 Step = Callable[[], object]
@@ -38,8 +41,12 @@ class Side(Protocol):
 class Baseline(Side, Protocol):
     """The bare driver on the tables of a store."""
 
-    def read(self, aggregate_id: str) -> int:
+    def read(self, aggregate_id: str, customer: str = CUSTOMER) -> int:
         """Fetch the payloads of an aggregate in the store's pages, drop them, and count them."""
+        ...
+
+    def read_row(self, aggregate_id: str, event_time: UUID, customer: str = CUSTOMER) -> int:
+        """Fetch the payload of one row by its key, drop it, and count it."""
         ...
 
     def prepare(self, commits: Sequence[Commit]) -> Step:
@@ -79,17 +86,22 @@ def sqlite_settings(database: sqlite3.Connection | sqlite3.Cursor) -> dict[str, 
 class SqliteBaseline:
     """Bare sqlite3 on a store's file: the least that reading and writing the same rows can cost."""
 
-    def __init__(self, path: Path, durability: str = "normal") -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None)
+    def __init__(self, path: Path, durability: str = "normal", read_only: bool = False) -> None:
+        uri = f"{uri_of(path.absolute())}?mode={'ro' if read_only else 'rwc'}"
+        self._connection = sqlite3.connect(uri, uri=True, isolation_level=None)
         self._connection.execute(f"PRAGMA synchronous = {durability}")
 
-    def read(self, aggregate_id: str) -> int:
+    def read(self, aggregate_id: str, customer: str = CUSTOMER) -> int:
         """Fetch the payloads of an aggregate in pages, drop them, and count them."""
         count = 0
-        with closing(self._connection.execute(BARE_READ, (CUSTOMER, aggregate_id))) as cursor:
+        with closing(self._connection.execute(BARE_READ, (customer, aggregate_id))) as cursor:
             while rows := cursor.fetchmany(PAGE):
                 count += len(rows)
         return count
+
+    def read_row(self, aggregate_id: str, event_time: UUID, customer: str = CUSTOMER) -> int:
+        """Fetch the payload of one row by its key, drop it, and count it."""
+        return len(self._connection.execute(BARE_ROW, (customer, aggregate_id, sort_key(event_time))).fetchall())
 
     def prepare(self, commits: Sequence[Commit]) -> Step:
         """Prepare one transaction with two rows for each commit."""

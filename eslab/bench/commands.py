@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from eslab import EventStore, ManualClock, Repository, open_store
 from eslab.bench.baselines import Step, baseline_settings
-from eslab.bench.measure import Report, Row, p99, versions_of
+from eslab.bench.measure import Report, Row, p99, small_heap, versions_of
 from eslab.bench.play import AGGREGATES, live, states
 from eslab.bench.replay import Call, Recorder, Replay
 from eslab.bench.targets import Target, durabilities, target
@@ -86,7 +86,8 @@ def _measure_durability(
             stack.enter_context(closing(replay))
             settings = baseline_settings(replay, place.expected(durability))
         for number in workers:
-            sides = _run_in_turn(store, replays, lives, f"{durability} {number}", number, runs)
+            with small_heap():
+                sides = _run_in_turn(store, replays, lives, f"{durability} {number}", number, runs)
             columns = {"workers": number, "commands": sum(map(len, lives)), **settings}
             rows += [_row(name, place.scheme, timed, columns) for name, timed in sides.items()]
     return rows

@@ -109,16 +109,20 @@ def _traced(store: SqliteStore, meter: Meter) -> Iterator[None]:
 
     connection = store._file.connection()  # private, since nobody else has a reason to use it
     connection.set_trace_callback(trace)
-    yield
-    connection.set_trace_callback(None)
+    try:
+        yield
+    finally:
+        connection.set_trace_callback(None)
 
 
 @contextmanager
 def _counted_session(store: Any, meter: Meter) -> Iterator[None]:
     session = store.session
     store.session = CountedSession(session, meter)
-    yield
-    store.session = session
+    try:
+        yield
+    finally:
+        store.session = session
 
 
 class CountedSession:

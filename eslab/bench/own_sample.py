@@ -24,14 +24,19 @@ def find_sample(aggregate: str, function: str) -> Sample:
 
 def own_sample(aggregate_type: type[Aggregate], make: Callable[[int], Any]) -> Sample:
     """A sample whose states are folded in memory, event by event; raises `InvalidInput` for an encrypted type."""
+    check_plain(aggregate_type)
+    made = _Made(aggregate_type, make)
+    return Sample(aggregate_type, made.event, made.state_after)
+
+
+def check_plain(aggregate_type: type[Aggregate]) -> None:
+    """Refuse what is no aggregate type, and an encrypted one, whose key would be measured too."""
     serializer_of(aggregate_type)
     if aggregate_type.encrypted:
         raise InvalidInput(
             f"Expected an aggregate type in plain, got {aggregate_type.__name__}, which is encrypted. "
             "`eslab bench encryption` shows what that adds."
         )
-    made = _Made(aggregate_type, make)
-    return Sample(aggregate_type, made.event, made.state_after)
 
 
 @dataclass(frozen=True)

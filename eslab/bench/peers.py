@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from eslab.bench.baselines import Side
+from eslab.bench.stream import OnStored, silent
 from eslab.errors import InvalidInput
 
 PEERS = {"eventsourcing": "eslab.bench.peer_eventsourcing"}
@@ -16,8 +17,16 @@ class Peer(Side, Protocol):
 
     name: str
 
-    def fill(self, key: str, events: int) -> None:
-        """Store the first `events` events of the sample as one aggregate."""
+    def fill(self, key: str, events: int, on_stored: OnStored = silent) -> None:
+        """Store the first `events` events of the sample as one aggregate; tells after each save how many it held."""
+        ...
+
+    def snapshot(self, key: str, events: int) -> None:
+        """Keep a snapshot of the first `events` events of an aggregate, as the peer's own snapshotting would."""
+        ...
+
+    def load_from_snapshot(self, key: str) -> dict[str, int]:
+        """Hydrate an aggregate from its newest snapshot and the events behind it, without cache."""
         ...
 
     def load(self, key: str) -> dict[str, int]:

@@ -43,6 +43,24 @@ class Frosting(Aggregate):
         self.colors[event.color] = self.colors.get(event.color, 0) + 1
 
 
+class LabelledColor(Event):
+    """A portion of colour went into the bowl, out of a tube with a long label."""
+
+    color: str
+    label: str
+
+
+class LabelledFrosting(Aggregate):
+    """The portions of each colour in the bowl; events of any size add up to the same state."""
+
+    stored_as = "labelled"
+    colors: dict[str, int] = {}
+
+    def apply(self, event: LabelledColor) -> None:
+        """Add the portion."""
+        self.colors[event.color] = self.colors.get(event.color, 0) + 1
+
+
 def handle(frosting: Frosting, command: AddColor, request: Request) -> list[ColorAdded]:
     """Decide on one event for every command: the benchmarks measure the path of a request, not the rules."""
     return [ColorAdded(command.color)]
@@ -61,6 +79,7 @@ class Sample:
     aggregate_type: type[Aggregate]
     event: Callable[[int], Event]
     state_after: Callable[[int], Aggregate]
+    padding: int = 0  # characters in each event that its state doesn't need
 
 
 def color(number: int) -> str:
@@ -74,6 +93,19 @@ def state_after(events: int) -> dict[str, int]:
 
 
 FROSTING = Sample(Frosting, lambda number: ColorAdded(color(number)), lambda events: Frosting(state_after(events)))
+
+
+def padded(characters: int) -> Sample:
+    """Frosting whose events carry so many characters more; plain frosting for none."""
+    if not characters:
+        return FROSTING
+    label = "x" * characters
+    return Sample(
+        LabelledFrosting,
+        lambda number: LabelledColor(color(number), label),
+        lambda events: LabelledFrosting(state_after(events)),
+        characters,
+    )
 
 
 def request(number: int) -> Request:

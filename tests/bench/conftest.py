@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from eslab.bench import loads
+
 MEMORY = Path("/dev/shm")  # Linux
 ENOUGH = 1 << 30  # bytes; a container may have only 64 MB there
 
@@ -20,3 +22,9 @@ def tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=MEMORY, prefix="eslab-") as folder:
         monkeypatch.setattr(tempfile, "tempdir", folder)
         yield Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def few_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short call is timed a few times in each run, not hundreds of times: what is right is right in each."""
+    monkeypatch.setattr(loads, "CALLS_IN_A_RUN", 3)

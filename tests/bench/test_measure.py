@@ -1,13 +1,18 @@
 """A figure counts only if its answer is right, its measures took turns, and its row names what was measured."""
 
+import gc
 import json
+import os
+import subprocess
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from eslab import EslabError
-from eslab.bench.measure import Measure, Report, Row, row, single_row, time_in_turn, versions_of
+from eslab.bench import measure
+from eslab.bench.measure import Measure, Report, Row, row, single_row, time_calls, time_in_turn, versions_of
 from eslab.bench.table import show
 
 
@@ -55,7 +60,49 @@ def test_a_report_is_json_for_scripts() -> None:
         | {"min_s": 0.5, "max_s": 0.5, "runs": 1}
     ]
     assert {"cpu", "cores", "system"} == parsed["machine"].keys()
-    assert {"eslab", "msgspec", "python", "rich", "sqlite"} == parsed["versions"].keys()
+    assert {"eslab", "msgspec", "python", "rich", "sqlite"} == parsed["versions"].keys() - {"commit"}
+
+
+def git(folder: Path, *arguments: str) -> None:
+    who = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b"}
+    subprocess.run(["git", *arguments], cwd=folder, env={**os.environ, **who}, check=True, capture_output=True)
+
+
+def test_the_commit_is_that_of_our_own_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that differ from it are marked; a checkout around an installation says nothing of it."""
+    file = tmp_path / "measure.py"
+    file.write_text("one")
+    monkeypatch.setattr(measure, "__file__", str(file))
+    assert "commit" not in versions_of()
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "commit", "--quiet", "--allow-empty", "-m", "somebody else's")
+    assert "commit" not in versions_of()
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "-m", "ours")
+    commit = versions_of()["commit"]
+    assert len(commit) == 12
+    file.write_text("two")
+    assert versions_of()["commit"] == f"{commit}+"
+
+
+def test_each_call_is_timed_alone() -> None:
+    """Prepared before it, checked after it; the calls of the first round aren't counted."""
+    log: list[str] = []
+    call = Measure("call", lambda: log.append("call"), None, repeat=2, prepare=lambda: log.append("prepare"))
+    seconds = time_calls([call], runs=3, on_run=lambda run: log.append(f"round {run}"))
+    assert log == [it for run in range(4) for it in (f"round {run}", *["prepare", "call"] * 2)]
+    assert len(seconds["call"]) == 6
+    with pytest.raises(EslabError, match="Expected fast to give 3, got"):
+        time_calls([Measure("fast", lambda: 2, 3)], runs=1)
+
+
+def test_the_collector_leaves_alone_what_was_there() -> None:
+    """While something is timed, and no longer, whatever ends it."""
+    seen = [gc.get_freeze_count()]
+    with pytest.raises(EslabError):
+        time_calls([Measure("wrong", lambda: seen.append(gc.get_freeze_count()), 3)], runs=1)
+    seen.append(gc.get_freeze_count())
+    assert [count > 0 for count in seen] == [False, True, False]
 
 
 def shown(*rows: Row) -> str:

@@ -61,9 +61,8 @@ def test_a_module_of_this_folder_is_measured(sightings: Path) -> None:
     done = CliRunner().invoke(app, ["hydrate", *options.split()], catch_exceptions=False)
     assert done.exit_code == 0
     rows = json.loads((sightings / "figures.json").read_text())["rows"]
-    assert [(row["measure"], row["events"]) for row in rows] == [
-        (name, 10) for name in ("baseline", "read", "decode", "hydrate")
-    ]
+    names = ("baseline", "read", "decode", "hydrate", "hydrate")
+    assert [(row["measure"], row["events"]) for row in rows if row["interval"] == 0] == [(name, 10) for name in names]
 
 
 def test_the_state_is_known_without_a_store() -> None:
@@ -106,4 +105,4 @@ def test_an_encrypted_type_is_refused() -> None:
 def test_peers_know_frosting_only() -> None:
     """They can't store an aggregate of ours."""
     with pytest.raises(InvalidInput, match="Expected no peer beside Counter, got eventsourcing"):
-        measure_hydration("memory", [1], ["eventsourcing"], 1, own_sample(Counter, counted))
+        measure_hydration("memory", [1], peers=["eventsourcing"], sample=own_sample(Counter, counted))

@@ -70,6 +70,7 @@ LINE, PLANS, FAULTY, CLIENT, STORM = (
 )
 HYDRATION, SIMULATED = "tests/test_hydration.py", "tests/faults/test_simulated_store.py"
 CACHE = "tests/test_hydration_cache.py"
+BENCH = "tests/bench/test_"
 
 MUTANTS = [
     # A retry writes to the same keys, and of two decisions the same one wins everywhere.
@@ -479,6 +480,31 @@ MUTANTS = [
     Mutant("G2", "faults/storm.py", "    process.deliver()\n", "", STORM),
     Mutant("G2", "faults/storm.py", "    line.deliver()\n    process", "    process", STORM),
     Mutant("G3", "faults/storm.py", "if self._lines[-1].dead:", "if False:", STORM),
+    # A benchmark measures what it says, leaves no snapshots, and writes nothing to a store that it only reads.
+    Mutant("G5", "bench/keeper.py", "due = self._stream.before(now - self.fold_after)", "due = self._stream.before(now)", BENCH + "keeper.py"),
+    Mutant("G5", "bench/keeper.py", "(1 + next(_moments) % moments)", "1", BENCH + "keeper.py"),
+    Mutant("G5", "bench/keeper.py", "seconds += [took] if number == self._built + 1 else []", "seconds += [took]", BENCH + "keeper.py"),
+    Mutant("G5", "bench/keeper.py", "        if built is None:\n", "        if False:\n", BENCH + "keeper.py"),
+    Mutant("G5", "bench/loads.py", "self._loaded, (base, state),", "self._loaded, self._loaded(),", BENCH + "hydrate.py"),
+    Mutant("G5", "bench/loads.py", 'if self.temperature == "cold":', "if False:", BENCH + "hydrate.py"),
+    Mutant("G2", "bench/hydrate.py", "        finally:\n            keeper.discard()\n", "        finally:\n            pass\n", BENCH + "hydrate.py"),
+    Mutant("G5", "bench/hydrate.py", "        keeper.discard()\n        try:", "        try:", BENCH + "hydrate.py"),
+    Mutant("G5", "bench/hydrate.py", "peer.snapshot(key, folded)", "peer.snapshot(key, folded - 1)", BENCH + "hydrate.py"),
+    Mutant("G5", "bench/hydrate.py", "key=lambda it: self._folded(it) if it else -1)", "key=str)", BENCH + "hydrate.py"),
+    Mutant("G5", "bench/peer_eventsourcing.py", "Frosting.INITIAL_VERSION + events", "events", BENCH + "hydrate.py"),
+    Mutant("G2", "bench/read_only.py", "getattr(self._store, name) if name in READS else", "getattr(self._store, name) if True else", BENCH + "own_store.py"),
+    Mutant("G2", "bench/own_store.py", "'mode': 'ro'", "'timeout': '5'", BENCH + "own_store.py"),
+    Mutant("G5", "bench/own_store.py", "        if one != other:\n", "        if False:\n", BENCH + "own_store.py"),
+    Mutant("G6", "bench/own_store.py", 'if name == "hydrate" or self._hydration.head.floor is None:', "if True:", BENCH + "own_store.py"),
+    Mutant("G10", "bench/stream.py", "* (self.events - 1 - number) //", "* (self.events - number) //", BENCH + "stream.py"),
+    Mutant("G10", "bench/stream.py", "        if self.gap < LEAST_GAP:\n", "        if False:\n", BENCH + "stream.py"),
+    Mutant("G5", "bench/cost_model.py", "math.sqrt(2 * self.build /", "math.sqrt(self.build /", BENCH + "cost_model.py"),
+    Mutant("G5", "bench/cost_model.py", "events = (interval - 1) / 2 + unsettled", "events = interval + unsettled", BENCH + "cost_model.py"),
+    Mutant("G5", "bench/cost_model.py", "if found[worst] >= 0:", "if True:", BENCH + "cost_model.py"),
+    Mutant("G5", "bench/cost_model.py", "[columns[name] / seconds for name in names]", "[columns[name] / seconds.mean() for name in names]", BENCH + "cost_model.py"),
+    Mutant("G8", "bench/compare.py", "if name not in FIGURES)", "if name in NAMES)", BENCH + "compare.py"),
+    Mutant("G8", "bench/measure.py", "seconds[measure.name] += timed if run else []", "seconds[measure.name] += timed", BENCH + "measure.py"),
+    Mutant("G8", "bench/measure.py", "    check(measure, [answer])\n", "", BENCH + "measure.py"),
 ]  # fmt: skip
 
 
