@@ -1,0 +1,156 @@
+"""Lesson 06: what hydration costs with snapshots and without, where they don't pay, and the waits of each way."""
+
+import gc
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import altair
+import pandas
+from IPython.display import DisplayHandle
+
+from eslab import Aggregate, Clock, Event, EventStore, Repository
+from eslab.bench.cost_model import CostModel
+from eslab.bench.hydrate import measure_hydration
+from eslab.bench.meters import metered
+from eslab.bench.sample import Sample
+from eslab.domains.ledger import Account, Deposited
+from eslab.lab import charts
+from eslab.lab.feedback import Note
+from eslab.lab.lessons.closings import KEY
+
+NONE = "none"
+RUNS = 3  # of each measure; the median counts
+PAGE = 120 * "Please come again, and bring the children, the dog, and an hour more than last time. "  # 10 kB
+
+
+def account_after(bookings: int) -> Account:
+    """The account after so many deposits of a euro."""
+    return Account(cents={"EUR": 100 * bookings} if bookings else {})
+
+
+ACCOUNT = Sample(Account, lambda number: Deposited("EUR", 100, "top-up"), account_after)
+
+
+class Signed(Event):
+    """A guest wrote a page into the guest book."""
+
+    guest: str
+    text: str
+
+
+class GuestBook(Aggregate):
+    """A state that keeps every word of its events."""
+
+    pages: dict[str, str] = {}
+
+    def apply(self, event: Signed) -> None:
+        self.pages[event.guest] = event.text
+
+
+GUEST_BOOK = Sample(
+    GuestBook,
+    lambda number: Signed(f"guest {number}", PAGE),
+    lambda events: GuestBook({f"guest {number}": PAGE for number in range(events)}),
+)
+
+
+class Case(NamedTuple):
+    """An aggregate to measure: its events, how many there are, and how many lie between two snapshots."""
+
+    sample: Sample
+    events: int
+    interval: int
+
+
+CASES = {
+    "a short account": Case(ACCOUNT, 10, 10),
+    "a long account": Case(ACCOUNT, 10_000, 100),
+    "a guest book": Case(GUEST_BOOK, 20, 5),
+}
+
+
+def measure(store: str, lengths: list[int], interval: int, sample: Sample = ACCOUNT) -> pandas.DataFrame:
+    """Measure hydration by `eslab bench hydrate`, with snapshots and without; one line shows how far it has come."""
+    line = DisplayHandle()
+    line.display(Note("Measuring."))
+    where = store if store.startswith("cassandra:") else "sqlite"  # otherwise a file of its own
+    gc.freeze()  # the collector runs before each call that is timed, and the notebook's own objects would take it long
+    try:
+        report = measure_hydration(
+            where, lengths, (None, interval), runs=RUNS, sample=sample, on_step=lambda step: line.update(Note(f"{step}."))
+        )
+    finally:
+        gc.unfreeze()
+    line.update(Note(f"Measured on {where.partition(':')[0]}, {RUNS} rounds."))
+    return report.frame()
+
+
+def hydrations(measured: pandas.DataFrame) -> pandas.DataFrame:
+    """Of what was measured: the hydrations of a process that knows the aggregate, with the events that they replayed."""
+    warm = measured[(measured["temperature"] == "warm") & ((measured["interval"] == 0) | (measured["name"] == "live"))]
+    return pandas.DataFrame(
+        {
+            "events": warm["events"],
+            "snapshots": [f"one every {interval}" if interval else NONE for interval in warm["interval"]],
+            "replayed": warm["replayed"].astype(int),
+            "ms": warm["p50"] * 1000,
+        }
+    ).reset_index(drop=True)
+
+
+def ms_of(measured: pandas.DataFrame, events: int, with_snapshots: bool = False) -> float:
+    """The median milliseconds of a hydration of so many events."""
+    found = hydrations(measured)
+    chosen = found[(found["events"] == events) & ((found["snapshots"] != NONE) == with_snapshots)]
+    return float(chosen["ms"].iloc[0])
+
+
+def curves(measured: pandas.DataFrame) -> charts.Figure:
+    """Chart the hydrations over the cost model that fits them, both axes in powers of ten."""
+    found, model = hydrations(measured), CostModel.fit(measured)
+    found["model, ms"] = [1000 * model.hydration(replayed) for replayed in found["replayed"]]
+    at = altair.Chart(found).encode(
+        x=altair.X("events:Q", title="events in the log").scale(type="log"), **charts.by(found["snapshots"])
+    )
+    points = at.mark_point().encode(y=altair.Y("ms:Q", title="milliseconds").scale(type="log"))
+    lines = at.mark_line(strokeDash=[5, 4]).encode(y="model, ms:Q")
+    ends = found[found["events"] == found["events"].max()].set_index("snapshots")["ms"]
+    words = ", ".join(f"snapshots {name}: {ms:,.2g} ms" for name, ms in ends.items())
+    alt = f"Milliseconds of a hydration by the events in the log. At {found['events'].max():,} events: {words}."
+    return charts.show(lines + points, alt=alt, table=found)
+
+
+def where_it_pays(store: str, cases: Mapping[str, Case] = CASES) -> pandas.DataFrame:
+    """Measure each case with snapshots and without: times, bytes read, and the reads that pay for one build."""
+    return pandas.DataFrame({"": name, **_judged(measure(store, [c.events], c.interval, c.sample))} for name, c in cases.items())
+
+
+def _judged(measured: pandas.DataFrame) -> dict[str, Any]:
+    warm = measured[measured["temperature"] == "warm"]
+    replay = warm[warm["interval"] == 0].iloc[0]
+    snapshot = warm[(warm["interval"] > 0) & (warm["name"] == "hydrate")].iloc[0]
+    build = measured[measured["name"] == "build"]["p50"].iloc[0]
+    saved = replay["p50"] - snapshot["p50"]
+    return {
+        "events": int(replay["events"]),
+        "bytes of a replay": int(replay["bytes"]),
+        "bytes with snapshots": int(snapshot["bytes"]),
+        "ms to replay": replay["p50"] * 1000,
+        "from a snapshot": snapshot["p50"] * 1000,
+        "ms to build one": build * 1000,
+        "reads that pay for it": f"{build / saved:,.1f}" if saved > 0 else "no number does",
+    }
+
+
+def waits(store: EventStore, clock: Clock, customer: str, name: str) -> pandas.DataFrame:
+    """Hydrate the coffees twice, in a process that has never seen them, and count waits and statements."""
+    lines = []
+    with metered(store) as (counted, meter):
+        repository = Repository(counted, clock)
+        for again in ("", ", again"):
+            meter.take()
+            hydration = repository.hydrate(customer, Account, KEY)
+            cost = meter.take()
+            counts = {"waits": cost.read_waits, "statements": cost.reads, "bookings read": hydration.tail}
+            lines.append({"": f"{name}{again}", "counted on": type(store).__name__.removesuffix("Store"), **counts})
+    return pandas.DataFrame(lines)
