@@ -14,7 +14,6 @@ from eslab.domains.coffees import DAY, Coffees, fill
 from eslab.domains.ledger import Account
 from eslab.hydration import Hydration
 from eslab.lab.feedback import Note
-from eslab.operations.snapshots import build_snapshot
 from eslab.request import time_of
 
 KEY = "coffees"

@@ -1,7 +1,9 @@
 """Lesson 06: what hydration costs with snapshots and without, where they don't pay, and the waits of each way."""
 
 import gc
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import ceil
 from typing import Any, NamedTuple
 
 import altair
@@ -69,24 +71,42 @@ CASES = {
 }
 
 
-def measure(store: str, lengths: list[int], interval: int, sample: Sample = ACCOUNT) -> pandas.DataFrame:
+def measure(store: str, lengths: Sequence[int], interval: int, sample: Sample = ACCOUNT) -> pandas.DataFrame:
     """Measure hydration by `eslab bench hydrate`, with snapshots and without; one line shows how far it has come."""
+    with _line() as line:
+        return _measured(store, lengths, interval, sample, line)
+
+
+@contextmanager
+def _line() -> Iterator[DisplayHandle]:
+    """A line of output to be updated while something is measured, which says at last how it was."""
     line = DisplayHandle()
     line.display(Note("Measuring."))
+    yield line
+    line.update(Note(f"Each the median of {RUNS} rounds."))
+
+
+def _measured(
+    store: str, lengths: Sequence[int], interval: int, sample: Sample, line: DisplayHandle
+) -> pandas.DataFrame:
     where = store if store.startswith("cassandra:") else "sqlite"  # otherwise a file of its own
     gc.freeze()  # the collector runs before each call that is timed, and the notebook's own objects would take it long
     try:
         report = measure_hydration(
-            where, lengths, (None, interval), runs=RUNS, sample=sample, on_step=lambda step: line.update(Note(f"{step}."))
+            where,
+            lengths,
+            (None, interval),
+            runs=RUNS,
+            sample=sample,
+            on_step=lambda step: line.update(Note(f"{step}.")),
         )
     finally:
         gc.unfreeze()
-    line.update(Note(f"Measured on {where.partition(':')[0]}, {RUNS} rounds."))
     return report.frame()
 
 
 def hydrations(measured: pandas.DataFrame) -> pandas.DataFrame:
-    """Of what was measured: the hydrations of a process that knows the aggregate, with the events that they replayed."""
+    """The hydrations that were measured, of a process that knows the aggregate, and the events that they replayed."""
     warm = measured[(measured["temperature"] == "warm") & ((measured["interval"] == 0) | (measured["name"] == "live"))]
     return pandas.DataFrame(
         {
@@ -101,7 +121,7 @@ def hydrations(measured: pandas.DataFrame) -> pandas.DataFrame:
 def ms_of(measured: pandas.DataFrame, events: int, with_snapshots: bool = False) -> float:
     """The median milliseconds of a hydration of so many events."""
     found = hydrations(measured)
-    chosen = found[(found["events"] == events) & ((found["snapshots"] != NONE) == with_snapshots)]
+    chosen: Any = found[(found["events"] == events) & ((found["snapshots"] != NONE) == with_snapshots)]
     return float(chosen["ms"].iloc[0])
 
 
@@ -113,32 +133,33 @@ def curves(measured: pandas.DataFrame) -> charts.Figure:
         x=altair.X("events:Q", title="events in the log").scale(type="log"), **charts.by(found["snapshots"])
     )
     points = at.mark_point().encode(y=altair.Y("ms:Q", title="milliseconds").scale(type="log"))
-    lines = at.mark_line(strokeDash=[5, 4]).encode(y="model, ms:Q")
-    ends = found[found["events"] == found["events"].max()].set_index("snapshots")["ms"]
-    words = ", ".join(f"snapshots {name}: {ms:,.2g} ms" for name, ms in ends.items())
+    lines = at.mark_line(strokeDash=[5, 4], point=False).encode(y="model, ms:Q")
+    ends: Any = found[found["events"] == found["events"].max()].set_index("snapshots")["ms"]
+    words = f"without snapshots {ends.iloc[0]:,.2g} ms, with {ends.index[1]} {ends.iloc[1]:,.2g} ms"
     alt = f"Milliseconds of a hydration by the events in the log. At {found['events'].max():,} events: {words}."
     return charts.show(lines + points, alt=alt, table=found)
 
 
 def where_it_pays(store: str, cases: Mapping[str, Case] = CASES) -> pandas.DataFrame:
-    """Measure each case with snapshots and without: times, bytes read, and the reads that pay for one build."""
-    return pandas.DataFrame({"": name, **_judged(measure(store, [c.events], c.interval, c.sample))} for name, c in cases.items())
+    """Measure each case with snapshots and without: bytes read, times, and the reads that pay for one build."""
+    with _line() as line:
+        measured = {name: _measured(store, [it.events], it.interval, it.sample, line) for name, it in cases.items()}
+    return pandas.DataFrame({name: _judged(frame) for name, frame in measured.items()}, dtype=object)
 
 
 def _judged(measured: pandas.DataFrame) -> dict[str, Any]:
-    warm = measured[measured["temperature"] == "warm"]
-    replay = warm[warm["interval"] == 0].iloc[0]
-    snapshot = warm[(warm["interval"] > 0) & (warm["name"] == "hydrate")].iloc[0]
-    build = measured[measured["name"] == "build"]["p50"].iloc[0]
-    saved = replay["p50"] - snapshot["p50"]
+    warm: Any = measured[(measured["temperature"] == "warm") & (measured["name"] == "hydrate")]
+    replay, snapshot = warm[warm["interval"] == 0].iloc[0], warm[warm["interval"] > 0].iloc[0]
+    builds: Any = measured[measured["name"] == "build"]
+    build, saved = builds["p50"].iloc[0], replay["p50"] - snapshot["p50"]
     return {
         "events": int(replay["events"]),
-        "bytes of a replay": int(replay["bytes"]),
-        "bytes with snapshots": int(snapshot["bytes"]),
-        "ms to replay": replay["p50"] * 1000,
-        "from a snapshot": snapshot["p50"] * 1000,
-        "ms to build one": build * 1000,
-        "reads that pay for it": f"{build / saved:,.1f}" if saved > 0 else "no number does",
+        "bytes, replayed": int(replay["bytes"]),
+        "bytes, with snapshots": int(snapshot["bytes"]),
+        "ms, replayed": round(replay["p50"] * 1000, 3),
+        "ms, from a snapshot": round(snapshot["p50"] * 1000, 3),
+        "ms to build one": round(build * 1000, 3),
+        "reads that pay for it": ceil(build / saved) if saved > 0 else "no number does",
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import altair
 import pandas
 
-from eslab.bench.cost_model import CostModel
+from eslab.bench.cost_model import CostModel, seconds
 from eslab.lab import charts
 
 INTERVALS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
@@ -22,7 +22,7 @@ CHOICES = {  # label, values
 class Setting:
     """How often an aggregate is read for each write, the events of its life, and the interval of its snapshots.
 
-    All costs are in microseconds for each event that is written.
+    All costs are in seconds for each event that is written, without those that no interval changes.
     """
 
     model: CostModel
@@ -32,11 +32,11 @@ class Setting:
 
     def to_build(self, interval: float) -> float:
         """The builder's share: one snapshot, divided among the events that it adds."""
-        return 1e6 * self.model.build / interval
+        return self.model.build / interval
 
     def to_read(self, interval: float) -> float:
         """What readers replay after the newest snapshot: half an interval of events, on average."""
-        return 1e6 * self.reads * self.model.each_event * interval / 2
+        return self.reads * self.model.each_event * interval / 2
 
     def in_sum(self, interval: float) -> float:
         """Both together."""
@@ -60,16 +60,16 @@ class Setting:
 
     def in_words(self) -> str:
         """The arithmetic in words."""
-        build, event, n = _time(1e6 * self.model.build), _time(1e6 * self.model.each_event), self.interval
+        build, event, n = seconds(self.model.build), seconds(self.model.each_event), self.interval
+        to_build, to_read, least = seconds(self.to_build(n)), seconds(self.to_read(n)), self.in_sum(self.best)
         return (
-            f"A snapshot {_every(n)} costs {build} / {n:,} = {_time(self.to_build(n))} to build, and "
-            f"{self.reads:g} × {n / 2:,g} × {event} = {_time(self.to_read(n))} to read: {_time(self.in_sum(n))} for each "
-            f"write. Least is one {_every(self.best)}, √(2 × {build} / ({self.reads:g} × {event})): "
-            f"{_time(self.in_sum(self.best))}. {self._never_in_words()}"
+            f"A snapshot {_every(n)} costs {build} / {n:,} = {to_build} to build, and {self.reads:g} × {n / 2:,g} × "
+            f"{event} = {to_read} to read: {seconds(self.in_sum(n))} for each write. Least is one {_every(self.best)}, "
+            f"√(2 × {build} / ({self.reads:g} × {event})): {seconds(least)}. {self._never_in_words()}"
         )
 
     def _never_in_words(self) -> str:
-        without = f"Without snapshots it is {_time(self.never)}, over a life of {_events(self.life)}"
+        without = f"Without snapshots it is {seconds(self.never)}, over a life of {self.life:,} events"
         if self.pays_from is None:
             return f"{without}: they cost more than they save at any interval."
         if self.pays_from <= 1:
@@ -81,34 +81,25 @@ def interval_chart(setting: Setting) -> charts.Figure:
     """A chart of both costs and their sum at each interval, beside the chosen one, the best one and none at all."""
     parts = {"to build": setting.to_build, "to read": setting.to_read, "in sum": setting.in_sum}
     drawn = pandas.DataFrame(
-        {"interval": each, "part": part, "µs": cost(each)} for part, cost in parts.items() for each in INTERVALS
+        {"interval": each, "part": part, "µs": 1e6 * cost(each)} for part, cost in parts.items() for each in INTERVALS
     )
     x = altair.X("interval:Q", title="events from one snapshot to the next").scale(type="log")
     y = altair.Y("µs:Q", title="µs for each write").scale(type="log")
     lines = altair.Chart(drawn).mark_line(point=True).encode(x=x, y=y, **charts.by(drawn["part"], "cost"))
     marked = {"yours": setting.interval, "least": setting.best}
     marks = pandas.DataFrame(
-        {"interval": each, "µs": setting.in_sum(each), "what": what} for what, each in marked.items()
+        {"interval": each, "µs": 1e6 * setting.in_sum(each), "what": what} for what, each in marked.items()
     )
     at = altair.Chart(marks).encode(x=x, y=y)
     diamonds = at.mark_point(shape="diamond", size=160, filled=True, color=charts.INK)
     words = at.mark_text(dy=-14).encode(text="what:N")
-    none = pandas.DataFrame({"µs": [setting.never], "interval": [INTERVALS[-1]], "what": ["no snapshots"]})
+    none = pandas.DataFrame({"µs": [1e6 * setting.never], "interval": [INTERVALS[-1]], "what": ["no snapshots"]})
     never = altair.Chart(none).encode(y=y)
     rule = never.mark_rule(strokeDash=[5, 4]) + never.mark_text(align="right", dy=-7).encode(x=x, text="what:N")
-    return charts.show(lines + rule + diamonds + words, alt=setting.in_words(), table=_table(setting))
-
-
-def _table(setting: Setting) -> pandas.DataFrame:
-    """The costs at the intervals of the slider."""
-    return pandas.DataFrame(
-        {
-            "a snapshot every": each,
-            "to build, µs": setting.to_build(each),
-            "to read, µs": setting.to_read(each),
-            "in sum, µs": setting.in_sum(each),
-        }
-        for each in INTERVALS
+    return charts.show(
+        lines + rule + diamonds + words,
+        alt=setting.in_words(),
+        table=drawn.pivot(index="interval", columns="part", values="µs").reset_index(),
     )
 
 
@@ -148,15 +139,3 @@ def _slider(name: str, value: float) -> Any:
 
 def _every(interval: int) -> str:
     return "after each event" if interval == 1 else f"every {interval:,} events"
-
-
-def _events(count: int) -> str:
-    return f"{count:,} event{'' if count == 1 else 's'}"
-
-
-def _time(us: float) -> str:
-    """Microseconds in a unit that people can read."""
-    for unit, scale in (("s", 1e-6), ("ms", 1e-3), ("µs", 1.0)):
-        if us * scale >= 1:
-            return f"{us * scale:,.3g} {unit}"
-    return f"{us * 1e3:,.3g} ns"

@@ -42,7 +42,8 @@ def settled_snapshot(repository: Repository, customer: str, key: str) -> StoredS
 
 def replay(repository: Repository, customer: str, key: str) -> Account:
     """Fold all commits of an account from the first one on, past all snapshots."""
-    account, id = Account(), aggregate_id((Account, key))
+    id = aggregate_id((Account, key))
+    account: Any = Account()
     hydrator = repository.hydrator(customer, {id: Account})
     with closing(repository.store.rows(customer, id)) as commits:
         for commit in commits:
@@ -93,7 +94,8 @@ def reach_chart(hours: pandas.DataFrame, late: timedelta) -> charts.Figure:
 
 def first_over(hours: pandas.DataFrame) -> int:
     """The hour at which a snapshot reached over the request for the first time."""
-    return int(hours[hours["snapshot reaches"] >= 0]["hour"].min())
+    over: Any = hours[hours["snapshot reaches"] >= 0]
+    return int(over["hour"].min())
 
 
 def _in_words(hours: pandas.DataFrame, late: timedelta) -> str:

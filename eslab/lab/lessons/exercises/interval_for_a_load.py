@@ -47,7 +47,9 @@ def costs_little(answer: Answer, load: Load) -> Difference | None:
     given = [f"a snapshot costs {load.build:g} µs to build, an event {load.event:g} µs to replay", _often(load.reads)]
     expected = f"about {load.best:,}, which costs {load.cost(load.best):,.4g} µs for each write"
     if not _is_number(outcome.value):
-        return Difference(given, load.call, expected, str(outcome), "Return one number: how many events lie between two snapshots.")
+        return Difference(
+            given, load.call, expected, str(outcome), "Return one number: how many events lie between two snapshots."
+        )
     if outcome.value < 1:
         return Difference(given, load.call, expected, str(outcome), WHY_ONE)
     if load.cost(outcome.value) <= NEAR * load.cost(load.best):
@@ -56,7 +58,9 @@ def costs_little(answer: Answer, load: Load) -> Difference | None:
     return Difference(given, load.call, expected, got, _why(answer))
 
 
-WHY_ONE = "An interval is at least one event: a snapshot after each write. More is never built, however often it is read."
+WHY_ONE = (
+    "An interval is at least one event: a snapshot after each write. More is never built, however often it is read."
+)
 EACH = {
     "reads": "It is the same however often the account is read. Each reader replays the events since the snapshot.",
     "build": "It is the same whatever a snapshot costs to build. Each write pays its share of that.",
@@ -75,8 +79,8 @@ def _why(answer: Answer) -> str:
         return "It shrinks when snapshots cost more. The more one costs, the more writes should share it."
     if _asked(answer, "build", FACTOR) > 50 * _asked(answer, "build", 1):
         return (
-            "It follows the ratio of the costs itself. That interval only pays for a snapshot. The sum of both parts is "
-            "least where they are equal: build / interval on one side, reads x event x interval / 2 on the other."
+            "It follows the ratio of the costs itself. That interval only pays for a snapshot. The sum of both parts "
+            "is least where they are equal: build / interval on one side, reads x event x interval / 2 on the other."
         )
     return "Add up both parts for a few intervals, and look where the sum is least."
 
@@ -120,8 +124,8 @@ interval = Exercise(
         Rule("it is at least one event", costs_little, examples=READ_ALL_THE_TIME),
     ],
     hints=[
-        "For each write there are two costs: `build / interval`, and `reads_per_write * event * interval / 2`, since half "
-        "an interval waits on average. One falls with the interval and the other grows. Where is their sum least?",
+        "For each write there are two costs: `build / interval`, and `reads_per_write * event * interval / 2`, since "
+        "half an interval waits on average. One falls with the interval and the other grows. Where is their sum least?",
         "Where both are equal: `interval * interval == 2 * build / (reads_per_write * event)`. And never below 1.",
     ],
     wrong=[
@@ -130,7 +134,10 @@ interval = Exercise(
         Wrong(f"{DEF}    return (2000 / (reads_per_write * event)) ** 0.5", "whatever a snapshot costs to build"),
         Wrong(f"{DEF}    return (2 * build / reads_per_write) ** 0.5", "whatever an event costs to replay"),
         Wrong(f"{DEF}    return (2 * build * reads_per_write / event) ** 0.5", "It grows with the reads."),
-        Wrong(f"{DEF}    return (2 * event / (reads_per_write * build)) ** 0.5 + 1", "It shrinks when snapshots cost more."),
+        Wrong(
+            f"{DEF}    return (2 * event / (reads_per_write * build)) ** 0.5 + 1",
+            "It shrinks when snapshots cost more.",
+        ),
         Wrong(f"{DEF}    return 2 * build / (reads_per_write * event)", "It follows the ratio of the costs itself."),
         Wrong(f"{DEF}    return (2 * build / (reads_per_write * event)) ** 0.5", "An interval is at least one event"),
         Wrong(f"{DEF}    print(build / event)", "Return one number"),

@@ -106,7 +106,9 @@ def shares_nothing(answer: Answer, events: Sequence[Visited]) -> Difference | No
     outcome = _outcome(answer, ask)
     if outcome.error is None and outcome.value == NONE_YET:
         return None
-    return Difference(events, "another guest, without visits, is asked", str(NONE_YET), _got(outcome), _why_new(outcome, events))
+    return Difference(
+        events, "another guest, without visits, is asked", str(NONE_YET), _got(outcome), _why_new(outcome, events)
+    )
 
 
 def _why_new(outcome: Outcome, events: Sequence[Visited]) -> str:
@@ -115,8 +117,8 @@ def _why_new(outcome: Outcome, events: Sequence[Visited]) -> str:
     if outcome.error is not None or not events:
         return "Before the first visit the figures are 0, 0, an empty set and None."
     return (
-        "A second guest begins with what the first one did: something is kept outside of the fields, in a set or map of "
-        "the class or of the module, and all guests share it."
+        "A second guest begins with what the first one did: something is kept outside of the fields, in a set or map "
+        "of the class or of the module, and all guests share it."
     )
 
 
@@ -143,7 +145,9 @@ def _why_figures(got: Figures, expected: Figures, events: Sequence[Visited]) -> 
         return _why_visits(got.visits, expected.visits)
     if got.spent != expected.spent:
         is_in_euros = isinstance(got.spent, int | float) and abs(got.spent * 100 - expected.spent) < 1e-6
-        return "Spent is in cents, as the events are." if is_in_euros else "Spent is the sum of the cents of all visits."
+        return (
+            "Spent is in cents, as the events are." if is_in_euros else "Spent is the sum of the cents of all visits."
+        )
     if got.shops != expected.shops:
         return "Shops are the names of all shops that the guest was in, each once, in a set or a list."
     return _why_last(got.last, events)
@@ -160,9 +164,11 @@ def _why_visits(got: Any, expected: int) -> str:
 
 def _why_last(got: Any, events: Sequence[Visited]) -> str:
     days = [event.day for event in events]
-    today = date.today()  # noqa: DTZ011 - as the reader's code does, whatever the clock's zone
+    today = date.today()  # as the reader's code does, whatever the clock's zone
     if str(got).startswith(str(today)):
-        return "That is today. apply must read no clock: a replay next year would give another state. The event has a day."
+        return (
+            "That is today. apply must read no clock: a replay next year would give another state. The event has a day."
+        )
     if got == days[-1]:
         return "That is the day of the last event in the log. The latest day may come earlier: keep the later of two."
     return "Last is the latest day of all visits, as a date."
@@ -200,12 +206,16 @@ def survives_a_snapshot(answer: Answer, events: Sequence[Visited]) -> Difference
     outcome = _outcome(answer, lambda aggregate_type: through_a_snapshot(folded(aggregate_type, events), len(events)))
     if outcome.error is None:
         return None
-    return Difference(events, "a snapshot is built", "the same state when it is read", str(outcome), _why_lost(str(outcome)))
+    return Difference(
+        events, "a snapshot is built", "the same state when it is read", str(outcome), _why_lost(str(outcome))
+    )
 
 
 def _why_lost(message: str) -> str:
     if "which is no field" in message:
-        return "A snapshot holds the declared fields and nothing else. Declare what apply sets, with a type and a default."
+        return (
+            "A snapshot holds the declared fields and nothing else. Declare what apply sets, with a type and a default."
+        )
     return (
         "A snapshot is read back by the declared types: without one, a set comes back as a list. And whatever "
         "`__post_init__` does, it does again when a snapshot is read."
@@ -258,11 +268,19 @@ DIMES = [Visited("Elm", cents, date(2026, 1, 5)) for cents in (10, 20, 30)]
 ORDERS = VISITS.flatmap(lambda visits: st.tuples(st.just(visits), st.permutations(visits)))
 CUTS = VISITS.flatmap(lambda visits: st.tuples(st.just(visits), st.integers(0, len(visits))))
 
-START_OF_CLASS = "class Guest(Aggregate):\n    visits: int = 0\n    spent: int = 0\n"
-SHOPS, LAST = "    shops: set[str] = set()\n", "    last: date | None = None\n"
-APPLY = "\n    def apply(self, event: Visited) -> None:\n        self.visits += 1\n        self.spent += event.cents\n"
-ADD_SHOP = "        self.shops.add(event.shop)\n"
-ADD_LAST = "        self.last = max(self.last or event.day, event.day)\n"
+SUMS = ["visits: int = 0", "spent: int = 0"]
+FIELDS = [*SUMS, "shops: set[str] = set()", "last: date | None = None"]
+ADD = ["self.visits += 1", "self.spent += event.cents"]
+ADD_SHOP, ADD_LAST = "self.shops.add(event.shop)", "self.last = max(self.last or event.day, event.day)"
+
+
+def _guest(fields: Sequence[str], apply: Sequence[str], more: str = "", above: str = "") -> str:
+    """The text of a class with these fields and this `apply`; `more` is the body of a property `shops`."""
+    lines = [*fields, "", "def apply(self, event: Visited) -> None:", *(f"    {line}" for line in apply)]
+    lines += ["", "@property", "def shops(self):", f"    return {more}"] if more else []
+    body = "\n".join(f"    {line}".rstrip() for line in lines)
+    return f"{above}class Guest(Aggregate):\n{body}"
+
 
 guest = Exercise(
     "guest",
@@ -271,12 +289,15 @@ guest = Exercise(
     "the visits. It tells `visits`, `spent` in cents, `shops` (their names) and `last` (the latest day, or None), each "
     "as a field or a property.",
     answer="Guest",
+    seconds=30,
     rules=[
         Rule("the class can be stored", can_be_stored),
         Rule("a new guest begins with nothing", shares_nothing, examples=[[], [ONE]]),
         Rule("the figures are right", tells_the_figures, examples=[[ONE], [ONE, ONE], [ONE, EARLIER]], cases=VISITS),
         Rule("the same visits give the same state again", repeats_itself, cases=VISITS),
-        Rule("another order of the visits gives the same state", commutes, examples=[(DIMES, DIMES[::-1])], cases=ORDERS),
+        Rule(
+            "another order of the visits gives the same state", commutes, examples=[(DIMES, DIMES[::-1])], cases=ORDERS
+        ),
         Rule("a snapshot gives the state back", survives_a_snapshot, cases=VISITS),
         Rule("a snapshot and the later visits give what a replay gives", equals_a_replay, cases=CUTS),
     ],
@@ -287,60 +308,67 @@ guest = Exercise(
         "`self.last = max(self.last or event.day, event.day)`.",
     ],
     wrong=[
+        Wrong(_guest([*FIELDS[:3], "last: date = None"], [*ADD, ADD_SHOP, ADD_LAST]), "Expected a default of its type"),
         Wrong(
-            f"{START_OF_CLASS}{SHOPS}    last: date = None\n{APPLY}{ADD_SHOP}{ADD_LAST}",
-            "Expected a default of its type",
-        ),
-        Wrong(
-            f"KNOWN = set()\n\n\n{START_OF_CLASS}{LAST}{APPLY}        KNOWN.add(event.shop)\n{ADD_LAST}\n"
-            "    @property\n    def shops(self):\n        return KNOWN",
+            _guest([*SUMS, FIELDS[3]], [*ADD, ADD_LAST, "KNOWN.add(event.shop)"], "KNOWN", "KNOWN = set()\n\n\n"),
             "all guests share it",
         ),
         Wrong(
-            f"{START_OF_CLASS}{LAST}{APPLY}{ADD_LAST}        self.shops = getattr(self, 'shops', set()) | {{event.shop}}",
+            _guest([*SUMS, FIELDS[3]], [*ADD, ADD_LAST, "self.shops = getattr(self, 'shops', set()) | {event.shop}"]),
             "Give every field a default",
         ),
-        Wrong(f"{START_OF_CLASS}{SHOPS}{LAST}{APPLY}{ADD_SHOP}        self.last = date.today()", "must read no clock"),
-        Wrong(f"{START_OF_CLASS}{SHOPS}{LAST}{APPLY}{ADD_SHOP}        self.last = event.day", "keep the later of two"),
+        Wrong(_guest(FIELDS, [*ADD, ADD_SHOP, "self.last = date.today()"]), "must read no clock"),
+        Wrong(_guest(FIELDS, [*ADD, ADD_SHOP, "self.last = event.day"]), "keep the later of two"),
         Wrong(
-            f"{START_OF_CLASS}{SHOPS}{LAST}    seen: list[Visited] = []\n"
-            "\n    def apply(self, event: Visited) -> None:\n        if event in self.seen:\n            return\n"
-            f"        self.seen.append(event)\n        self.visits += 1\n        self.spent += event.cents\n{ADD_SHOP}{ADD_LAST}",
+            _guest(
+                [*FIELDS, "seen: list[Visited] = []"],
+                ["if event in self.seen:", "    return", "self.seen.append(event)", *ADD, ADD_SHOP, ADD_LAST],
+            ),
             "Two equal events are two visits",
         ),
+        Wrong(_guest(FIELDS, [ADD[0], f"{ADD[1]} / 100", ADD_SHOP, ADD_LAST]), "Spent is in cents"),
         Wrong(
-            f"{START_OF_CLASS}{SHOPS}{LAST}{APPLY.replace('event.cents', 'event.cents / 100')}{ADD_SHOP}{ADD_LAST}",
-            "Spent is in cents",
-        ),
-        Wrong(
-            f"{START_OF_CLASS}{SHOPS}{LAST}\n    def apply(self, event: Visited) -> None:\n        if not event.cents:\n"
-            "            raise ValueError('nothing was paid')\n        self.visits += 1\n"
-            f"        self.spent += event.cents\n{ADD_SHOP}{ADD_LAST}",
+            _guest(FIELDS, ["if not event.cents:", "    raise ValueError('nothing')", *ADD, ADD_SHOP, ADD_LAST]),
             "apply refused an event.",
         ),
         Wrong(
-            "from datetime import datetime\n\nfrom msgspec import field\n\n\n"
-            f"{START_OF_CLASS}{SHOPS}{LAST}    loaded: datetime = field(default_factory=datetime.now)\n{APPLY}{ADD_SHOP}{ADD_LAST}",
+            _guest(
+                [*FIELDS, "loaded: datetime = field(default_factory=datetime.now)"],
+                [*ADD, ADD_SHOP, ADD_LAST],
+                above="from datetime import datetime\n\nfrom msgspec import field\n\n\n",
+            ),
             "Something in the state is no event",
         ),
         Wrong(
-            f"{START_OF_CLASS}    shops: list[str] = []\n{LAST}{APPLY}        if event.shop not in self.shops:\n"
-            f"            self.shops.append(event.shop)\n{ADD_LAST}",
+            _guest(
+                [*SUMS, "shops: list[str] = []", FIELDS[3]],
+                [*ADD, ADD_LAST, "if event.shop not in self.shops:", "    self.shops.append(event.shop)"],
+            ),
             "A list is in the order of arrival",
         ),
         Wrong(
-            f"{START_OF_CLASS}{LAST}{APPLY}{ADD_LAST}        self._shops = {{*self.shops, event.shop}}\n\n"
-            "    @property\n    def shops(self):\n        return getattr(self, '_shops', set())",
+            _guest(
+                [*SUMS, FIELDS[3]],
+                [*ADD, ADD_LAST, "self._shops = {*self.shops, event.shop}"],
+                "getattr(self, '_shops', set())",
+            ),
             "A snapshot holds the declared fields and nothing else.",
         ),
         Wrong(
-            f"from typing import Any\n\n\n{START_OF_CLASS}    shops: Any = set()\n{LAST}{APPLY}{ADD_SHOP}{ADD_LAST}",
+            _guest(
+                [*SUMS, "shops: Any = set()", FIELDS[3]],
+                [*ADD, ADD_SHOP, ADD_LAST],
+                above="from typing import Any\n\n\n",
+            ),
             "without one, a set comes back as a list",
         ),
         Wrong(
-            f"from functools import cached_property\n\n\n{START_OF_CLASS}    by_shop: dict[str, int] = {{}}\n{LAST}{APPLY}"
-            f"        self.by_shop[event.shop] = self.by_shop.get(event.shop, 0) + 1\n{ADD_LAST}\n"
-            "    @cached_property\n    def shops(self):\n        return set(self.by_shop)",
+            _guest(
+                [*SUMS, "by_shop: dict[str, int] = {}", FIELDS[3]],
+                [*ADD, ADD_LAST, "self.by_shop[event.shop] = self.by_shop.get(event.shop, 0) + 1"],
+                "set(self.by_shop)",
+                "from functools import cached_property\n\n\n",
+            ).replace("@property", "@cached_property"),
             "What was computed when the snapshot was read was kept",
         ),
     ],
