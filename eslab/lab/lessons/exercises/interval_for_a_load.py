@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from math import isfinite, sqrt
+from numbers import Real
 from typing import Any
 
 from hypothesis import strategies as st
@@ -45,16 +46,16 @@ def costs_little(answer: Answer, load: Load) -> Difference | None:
     """The interval costs no more than a tenth above the least."""
     outcome = answer(load.build, load.event, load.reads)
     given = [f"a snapshot costs {load.build:g} µs to build, an event {load.event:g} µs to replay", _often(load.reads)]
-    expected = f"about {load.best:,}, which costs {load.cost(load.best):,.4g} µs for each write"
+    expected = f"about {load.best:,}, which costs {_us(load.cost(load.best))} for each write"
     if not _is_number(outcome.value):
         return Difference(
             given, load.call, expected, str(outcome), "Return one number: how many events lie between two snapshots."
         )
     if outcome.value < 1:
         return Difference(given, load.call, expected, str(outcome), WHY_ONE)
-    if load.cost(outcome.value) <= NEAR * load.cost(load.best):
+    if load.cost(float(outcome.value)) <= NEAR * load.cost(load.best):
         return None
-    got = f"{outcome.value:,.6g}, which costs {load.cost(outcome.value):,.4g} µs"
+    got = f"{float(outcome.value):,.6g}, which costs {_us(load.cost(float(outcome.value)))}"
     return Difference(given, load.call, expected, got, _why(answer))
 
 
@@ -75,6 +76,8 @@ def _why(answer: Answer) -> str:
             return words
     if _asked(answer, "reads", FACTOR) > _asked(answer, "reads", 1 / FACTOR):
         return "It grows with the reads. The more often an account is read, the fewer events may wait for its readers."
+    if _asked(answer, "event", FACTOR) > _asked(answer, "event", 1 / FACTOR):
+        return "It grows when events cost more to replay. The more one costs, the fewer should wait for the readers."
     if _asked(answer, "build", FACTOR) < _asked(answer, "build", 1 / FACTOR):
         return "It shrinks when snapshots cost more. The more one costs, the more writes should share it."
     if _asked(answer, "build", FACTOR) > 50 * _asked(answer, "build", 1):
@@ -91,15 +94,21 @@ def _asked(answer: Answer, name: str, factor: float) -> float:
     outcome = answer(load.build, load.event, load.reads)
     if not _is_number(outcome.value):
         raise Undecided(f"{load.call} gives {outcome}, and not a number.")
-    return outcome.value
+    return float(outcome.value)
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
 
 
 def _often(reads: float) -> str:
-    return f"{reads:g} reads for each write" if reads >= 1 else f"one read for {1 / reads:,.4g} writes"
+    if reads > 1:
+        return f"{reads:g} reads for each write"
+    return "one read for each write" if reads == 1 else f"one read for {1 / reads:,.4g} writes"
+
+
+def _us(cost: float) -> str:
+    return f"{cost:,.0f} µs" if cost >= 100 else f"{cost:.3g} µs"
 
 
 LOADS = st.builds(
@@ -134,10 +143,8 @@ interval = Exercise(
         Wrong(f"{DEF}    return (2000 / (reads_per_write * event)) ** 0.5", "whatever a snapshot costs to build"),
         Wrong(f"{DEF}    return (2 * build / reads_per_write) ** 0.5", "whatever an event costs to replay"),
         Wrong(f"{DEF}    return (2 * build * reads_per_write / event) ** 0.5", "It grows with the reads."),
-        Wrong(
-            f"{DEF}    return (2 * event / (reads_per_write * build)) ** 0.5 + 1",
-            "It shrinks when snapshots cost more.",
-        ),
+        Wrong(f"{DEF}    return (2 * build * event / reads_per_write) ** 0.5", "It grows when events cost more"),
+        Wrong(f"{DEF}    return 1e7 / (build * (reads_per_write * event) ** 0.5) + 1", "It shrinks when snapshots"),
         Wrong(f"{DEF}    return 2 * build / (reads_per_write * event)", "It follows the ratio of the costs itself."),
         Wrong(f"{DEF}    return (2 * build / (reads_per_write * event)) ** 0.5", "An interval is at least one event"),
         Wrong(f"{DEF}    print(build / event)", "Return one number"),
