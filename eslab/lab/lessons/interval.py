@@ -72,7 +72,7 @@ class Setting:
         without = f"Without snapshots it is {seconds(self.never)}, over a life of {self.life:,} events"
         if self.pays_from is None:
             return f"{without}: they cost more than they save at any interval."
-        if self.pays_from <= 1:
+        if round(self.pays_from) <= 1:
             return f"{without}: they pay at any interval shorter than that."
         return f"{without}: they pay from an interval of {round(self.pays_from):,} events on."
 

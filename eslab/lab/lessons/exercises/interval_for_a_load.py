@@ -116,7 +116,7 @@ LOADS = st.builds(
     st.sampled_from([100, 1_000, 5_000, 20_000, 100_000]),
     st.sampled_from([1, 2, 10, 50]),
     st.sampled_from([0.01, 0.1, 0.5, 1, 3, 10, 100]),
-).filter(lambda load: 4 <= load.best <= 5_000)
+).filter(lambda load: 10 <= load.best <= 5_000)  # below, rounding alone may cost a tenth
 READ_ALL_THE_TIME = [Load(10, 50, 100), Load(100, 10, 1_000)]  # where a snapshot after each write costs least
 
 DEF = "def best_interval(build, event, reads_per_write):\n"
