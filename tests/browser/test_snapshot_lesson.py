@@ -20,19 +20,18 @@ def test_the_interval_moves_by_keyboard(lesson):
     handle = page.get_by_role("slider", name="a snapshot every")
     handle.scroll_into_view_if_needed()
     desk = page.locator(".eslab-desk").filter(has=handle)
-    told = desk.get_by_role("status")
-    assert told.inner_text().startswith("A snapshot every 10 events costs")
+    desk.get_by_text("A snapshot every 10 events costs").wait_for(timeout=10_000)
     assert handle.get_attribute("aria-valuetext") == "10"
     picture = desk.locator("img").get_attribute("src")
     handle.focus()
     page.keyboard.press("ArrowRight")
-    told.get_by_text("A snapshot every 20 events costs").wait_for(timeout=10_000)
-    lesson.settled(f"document.querySelector('.eslab-desk img[src]').src !== {picture!r}")
+    desk.get_by_text("A snapshot every 20 events costs").wait_for(timeout=10_000)
+    page.wait_for_function("([image, src]) => image.src !== src", arg=[desk.locator("img").element_handle(), picture])
     lesson.picture("interval")
     page.get_by_role("slider", name="events in its life").focus()
     for _ in range(3):
         page.keyboard.press("ArrowLeft")
-    told.get_by_text("they cost more than they save at any interval").wait_for(timeout=10_000)
+    desk.get_by_text("they cost more than they save at any interval").wait_for(timeout=10_000)
 
 
 def test_the_desk_can_be_read_in_the_dark(lesson):

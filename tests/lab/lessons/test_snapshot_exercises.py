@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from datetime import date, datetime
+from functools import cached_property
 from math import ceil, sqrt
 from typing import Any
 
@@ -103,6 +104,14 @@ def changed(also: Callable[[Any, Visited], object], **fields: Any) -> Answer:
     return Answer(type(ByShop)("Guest", (ByShop,), {**fields, "apply": apply, "__annotations__": annotations}))
 
 
+class Cached(ByShop):
+    """A wrong answer: it remembers the number of visits when somebody asks, and later visits are missing in it."""
+
+    @cached_property
+    def visits(self) -> int:
+        return sum(self.by_shop.values())
+
+
 def previous(self: Any, event: Visited) -> None:
     self.note = event.shop
 
@@ -139,6 +148,7 @@ def zero(self: Any, event: Visited) -> None:
         (changed(euros, sum=0.0), "another order of the visits gives the same state", "0.6000000000000001"),
         (changed(undeclared), "a snapshot gives the state back", "it lacks .more"),
         (changed(counter, counts={}), "a snapshot gives the state back", "Counter({"),
+        (Answer(Cached), "a snapshot and the later visits give what a replay gives", "a snapshot holds the first"),
         (changed(refuse), "the figures are right", "apply refused an event"),
         (changed(zero), "the figures are right", "cents=0"),
     ],
