@@ -16,6 +16,8 @@ def test_every_cell_ran_and_nothing_was_asked_of_the_network(lesson):
 
 def test_the_interval_moves_by_keyboard(lesson):
     """It opens on every 10 events; an arrow key moves on to 20, and the words and the picture follow."""
+    from playwright.sync_api import expect
+
     page = lesson.page
     handle = page.get_by_role("slider", name="a snapshot every")
     handle.scroll_into_view_if_needed()
@@ -26,7 +28,7 @@ def test_the_interval_moves_by_keyboard(lesson):
     handle.focus()
     page.keyboard.press("ArrowRight")
     desk.get_by_text("A snapshot every 20 events costs").wait_for(timeout=10_000)
-    page.wait_for_function("([image, src]) => image.src !== src", arg=[desk.locator("img").element_handle(), picture])
+    expect(desk.locator("img")).not_to_have_attribute("src", picture, timeout=30_000)
     lesson.picture("interval")
     page.get_by_role("slider", name="events in its life").focus()
     for _ in range(3):

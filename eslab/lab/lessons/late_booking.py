@@ -88,8 +88,9 @@ def reach_chart(hours: pandas.DataFrame, late: timedelta) -> charts.Figure:
     place = altair.Chart(points.head(1)).mark_rule(strokeDash=[4, 4]).encode(y="reaches:Q")
     marks = altair.Chart(points).encode(**at)
     diamonds = marks.mark_point(shape="diamond", size=140, filled=True, color=charts.INK)
-    words = marks.mark_text(align="right", dx=-6, dy=-14).encode(text="what:N")
-    return charts.show(reach + place + diamonds + words, alt=_in_words(hours, late), table=hours)
+    first = marks.transform_filter("datum.hour < 12").mark_text(align="left", dx=-6, dy=18).encode(text="what:N")
+    last = marks.transform_filter("datum.hour > 12").mark_text(align="right", dx=6, dy=-14).encode(text="what:N")
+    return charts.show(reach + place + diamonds + first + last, alt=_in_words(hours, late), table=hours)
 
 
 def first_over(hours: pandas.DataFrame) -> int:

@@ -49,8 +49,8 @@ def test_a_state_that_keeps_every_word_is_read_more_often_than_its_events() -> N
     """Three snapshots are kept, and a hydration reads them all; a sum is as short as ever."""
     paying = where_it_pays("sqlite:", {**CASES, "a long account": Case(ACCOUNT, 300, 100)})
     book, account = paying["a guest book"], paying["a long account"]
-    assert book["bytes, with snapshots"] > 2 * book["bytes, replayed"]
-    assert account["bytes, with snapshots"] < account["bytes, replayed"] / 50
+    assert book["kB, with snapshots"] > 2 * book["kB, replayed"]
+    assert account["kB, with snapshots"] < account["kB, replayed"] / 50
     assert set(paying.columns) == set(CASES)
 
 
