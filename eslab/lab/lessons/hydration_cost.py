@@ -1,6 +1,5 @@
 """Lesson 06: what hydration costs with snapshots and without, where they don't pay, and the waits of each way."""
 
-import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import ceil
@@ -91,18 +90,9 @@ def _measured(
     store: str, lengths: Sequence[int], interval: int, sample: Sample, line: DisplayHandle
 ) -> pandas.DataFrame:
     where = store if store.startswith("cassandra:") else "sqlite"  # otherwise a file of its own
-    gc.freeze()  # the collector runs before each call that is timed, and the notebook's own objects would take it long
-    try:
-        report = measure_hydration(
-            where,
-            lengths,
-            (None, interval),
-            runs=RUNS,
-            sample=sample,
-            on_step=lambda step: line.update(Note(f"{step}.")),
-        )
-    finally:
-        gc.unfreeze()
+    report = measure_hydration(
+        where, lengths, (None, interval), runs=RUNS, sample=sample, on_step=lambda step: line.update(Note(f"{step}."))
+    )
     return report.frame()
 
 
