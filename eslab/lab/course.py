@@ -68,6 +68,7 @@ LESSONS = (
     Lesson("03_event_store_on_cassandra", "The event store on Cassandra", 45, ("02_downloads",), True),
     Lesson("04_query_first", "Query first", 40, ("03_event_store_on_cassandra",), True),
     Lesson("05_versioned_serializer", "The versioned serializer", 40, ("02_downloads",)),
+    Lesson("06_snapshot_vs_replay", "Snapshot versus replay", 60, ("05_versioned_serializer",)),
 )
 
 

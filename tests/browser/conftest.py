@@ -92,14 +92,15 @@ def new_window(browser) -> Iterator[Callable[..., Window]]:
 
 @pytest.fixture(scope="module")
 def lesson(request, jupyterlab, new_window) -> Window:
-    """The lesson that the module names as LESSON, run to its end."""
+    """The lesson that the module names as LESSON, run to its end; SECONDS says how long that may take."""
     address, folder = jupyterlab
     name = f"{request.module.LESSON}.ipynb"
     shutil.copy(ROOT / "notebooks" / name, folder)
     window = new_window(f"{address}lab/tree/{name}?reset")
     window.settled(IDLE, 90)
     window.command("notebook:run-all-cells")
-    window.page.get_by_role("heading", name="What to keep").wait_for(timeout=90_000)
+    seconds = getattr(request.module, "SECONDS", 90)
+    window.page.get_by_role("heading", name="What to keep").wait_for(timeout=seconds * 1000)
     return window
 
 

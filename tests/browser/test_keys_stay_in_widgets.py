@@ -34,6 +34,11 @@ DESKS = {
         ".send('cleo', 'till:1', Sell('lemon', 4), lab.request())\n"
         "class_desk(lab.store, 'cleo', 'till:1', {})"
     ),
+    "06, the interval of snapshots": (
+        "from eslab.bench.cost_model import CostModel\n"
+        "from eslab.lab.lessons.interval import interval_desk\n"
+        "interval_desk(CostModel(fixed=4e-5, per_event=1e-6, build=5e-4))"
+    ),
     "a prediction": (
         "from eslab.lab.predictions import predict\n"
         "guess = predict('How many events?', [0, 1, 2])\n"

@@ -52,7 +52,7 @@ READ, REBUILD, READ_CONTRACT = (
     "tests/stores/test_read_tables.py",
 )
 LOCK = "tests/operations/test_schema_lock.py"
-LAB = "tests/lab/test_"
+LAB, LESSONS, OWN = "tests/lab/test_", "tests/lab/lessons/test_", "lab/lessons/exercises/own_aggregate.py"
 RESTORE, FORK = "tests/operations/test_restore.py", "tests/operations/test_fork.py"
 INTERRUPTS, ODD = "tests/stores/test_interrupts.py", "tests/stores/test_odd_values.py"
 PATHS, COMPLETE = "tests/stores/test_sqlite_paths.py", "tests/operations/test_complete.py"
@@ -396,6 +396,12 @@ MUTANTS = [
            LAB + "unusual_reports.py"),
     Mutant("G8", "lab/cli.py", "SOME_LEFT_OUT if left_out and not allow_missing else 0", "0", LAB + "needs.py"),
     Mutant("G10", "lab/parameters.py", "if len(cells) > 1:", "if False:", LAB + "parameters.py"),
+    # Lesson 06: what its exercise and its story must show.
+    Mutant("G4", OWN, "folded(aggregate_type, other), ", "folded(aggregate_type, one), ", LESSONS + "snapshot_exercises.py"),
+    Mutant("G5", OWN, "        figures_of(state)  # a service", "        pass  # a service", LESSONS + "snapshot_exercises.py"),
+    Mutant("G5", "lab/lessons/late_booking.py", "return build_snapshot(repository, customer, Account, key, SnapshotPolicy(every=1))",
+           "return careless_snapshot(repository, customer, key)", LESSONS + "snapshots.py"),
+    Mutant("G6", "lab/lessons/snapshot_cache.py", "fold_version: ClassVar[int] = 2", "fold_version: ClassVar[int] = 1", LESSONS + "snapshots.py"),
     # The ledger: an account is a sum, a closing is a snapshot, and only what nobody covers is returned.
     Mutant("G4", "domains/ledger.py", "case Reversed() if event.booking not in self.reversed:", "case Reversed():", LEDGER),
     Mutant("G3", "domains/ledger.py", "            if booking in account.reversed:\n", "            if False:\n", LEDGER),
