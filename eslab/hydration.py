@@ -149,6 +149,7 @@ class Hydrator:
         self.customer_id = customer_id
         self.types = types
         self.cipher = cipher
+        self._warned: dict[str, set[tuple[UUID, int]]] = {}  # of which broken snapshots, by aggregate
 
     def hydrate(
         self,
@@ -247,7 +248,8 @@ class Hydrator:
         aggregate_type = self.types[aggregate_id]
         cipher = self.cipher if aggregate_type.encrypted else NO_CIPHER
         validity = Validity(self.environment.bounds, self.environment.clock, up_to)
-        return Candidates(self.customer_id, aggregate_id, aggregate_type, head, validity, cipher)
+        warned = self._warned.setdefault(aggregate_id, set())
+        return Candidates(self.customer_id, aggregate_id, aggregate_type, head, validity, cipher, warned)
 
     def _fold(
         self,

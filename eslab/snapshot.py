@@ -132,6 +132,7 @@ class Candidates(Generic[State]):
     head: Head
     validity: Validity
     cipher: RowCipher
+    warned: set[tuple[UUID, int]] = field(default_factory=set)  # of broken ones, by up_to and fold; shared by passes
     refused: list[str] = field(default_factory=list)  # those that came before, each with the reason
 
     def __iter__(self) -> Iterator[Usable[State]]:
@@ -141,12 +142,17 @@ class Candidates(Generic[State]):
                 found = self.opened(snapshot)
             except Unreadable as error:
                 found = "unreadable"
-                where = place(self.customer_id, self.aggregate_id)
-                log.warning("Skipped the snapshot %s of %s: %s", snapshot.up_to, where, error)
+                self._warn(snapshot, error)
             if isinstance(found, Usable):
                 yield found
             else:
                 self.refused.append(f"{snapshot.up_to} of fold {snapshot.fold} ({found})")
+
+    def _warn(self, snapshot: StoredSnapshot, error: Unreadable) -> None:
+        if snapshot[:2] not in self.warned:
+            self.warned.add(snapshot[:2])
+            where = place(self.customer_id, self.aggregate_id)
+            log.warning("Skipped the snapshot %s of %s: %s", snapshot.up_to, where, error)
 
     def newest(self) -> Base[State]:
         """The newest usable snapshot, decoded; the empty state if there is none and history is complete.

@@ -84,22 +84,21 @@ def test_a_far_region_costs_its_distance(regions: Cluster, table: str) -> None:
     regions.delay("us", "asia", "75ms")
     with regions.session("us") as us:
         local, everywhere = (
-            median_time(lambda level=level: write(us, table, 1, level=level))
+            least_time(lambda level=level: write(us, table, 1, level=level))
             for level in (ConsistencyLevel.LOCAL_QUORUM, ConsistencyLevel.EACH_QUORUM)
         )
     regions.delay("us", "asia", "0ms")
-    assert local < 0.1
-    assert 0.15 <= everywhere < 0.35
+    assert local < 0.15 <= everywhere
 
 
-def median_time(action: Any, times: int = 9) -> float:
-    """Seconds of the middle one of several runs."""
+def least_time(action: Any, times: int = 9) -> float:
+    """Seconds of the quickest of several runs, which a busy machine disturbs least."""
     taken = []
     for _ in range(times):
         began = time.monotonic()
         action()
         taken.append(time.monotonic() - began)
-    return sorted(taken)[times // 2]
+    return min(taken)
 
 
 @pytest.mark.full

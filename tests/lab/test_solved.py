@@ -67,4 +67,5 @@ def test_solutions_are_chosen_by_an_option(tmp_path, monkeypatch):
     found: list[Path] = []
     monkeypatch.setattr("eslab.lab.runner.run_notebooks", lambda chosen, *_, **__: found.extend(chosen))
     CliRunner().invoke(cli.app, ["run", "--solutions", "--out", str(tmp_path)])
-    assert [path.parent.name for path in found] == ["solutions"] * 6
+    assert [path.name for path in found] == sorted(path.name for path in Path("notebooks").glob("*.ipynb"))
+    assert {path.parent.name for path in found} == {"solutions"}

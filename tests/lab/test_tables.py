@@ -64,5 +64,5 @@ def test_enabling_charts_enables_the_tables(monkeypatch):
     snapshot = StoredSnapshot(UUID(ID), 2, b"12")
     assert plain([Head(None, None, (snapshot,), commit)]) == (
         "[Head(first=None, floor=None, snapshots=[StoredSnapshot(up_to=…e6b438, fold=2, payload=2 bytes)], "
-        f"recorded={words}, safe=False, intended=None, late=None)]"
+        f"recorded={words}, safe=False, intended=None, late=None, older=False)]"
     )
