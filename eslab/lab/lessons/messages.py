@@ -1,0 +1,141 @@
+"""Lesson 07: the messages between client, service and store about one wish, in the order of their log."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import pandas
+
+from eslab.faults.crossing import Crossing, time_of_day
+from eslab.faults.outcome import Attempt, Outcome
+from eslab.faults.storm import Storm
+
+ACTORS = ("client", "service", "store")
+REQUEST, ANSWER, LOST = "request", "answer", "lost on the way"
+TIME_OUT = -1  # in place of a message's number
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Something that happens to a message: it is sent, arrives, or its sender stops waiting."""
+
+    time: datetime
+    message: int  # its number, or TIME_OUT
+    begins: bool
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message from one actor to another; it may get lost."""
+
+    sender: str
+    receiver: str
+    text: str
+    kind: str
+
+    @property
+    def is_lost(self) -> bool:
+        """Does it never arrive?"""
+        return self.kind == LOST
+
+
+class Exchange:
+    """The messages of one wish, and the order in which they were sent and arrived."""
+
+    def __init__(self, outcome: Outcome, sends: Sequence[Crossing], calls: Sequence[Crossing]) -> None:
+        """`sends` are the client's calls, one for each attempt; `calls` those of the service about this wish."""
+        self.outcome, self.sends, self.calls = outcome, sends, calls
+        self.messages: list[Message] = []
+        self.moments: list[Moment] = []
+        for _, _, moments in sorted(self._parts(), key=lambda part: part[:2]):
+            self.moments += moments
+
+    @property
+    def appends(self) -> int:
+        """How often the store was asked to append, as far as it heard of it."""
+        return sum(len(call.arrived) for call in self.calls if call.call == "append")
+
+    def in_words(self) -> str:
+        """The exchange in two sentences."""
+        attempts, ids = len(self.sends), len({attempt.request for attempt in self.outcome.attempts})
+        lost = sum(message.is_lost for message in self.messages)
+        told = "The client has no answer" if self.outcome.error else "The client has its answer"
+        return (
+            f"The client sends the wish {_times(attempts)}, under {ids} {'id' if ids == 1 else 'ids'}, and "
+            f"{lost or 'no'} {'message gets' if lost == 1 else 'messages get'} lost. The store appends "
+            f"{_times(self.appends)}. {told} in the end."
+        )
+
+    def table(self) -> pandas.DataFrame:
+        """A line for each message and each time-out, in the order of the diagram."""
+        return pandas.DataFrame(
+            self._line(moment) for moment in self.moments if moment.begins or moment.message == TIME_OUT
+        )
+
+    def _line(self, moment: Moment) -> dict[str, str]:
+        if moment.message == TIME_OUT:
+            return {"time": time_of_day(moment.time), "from": "client", "to": "", "message": "time-out", "": ""}
+        message = self.messages[moment.message]
+        lost = "✗ lost" if message.is_lost else ""
+        way = {"from": message.sender, "to": message.receiver, "message": message.text, "": lost}
+        return {"time": time_of_day(moment.time), **way}
+
+    def _parts(self) -> Iterator[tuple[datetime, int, list[Moment]]]:
+        """What happens on each of the client's calls: it is sent, it arrives, it ends. With the order at one time."""
+        for attempt, send in zip(self.outcome.attempts, self.sends, strict=True):
+            request = self._new("client", "service", f"send …{str(attempt.request.id)[-6:]}", bool(send.arrived))
+            yield send.began, 3, [Moment(send.began, request, True)]
+            answers = []
+            for time in send.arrived:
+                moments = [Moment(time, request, False)] if not answers else []
+                moments += [moment for call in self._calls_at(time) for moment in self._call(call)]
+                answers.append(self._new("service", "client", _answer(attempt), _is_heard(send) and not answers))
+                yield time, 4, [*moments, Moment(time, answers[-1], True)]
+            assert send.ended
+            if _is_heard(send):
+                yield send.ended, 5, [Moment(send.ended, answers[0], False)]
+            else:
+                yield send.ended, 1, [Moment(send.ended, TIME_OUT, False)]
+
+    def _calls_at(self, arrived: datetime) -> list[Crossing]:
+        """The service's calls for the delivery that arrived at this time."""
+        times = sorted({time for send in self.sends for time in send.arrived if time > arrived})
+        return [call for call in self.calls if arrived <= call.began and (not times or call.began < times[0])]
+
+    def _call(self, call: Crossing) -> Iterator[Moment]:
+        asked = self._new("service", "store", call.call, True)
+        yield Moment(call.began, asked, True)
+        yield Moment(call.began, asked, False)
+        answer = self._new("store", "service", "rows" if call.call == "read" else "done", True)
+        yield Moment(call.began, answer, True)
+        yield Moment(call.began, answer, False)
+
+    def _new(self, sender: str, receiver: str, text: str, arrives: bool) -> int:
+        kind = REQUEST if ACTORS.index(sender) < ACTORS.index(receiver) else ANSWER
+        self.messages.append(Message(sender, receiver, text, kind if arrives else LOST))
+        return len(self.messages) - 1
+
+
+def _is_heard(send: Crossing) -> bool:
+    """Did the client get the answer to this call?"""
+    return send.got == "answer"
+
+
+def _answer(attempt: Attempt) -> str:
+    if attempt.error is not None:
+        return "answer"
+    return "granted before" if getattr(attempt.answer, "repeated", False) else "answer"
+
+
+def _times(count: int) -> str:
+    return {0: "never", 1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+def exchange(storm: Storm, number: int, customer: str, calls: Iterable[str] = ("read", "append")) -> Exchange:
+    """What happened to the wish of this number, of this customer; only these calls of the service are drawn."""
+    begin = sum(len(outcome.attempts) for outcome in storm.outcomes[:number])
+    outcome = storm.outcomes[number]
+    sends = [crossing for crossing in storm.log if crossing.call == "send"][begin : begin + len(outcome.attempts)]
+    shown = set(calls)
+    about = [crossing for crossing in storm.log if crossing.about == customer and crossing.call in shown]
+    return Exchange(outcome, sends, about)
