@@ -129,26 +129,26 @@ def download(device: str) -> Send:
 
 def look_up_then_fold(downloads: DownloadService) -> object:
     """The wrong order: the look-up of the request is older than the rows that are folded."""
-    recorded = _is_recorded(downloads)
+    recorded = is_recorded(downloads)
     used = len(downloads.repository.load(ANN, Downloaded, GLOW).counted)
-    return _decide(downloads, recorded, used)
+    return decide(downloads, recorded, used)
 
 
 def fold_then_look_up(downloads: DownloadService) -> object:
     """A right order: whatever the fold has seen of this request, the look-up sees too."""
     used = len(downloads.repository.load(ANN, Downloaded, GLOW).counted)
-    recorded = _is_recorded(downloads)
-    return _decide(downloads, recorded, used)
+    recorded = is_recorded(downloads)
+    return decide(downloads, recorded, used)
 
 
-def _is_recorded(downloads: DownloadService) -> bool:
+def is_recorded(downloads: DownloadService) -> bool:
     """Is there a row under the key of the laptop's request?"""
     id, request = f"downloaded:{GLOW}", wish("laptop")
     head = downloads.repository.store.heads(ANN, [id], request.event_time)[id]
     return head.recorded is not None
 
 
-def _decide(downloads: DownloadService, recorded: bool, used: int) -> object:
+def decide(downloads: DownloadService, recorded: bool, used: int) -> object:
     """Reject a new request if nothing is left; else the service answers or grants."""
     if not recorded and used >= 3:
         return Rejected("downloads of a title per year", "all of them are used", limit=3, count=used)
@@ -193,7 +193,7 @@ def _grid_table(found: Sequence[Order]) -> pandas.DataFrame:
 def _grid(table: pandas.DataFrame, ends: pandas.DataFrame) -> altair.LayerChart:
     y = altair.Y("order:O", title="order", axis=altair.Axis(domain=False, ticks=False))
     last = int(table["call"].max())
-    axis = altair.Axis(values=list(range(1, last + 1)), orient="top", grid=False, domain=False)
+    axis = altair.Axis(values=list(range(1, last + 1)), format="d", orient="top", grid=False, domain=False)
     scale = altair.Scale(domain=[0.5, last + 2], nice=False)
     x = altair.X("call:Q", title="calls to the store, in order", axis=axis, scale=scale)
     look = charts.by(table["by"], "request of")

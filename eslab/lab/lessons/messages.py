@@ -1,6 +1,7 @@
 """Lesson 07: the messages between client, service and store about one wish, in the order of their log."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -42,9 +43,12 @@ class Message:
 class Exchange:
     """The messages of one wish, and the order in which they were sent and arrived."""
 
-    def __init__(self, outcome: Outcome, sends: Sequence[Crossing], calls: Sequence[Crossing]) -> None:
-        """`sends` are the client's calls, one for each attempt; `calls` those of the service about this wish."""
-        self.outcome, self.sends, self.calls = outcome, sends, calls
+    def __init__(self, outcome: Outcome, log: Sequence[Crossing]) -> None:
+        """`log` has the client's calls, one for each attempt, and those of the service about this wish."""
+        self.outcome = outcome
+        self.sends = [crossing for crossing in log if crossing.caller == ACTORS[0]]
+        self.calls = [crossing for crossing in log if crossing.caller != ACTORS[0]]
+        self._served = _served(log)
         self.messages: list[Message] = []
         self.moments: list[Moment] = []
         for _, _, moments in sorted(self._parts(), key=lambda part: part[:2]):
@@ -82,25 +86,21 @@ class Exchange:
 
     def _parts(self) -> Iterator[tuple[datetime, int, list[Moment]]]:
         """What happens on each of the client's calls: it is sent, it arrives, it ends. With the order at one time."""
-        for attempt, send in zip(self.outcome.attempts, self.sends, strict=True):
+        for number, (attempt, send) in enumerate(zip(self.outcome.attempts, self.sends, strict=True)):
             request = self._new("client", "service", f"send …{str(attempt.request.id)[-6:]}", bool(send.arrived))
             yield send.began, 3, [Moment(send.began, request, True)]
-            answers = []
-            for time in send.arrived:
-                moments = [Moment(time, request, False)] if not answers else []
-                moments += [moment for call in self._calls_at(time) for moment in self._call(call)]
+            answers: list[int] = []
+            for time in dict.fromkeys(send.arrived):  # deliveries at one moment are drawn as one
+                moments = [] if answers else [Moment(time, request, False)]
+                moments += [moment for call in self._served[number, time] for moment in self._call(call)]
                 answers.append(self._new("service", "client", _answer(attempt), _is_heard(send) and not answers))
-                yield time, 4, [*moments, Moment(time, answers[-1], True)]
+                is_late = send.ended is not None and time > send.ended
+                yield time, 2 if is_late else 4, [*moments, Moment(time, answers[-1], True)]
             assert send.ended
             if _is_heard(send):
                 yield send.ended, 5, [Moment(send.ended, answers[0], False)]
             else:
                 yield send.ended, 1, [Moment(send.ended, TIME_OUT, False)]
-
-    def _calls_at(self, arrived: datetime) -> list[Crossing]:
-        """The service's calls for the delivery that arrived at this time."""
-        times = sorted({time for send in self.sends for time in send.arrived if time > arrived})
-        return [call for call in self.calls if arrived <= call.began and (not times or call.began < times[0])]
 
     def _call(self, call: Crossing) -> Iterator[Moment]:
         asked = self._new("service", "store", call.call, True)
@@ -114,6 +114,21 @@ class Exchange:
         kind = REQUEST if ACTORS.index(sender) < ACTORS.index(receiver) else ANSWER
         self.messages.append(Message(sender, receiver, text, kind if arrives else LOST))
         return len(self.messages) - 1
+
+
+def _served(log: Sequence[Crossing]) -> Mapping[tuple[int, datetime], list[Crossing]]:
+    """The service's calls, by the number of the attempt that they serve and the moment at which that arrived."""
+    served: defaultdict[tuple[int, datetime], list[Crossing]] = defaultdict(list)
+    sends: list[Crossing] = []
+    for crossing in log:
+        if crossing.caller == ACTORS[0]:
+            sends.append(crossing)
+            continue
+        # Of deliveries at one moment, that of the last call which was sent by then: a late one comes before the next.
+        deliveries = [(time, number) for number, send in enumerate(sends) for time in send.arrived]
+        time, number = max(delivery for delivery in deliveries if delivery[0] <= crossing.began)
+        served[number, time].append(crossing)
+    return served
 
 
 def _is_heard(send: Crossing) -> bool:
@@ -136,6 +151,6 @@ def exchange(storm: Storm, number: int, customer: str, calls: Iterable[str] = ("
     begin = sum(len(outcome.attempts) for outcome in storm.outcomes[:number])
     outcome = storm.outcomes[number]
     sends = [crossing for crossing in storm.log if crossing.call == "send"][begin : begin + len(outcome.attempts)]
-    shown = set(calls)
-    about = [crossing for crossing in storm.log if crossing.about == customer and crossing.call in shown]
-    return Exchange(outcome, sends, about)
+    own, shown = {id(send) for send in sends}, set(calls)
+    log = [it for it in storm.log if id(it) in own or (it.about == customer and it.call in shown)]
+    return Exchange(outcome, log)

@@ -1,4 +1,4 @@
-"""Lesson 07: a hundred phones ask for Glow over a network that loses messages, and a desk to make it better or worse."""
+"""Lesson 07: a hundred phones ask for Glow over a network that loses messages, and a desk with its settings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -92,8 +92,8 @@ def in_words(counts: Sequence[Counts]) -> str:
     """The counters in a sentence for each client."""
     return " ".join(
         f"The client with {_named(each.client)} makes {each.attempted} attempts for {each.wishes} wishes; "
-        f"{each.counted} count, and {each.twice or 'none'} of the wishes {'counts' if each.twice == 1 else 'count'} more "
-        f"than once. {each.unknown or 'No'} {'client has' if each.unknown == 1 else 'clients have'} no answer."
+        f"{each.counted} count, and {each.twice or 'none'} of the wishes {'counts' if each.twice == 1 else 'count'} "
+        f"more than once. {each.unknown or 'No'} {'client has' if each.unknown == 1 else 'clients have'} no answer."
         for each in counts
     )
 

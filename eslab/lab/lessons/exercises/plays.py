@@ -1,7 +1,7 @@
 """Lesson 07: what becomes of the plays that a reader's aggregate and handler count, step by step.
 
-A step is a delivery of a wish, two deliveries at once, a restart of the process, or a snapshot. Each delivery is a request
-of its own, as an old gateway makes them. Store, unit of work and snapshots are the real ones.
+A step is a delivery of a wish, two deliveries at once, a restart of the process, or a snapshot. Each delivery is a
+request of its own, as an old gateway makes them. Store, unit of work and snapshots are the real ones.
 """
 
 from collections.abc import Callable, Sequence

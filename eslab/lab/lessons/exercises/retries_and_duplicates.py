@@ -27,19 +27,15 @@ from eslab.lab.lessons.retry_storm import Weather
 
 __all__ = ["CountPlay", "PlayCounted", "count_once", "patience"]
 
-REMEMBER = (
-    "Nothing in the state knows this wish any more. Keep the wishes that were counted in a field of the aggregate."
-)
 WHY = {
     "wishes": "Each hydration folds the rows into an empty state. What was counted must follow from the events alone.",
-    "repeats": "The second delivery is the same wish under another request. Its key, `command.wish`, is what both share.",
+    "repeats": "The second delivery is the same wish under another request. Both have the same key, `command.wish`.",
     "restart": "The process was started again, and its memory is gone. Remember the wishes in the state: it is folded "
     "from the rows, in every process.",
     "snapshot": "A snapshot holds the fields of the aggregate, and nothing else that you put into the object. Declare "
     "what you remember: `wishes: set[str] = set()`.",
-    "overlap": "Both deliveries were decided before either was written, so the handler could not know. Let `apply` look "
-    "as well.",
-    "mixed": REMEMBER,
+    "overlap": "Both were decided before either was written, so the handler could not know. Let `apply` look as well.",
+    "mixed": "Nothing in the state knows this wish any more. Keep the wishes that were counted in a field.",
 }
 TITLE = "Two wishes for one title are two plays. Remember wishes, not titles."
 RANDOM = "The event has another key than the command: a repeat makes another one, and nobody can tell that it is one."
@@ -81,27 +77,42 @@ def _rule(says: str, kind: str, examples: Sequence[Sequence[Step]], cases: st.Se
 
 CELL = """
 class Plays(Aggregate):
-    count: int = 0
+    count: int = 0{fields}
 
     def apply(self, event: PlayCounted) -> None:
-        self.count += 1
+        {apply}self.count += 1
 
 
 def handle_play(plays, command, request):
-    return [PlayCounted(command.wish, command.title)]
+    {handler}return [PlayCounted(command.wish, command.title)]
 
 
 counting = Plays, handle_play
 """
-FIELD = "    count: int = 0\n"
-HANDLER = "    return [PlayCounted(command.wish, command.title)]\n"
-COUNT = "        self.count += 1\n"
+LOOK = "if command.wish in plays.wishes:\n    {}"
+WISH_FIELD = "wishes: set[str] = set()"
+
+
+def cell(before: str = "", fields: str = "", apply: str = "", handler: str = "") -> str:
+    """The exercise's cell with lines before it, among the fields, and at the beginning of both functions."""
+    fields = "".join(f"\n    {line}" for line in fields.splitlines())
+    apply, handler = (
+        "".join(f"{line}\n{' ' * indent}" for line in lines.splitlines())
+        for lines, indent in ((apply, 8), (handler, 4))
+    )
+    return f"{before}\n{CELL.format(fields=fields, apply=apply, handler=handler)}"
+
+
+def seen(name: str, key: str, do: str = "return") -> str:
+    """Lines that look a key up in a set, return if it is there, and put it into the set if not."""
+    return f"if {key} in {name}:\n    {do}\n{name}.add({key})"
+
 
 count_once = Exercise(
     "count_once",
     "07_retries_and_duplicates",
-    "An old gateway makes a new request for each delivery, and passes on the key of the wish. Repair aggregate and handler "
-    "so that each wish counts once: after repeats, restarts and snapshots, and if two deliveries overlap.",
+    "An old gateway makes a new request for each delivery, and passes on the key of the wish. Repair aggregate and "
+    "handler, so that each wish counts once: after repeats, restarts and snapshots, and if two deliveries overlap.",
     answer="counting",
     rules=[
         _rule("each wish counts", "wishes", [["wish 1"], ["wish 1", "wish 2"], ["wish 1", "wish 3"]]),
@@ -112,67 +123,48 @@ count_once = Exercise(
         _rule("all of these together", "mixed", [["wish 1", SNAPSHOT, RESTART, "wish 1"]], ALL),
     ],
     hints=[
-        "What do two deliveries of one wish have in common, and where could you keep it so that it is still there after "
-        "a restart and after a snapshot?",
-        "Give `Plays` a field, `wishes: set[str] = set()`. In `apply`, return if `event.wish` is in it; else add it, and "
-        "count. Then the handler may stay as it is.",
+        "What do two deliveries of one wish have in common, and where could you keep it so that it is still there "
+        "after a restart and after a snapshot?",
+        "Give `Plays` a field, `wishes: set[str] = set()`. In `apply`, return if `event.wish` is in it; else add it, "
+        "and count. Then the handler may stay as it is.",
     ],
     wrong=[
         Wrong(
-            "SEEN = set()\n"
-            + CELL.replace(
-                HANDLER,
-                "    if command.wish in SEEN:\n        return []\n    SEEN.add(command.wish)\n" + HANDLER,
-            ),
+            cell("SEEN = set()", handler=seen("SEEN", "command.wish", "return []")),
             "its memory is gone",
         ),
         Wrong(
-            CELL.replace(FIELD, f"{FIELD}    titles: set[str] = set()\n").replace(
-                COUNT,
-                f"        if event.title in self.titles:\n            return\n        self.titles.add(event.title)\n{COUNT}",
-            ),
+            cell(fields="titles: set[str] = set()", apply=seen("self.titles", "event.title")),
             "Remember wishes, not titles.",
         ),
         Wrong(
-            "from uuid import uuid4\n"
-            + CELL.replace(FIELD, f"{FIELD}    wishes: set[str] = set()\n")
-            .replace(
-                COUNT,
-                f"        if event.wish in self.wishes:\n            return\n        self.wishes.add(event.wish)\n{COUNT}",
-            )
-            .replace("PlayCounted(command.wish,", "PlayCounted(str(uuid4()),"),
+            cell("from uuid import uuid4", WISH_FIELD, seen("self.wishes", "event.wish")).replace(
+                "PlayCounted(command.wish,", "PlayCounted(str(uuid4()),"
+            ),
             "The event has another key than the command",
         ),
         Wrong(
-            CELL.replace(
-                COUNT,
-                '        wishes = vars(self).setdefault("wishes", set())\n'
-                f"        if event.wish in wishes:\n            return\n        wishes.add(event.wish)\n{COUNT}",
-            ),
+            cell(apply=f'wishes = vars(self).setdefault("wishes", set())\n{seen("wishes", "event.wish")}'),
             "which is no field",
         ),
         Wrong(
-            "from functools import cached_property\n"
-            + CELL.replace(
-                FIELD, f"{FIELD}\n    @cached_property\n    def wishes(self):\n        return set()\n"
-            ).replace(
-                COUNT,
-                f"        if event.wish in self.wishes:\n            return\n        self.wishes.add(event.wish)\n{COUNT}",
+            cell(
+                "from functools import cached_property",
+                "\n@cached_property\ndef wishes(self):\n    return set()",
+                seen("self.wishes", "event.wish"),
             ),
             "A snapshot holds the fields of the aggregate",
         ),
         Wrong(
-            CELL.replace(FIELD, f"{FIELD}    wishes: set[str] = set()\n")
-            .replace(COUNT, f"        self.wishes.add(event.wish)\n{COUNT}")
-            .replace(HANDLER, f"    if command.wish in plays.wishes:\n        return []\n{HANDLER}"),
+            cell(fields=WISH_FIELD, apply="self.wishes.add(event.wish)", handler=LOOK.format("return []")),
             "so the handler could not know",
         ),
         Wrong(
-            "from eslab import Rejected\n"
-            + CELL.replace(FIELD, f"{FIELD}    wishes: set[str] = set()\n")
-            .replace(COUNT, "        self.wishes.add(event.wish)\n        self.count = len(self.wishes)\n")
-            .replace(
-                HANDLER, f'    if command.wish in plays.wishes:\n        raise Rejected("repeat", "no")\n{HANDLER}'
+            cell(
+                "from eslab import Rejected",
+                WISH_FIELD,
+                seen("self.wishes", "event.wish"),
+                LOOK.format('raise Rejected("repeat", "no")'),
             ),
             "what it asks for has happened",
         ),
@@ -245,8 +237,8 @@ def _policy_differs(answer: Answer, expected: str, got: str, why: str) -> Differ
 patience = Exercise(
     "patience",
     "07_retries_and_duplicates",
-    "Choose how often and how long the phones try: at least 98 of 100 get an answer, the service gets at most 1.8 calls "
-    "for each wish, and nobody waits longer than 10 s.",
+    "Choose how often and how long the phones try: at least 98 of 100 get an answer, the service gets at most 1.8 "
+    "calls for each wish, and nobody waits longer than 10 s.",
     answer="policy",
     rules=[
         Rule("98 of 100 phones get an answer", is_answered),
