@@ -41,7 +41,7 @@ def test_the_messages_of_another_client_are_chosen_by_keyboard(lesson):
     picker = desk.get_by_role("combobox", name="messages of")
     picker.select_option("same request")
     desk.get_by_text("same request. The client sends the wish").wait_for(timeout=20_000)
-    assert ", under 1 id, and" in desk.inner_text()
+    assert ", under 1 id. " in desk.inner_text()
 
 
 def test_the_desk_can_be_read_in_the_dark(lesson):

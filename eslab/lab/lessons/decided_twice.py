@@ -11,6 +11,7 @@ from eslab.aggregate import serializer_of
 from eslab.domains.bakery import AddColor, Frosting, MakeColor, open_bakery
 from eslab.faults import Chances, WaitingClock, storm
 from eslab.faults.storm import CUSTOMER, KEY
+from eslab.hydration import Hydration
 from eslab.lab.session import START
 from eslab.operations.inspection import Inspector
 from eslab.payload.checksum import Checksum
@@ -109,11 +110,9 @@ def first_of_each(arrivals: Sequence[Commit]) -> list[Commit]:
 
 def folded(customer: str, commits: Sequence[Commit]) -> Frosting:
     """The frosting that these rows add up to."""
-    frosting, place = Frosting(), Checksum.of_commits(customer, BOWL)
-    for commit in commits:
-        for event in serializer_of(Frosting).events(commit.payload, place):
-            frosting.apply(event)
-    return frosting
+    folding, place = Hydration(Frosting()), Checksum.of_commits(customer, BOWL)
+    folding.apply([serializer_of(Frosting).events(commit.payload, place) for commit in commits])
+    return folding.state
 
 
 def two_designs(wishes: int = 200, seed: int = 7) -> pandas.DataFrame:

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import altair
 import pandas
+from altair.typing import ChartType
 
 from eslab import EventStore, ManualClock, Rejected, Request
 from eslab.domains.downloads.downloaded import Downloaded
@@ -190,9 +191,9 @@ def _grid_table(found: Sequence[Order]) -> pandas.DataFrame:
     )
 
 
-def _grid(table: pandas.DataFrame, ends: pandas.DataFrame) -> altair.LayerChart:
+def _grid(table: pandas.DataFrame, ends: pandas.DataFrame) -> ChartType:
     y = altair.Y("order:O", title="order", axis=altair.Axis(domain=False, ticks=False))
-    last = int(table["call"].max())
+    last = max(table["call"])
     axis = altair.Axis(values=list(range(1, last + 1)), format="d", orient="top", grid=False, domain=False)
     scale = altair.Scale(domain=[0.5, last + 2], nice=False)
     x = altair.X("call:Q", title="calls to the store, in order", axis=axis, scale=scale)

@@ -78,12 +78,13 @@ def _arrows(arrows: pandas.DataFrame, down: altair.Scale) -> Iterator[Any]:
         heads = ends.transform_filter(altair.datum.towards == towards)
         yield heads.mark_point(shape=shape, filled=True, size=70, xOffset=dx, opacity=1)
     yield ends.transform_filter(altair.datum.towards == LOST).mark_text(text="✗", fontSize=18, fontWeight="bold")
-    yield base.mark_text(dy=-8, fontSize=12).encode(**_at("text x", "text y", down), text="text:N")
+    words = altair.Chart(arrows).mark_text(dy=-8, fontSize=12)
+    yield words.encode(**_at("text x", "text y", down), text="text:N")
 
 
 def _times(exchange: Exchange, rows: pandas.DataFrame, down: altair.Scale) -> Iterator[Any]:
     """The times at which the client sends, and stops waiting."""
-    sent = {number for number, message in enumerate(exchange.messages) if message.sender == ACTORS[0]}
+    sent = [number for number, message in enumerate(exchange.messages) if message.sender == ACTORS[0]]
     told = rows[(rows["begins"] & rows["message"].isin(sent)) | (rows["message"] == TIME_OUT)].assign(x=0)
     told["text"] = told["time"] + told["message"].map(lambda number: "  time-out" if number == TIME_OUT else "")
     base = altair.Chart(told).encode(**_at("x", "row", down))

@@ -1,9 +1,10 @@
 """Lesson 07: the messages between client, service and store about one wish, in the order of their log."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 
 import pandas
 
@@ -12,7 +13,7 @@ from eslab.faults.outcome import Attempt, Outcome
 from eslab.faults.storm import Storm
 
 ACTORS = ("client", "service", "store")
-REQUEST, ANSWER, LOST = "request", "answer", "lost on the way"
+REQUEST, ANSWER, LOST = "request", "answer", "lost or too late"
 TIME_OUT = -1  # in place of a message's number
 
 
@@ -48,7 +49,7 @@ class Exchange:
         self.outcome = outcome
         self.sends = [crossing for crossing in log if crossing.caller == ACTORS[0]]
         self.calls = [crossing for crossing in log if crossing.caller != ACTORS[0]]
-        self._served = _served(log)
+        self._served = _served(self.sends, self.calls)
         self.messages: list[Message] = []
         self.moments: list[Moment] = []
         for _, _, moments in sorted(self._parts(), key=lambda part: part[:2]):
@@ -65,8 +66,8 @@ class Exchange:
         lost = sum(message.is_lost for message in self.messages)
         told = "The client has no answer" if self.outcome.error else "The client has its answer"
         return (
-            f"The client sends the wish {_times(attempts)}, under {ids} {'id' if ids == 1 else 'ids'}, and "
-            f"{lost or 'no'} {'message gets' if lost == 1 else 'messages get'} lost. The store appends "
+            f"The client sends the wish {_times(attempts)}, under {ids} {'id' if ids == 1 else 'ids'}. "
+            f"{lost or 'No'} {'message is' if lost == 1 else 'messages are'} lost or too late. The store appends "
             f"{_times(self.appends)}. {told} in the end."
         )
 
@@ -90,9 +91,9 @@ class Exchange:
             request = self._new("client", "service", f"send …{str(attempt.request.id)[-6:]}", bool(send.arrived))
             yield send.began, 3, [Moment(send.began, request, True)]
             answers: list[int] = []
-            for time in dict.fromkeys(send.arrived):  # deliveries at one moment are drawn as one
+            for copy, time in enumerate(send.arrived):
                 moments = [] if answers else [Moment(time, request, False)]
-                moments += [moment for call in self._served[number, time] for moment in self._call(call)]
+                moments += [moment for call in self._served[number, copy] for moment in self._call(call)]
                 answers.append(self._new("service", "client", _answer(attempt), _is_heard(send) and not answers))
                 is_late = send.ended is not None and time > send.ended
                 yield time, 2 if is_late else 4, [*moments, Moment(time, answers[-1], True)]
@@ -116,18 +117,19 @@ class Exchange:
         return len(self.messages) - 1
 
 
-def _served(log: Sequence[Crossing]) -> Mapping[tuple[int, datetime], list[Crossing]]:
-    """The service's calls, by the number of the attempt that they serve and the moment at which that arrived."""
-    served: defaultdict[tuple[int, datetime], list[Crossing]] = defaultdict(list)
-    sends: list[Crossing] = []
-    for crossing in log:
-        if crossing.caller == ACTORS[0]:
-            sends.append(crossing)
-            continue
-        # Of deliveries at one moment, that of the last call which was sent by then: a late one comes before the next.
-        deliveries = [(time, number) for number, send in enumerate(sends) for time in send.arrived]
-        time, number = max(delivery for delivery in deliveries if delivery[0] <= crossing.began)
-        served[number, time].append(crossing)
+def _served(sends: Sequence[Crossing], calls: Sequence[Crossing]) -> dict[tuple[int, int], list[Crossing]]:
+    """The service's calls, by the number of the attempt and of its delivery that they serve.
+
+    Several deliveries may arrive at one moment, in the order in which they were sent. Each begins with the same call.
+    """
+    deliveries = [(time, number, copy) for number, send in enumerate(sends) for copy, time in enumerate(send.arrived)]
+    served: dict[tuple[int, int], list[Crossing]] = {delivery[1:]: [] for delivery in deliveries}
+    for moment, at_once in groupby(sorted(deliveries), key=itemgetter(0)):
+        later = min((time for time, *_ in deliveries if time > moment), default=None)
+        of_it = [call for call in calls if moment <= call.began and (later is None or call.began < later)]
+        begins = [place for place, call in enumerate(of_it) if call.call == of_it[0].call]
+        for (_, *delivery), begin, end in zip(at_once, begins, [*begins[1:], None], strict=False):
+            served[delivery[0], delivery[1]] = of_it[begin:end]
     return served
 
 

@@ -127,7 +127,7 @@ def storm_desk(weather: Weather | None = None) -> Any:
     weather = weather or Weather()
     sliders = {name: _slider(name, getattr(weather, name)) for name in SLIDERS}
     names = {"style": {"description_width": "9em"}, "layout": {"width": "340px"}}
-    drawn = ipywidgets.Dropdown(options=list(STRATEGIES), value="new request", description="messages of", **names)
+    drawn: Any = ipywidgets.Dropdown(options=list(STRATEGIES), value="new request", description="messages of", **names)
     words, bars, messages = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
     storms: dict[str, Storm] = {}
 
@@ -160,7 +160,7 @@ def _counted(counts: Counts) -> dict[str, Any]:
         "client": counts.client,
         "wishes": counts.wishes,
         **{name: getattr(counts, name) for name in COUNTED},
-        "counted more than once": f"✗ {counts.twice}" if counts.twice else 0,
+        "more than once": f"✗ {counts.twice}" if counts.twice else 0,
         "no answer": counts.unknown,
     }
 

@@ -70,6 +70,14 @@ def test_a_late_request_arrives_behind_the_time_out() -> None:
     assert told.count("service: append") == 1 or told.count("client: send") == 2
 
 
+def test_two_late_requests_may_arrive_at_one_moment() -> None:
+    """Each is drawn with its own calls, and the second one finds the row of the first."""
+    late = [Delay(timedelta(seconds=seconds)) for seconds in (0.55, 0.3)]
+    told = [*map(without_id, lines(one_wish(*late, LoseRequest(), timeout=0.2)))]
+    first, second = (place for place, line in enumerate(told) if line == "service: answer ✗ lost")
+    assert "service: append" in told[:first] and told[first + 1 : second] == ["service: read", "store: rows"]
+
+
 def test_a_request_that_arrives_twice_is_answered_once() -> None:
     """Both deliveries ask the store, and only the first one appends."""
     exchange = one_wish(Duplicate())
@@ -80,8 +88,8 @@ def test_a_request_that_arrives_twice_is_answered_once() -> None:
 @pytest.mark.parametrize(
     ("client", "words"),
     [
-        ("same request", "3 times, under 1 id, and 2 messages get lost. The store appends once."),
-        ("new request", "3 times, under 3 ids, and 2 messages get lost. The store appends twice."),
+        ("same request", "3 times, under 1 id. 2 messages are lost or too late. The store appends once."),
+        ("new request", "3 times, under 3 ids. 2 messages are lost or too late. The store appends twice."),
     ],
 )
 def test_a_diagram_says_in_words_what_it_shows(client: str, words: str) -> None:
