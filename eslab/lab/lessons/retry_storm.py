@@ -20,6 +20,7 @@ from eslab.lab.tables import html_table
 
 PHONES = 100
 SLOW, LONGEST = 0.3, timedelta(seconds=2)  # the share of requests that are slow, and how long one may take
+AXIS = 2 * PHONES  # the least that the bars' axis reaches to
 COUNTED = ("attempted", "written", "counted")
 SLIDERS = {  # label, least, most, step
     "loss": ("messages lost, %", 0, 50, 5),
@@ -78,7 +79,8 @@ def counters_chart(storms: Sequence[Storm]) -> charts.Figure:
     counts = counters(storms)
     bars = counts.melt("client", COUNTED, var_name="counter", value_name="number")
     y = altair.Y("counter:N", sort=list(COUNTED), title=None)
-    base = altair.Chart(bars).encode(y=y, x=altair.X("number:Q", title="number"))
+    scale = altair.Scale(domain=[0, max(AXIS, *bars["number"])])  # the same for most settings, to compare them
+    base = altair.Chart(bars).encode(y=y, x=altair.X("number:Q", title="number", scale=scale))
     color = altair.Color("counter:N", legend=None, scale=altair.Scale(domain=list(COUNTED)))
     wishes = altair.Chart(bars).mark_rule(strokeDash=[4, 3], strokeWidth=2).encode(x=altair.datum(PHONES))
     layers = base.mark_bar().encode(color=color) + base.mark_text(align="left", dx=4).encode(text="number:Q") + wishes
