@@ -69,6 +69,7 @@ LESSONS = (
     Lesson("04_query_first", "Query first", 40, ("03_event_store_on_cassandra",), True),
     Lesson("05_versioned_serializer", "The versioned serializer", 40, ("02_downloads",)),
     Lesson("06_snapshot_vs_replay", "Snapshot versus replay", 60, ("05_versioned_serializer",)),
+    Lesson("07_retries_and_duplicates", "Retries and duplicates", 55, ("02_downloads",)),
 )
 
 

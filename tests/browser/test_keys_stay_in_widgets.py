@@ -39,6 +39,7 @@ DESKS = {
         "from eslab.lab.lessons.interval import interval_desk\n"
         "interval_desk(CostModel(fixed=4e-5, per_event=1e-6, build=5e-4))"
     ),
+    "07, a storm of retries": "from eslab.lab.lessons.retry_storm import storm_desk\nstorm_desk()",
     "a prediction": (
         "from eslab.lab.predictions import predict\n"
         "guess = predict('How many events?', [0, 1, 2])\n"
