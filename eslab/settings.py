@@ -5,16 +5,18 @@ could let commits expire before a snapshot holds them. `eslab schema settings` s
 (operations/settings.py).
 """
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import msgspec
 
 from eslab.bounds import TimeBounds
 from eslab.display import duration
-from eslab.errors import InvalidInput, StoreReadOnly, Unreadable
+from eslab.errors import InvalidInput, OutcomeUnknown, StoreReadOnly, Unreadable
 from eslab.payload.decoding import built
 from eslab.store import Consistency, EventStore
 
+ATTEMPTS = 5
 SETTINGS = "settings"  # the name of the checkpoint that keeps them
 
 
@@ -87,6 +89,14 @@ def encode_settings(settings: Settings) -> str:
 
 
 def _keep(store: EventStore, first: Settings) -> Settings:
+    """Keep them if none are kept; tried again where processes that start at once can't tell which of them was first."""
+    for _ in range(ATTEMPTS - 1):
+        with suppress(OutcomeUnknown):
+            return _kept_first(store, first)
+    return _kept_first(store, first)
+
+
+def _kept_first(store: EventStore, first: Settings) -> Settings:
     try:
         return parse_settings(store, store.swap_checkpoint(SETTINGS, "", encode_settings(first)))
     except StoreReadOnly:

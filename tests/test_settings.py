@@ -9,7 +9,17 @@ from typing import Any
 
 import pytest
 
-from eslab import AggregateService, EventStore, InvalidInput, ManualClock, Repository, TimeBounds, open_store
+from eslab import (
+    AggregateService,
+    EventStore,
+    InvalidInput,
+    ManualClock,
+    OutcomeUnknown,
+    Repository,
+    TimeBounds,
+    open_store,
+)
+from eslab.faults import Faulty, LoseReply, LoseRequest, Script
 from eslab.settings import SETTINGS, Settings, kept, share_lifetime
 from eslab.store import Consistency
 from eslab.stores.memory import MemoryStore
@@ -95,6 +105,16 @@ def test_G5_of_many_processes_that_are_first_at_once_one_keeps_its_bounds(store:
 
     assert [type(error) for error in work(store, 6, start)] == 5 * [InvalidInput]
     assert kept(store) in [Settings(bounds) for bounds in sets]
+
+
+def test_G5_a_first_use_whose_outcome_is_unknown_is_tried_again() -> None:
+    """Whether its write arrived or not: the swap is idempotent. After five times the caller decides."""
+    lost = [LoseReply(), LoseRequest(), LoseReply(), LoseRequest()]
+    store = Faulty(MemoryStore(), Script(swap_checkpoint=lost), ManualClock(START))
+    assert Repository(store, CLOCK, WEEK).bounds == WEEK
+    never = Faulty(MemoryStore(), Script(swap_checkpoint=[LoseRequest()] * 5), ManualClock(START))
+    with pytest.raises(OutcomeUnknown):
+        Repository(never, CLOCK, WEEK)
 
 
 def test_G5_a_store_that_may_only_be_read_keeps_nothing(tmp_path: Path) -> None:

@@ -402,6 +402,7 @@ MUTANTS = [
     Mutant("G5", "lab/lessons/late_booking.py", "return build_snapshot(repository, customer, Account, key, SnapshotPolicy(every=1))",
            "return careless_snapshot(repository, customer, key)", LESSONS + "snapshots.py"),
     Mutant("G6", "lab/lessons/snapshot_cache.py", "fold_version: ClassVar[int] = 2", "fold_version: ClassVar[int] = 1", LESSONS + "snapshots.py"),
+    Mutant("G5", "settings.py", "        with suppress(OutcomeUnknown):\n            return _kept_first(store, first)\n", "        return _kept_first(store, first)\n", "tests/test_settings.py"),
     # The ledger: an account is a sum, a closing is a snapshot, and only what nobody covers is returned.
     Mutant("G4", "domains/ledger.py", "case Reversed() if event.booking not in self.reversed:", "case Reversed():", LEDGER),
     Mutant("G3", "domains/ledger.py", "            if booking in account.reversed:\n", "            if False:\n", LEDGER),
