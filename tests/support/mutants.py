@@ -51,6 +51,7 @@ READ, REBUILD, READ_CONTRACT = (
 )
 LOCK = "tests/operations/test_schema_lock.py"
 LAB = "tests/lab/test_"
+EXERCISES, ANSWERS = "lab/lessons/exercises/", "tests/lab/lessons/test_exercises.py"
 RESTORE, FORK = "tests/operations/test_restore.py", "tests/operations/test_fork.py"
 INTERRUPTS, ODD = "tests/stores/test_interrupts.py", "tests/stores/test_odd_values.py"
 PATHS, COMPLETE = "tests/stores/test_sqlite_paths.py", "tests/operations/test_complete.py"
@@ -369,6 +370,13 @@ MUTANTS = [
            LAB + "unusual_reports.py"),
     Mutant("G8", "lab/cli.py", "SOME_LEFT_OUT if left_out and not allow_missing else 0", "0", LAB + "needs.py"),
     Mutant("G10", "lab/parameters.py", "if len(cells) > 1:", "if False:", LAB + "parameters.py"),
+    # A check of an exercise opens no store a second time, speaks of an error if there was one, and judges to the second.
+    Mutant("G2", "lab/rebuilding.py", "        if effects:\n", "        if False:\n", LAB + "rebuilding.py"),
+    Mutant("G2", "lab/rebuilding.py", "else callee in _PLAIN", "else True", LAB + "rebuilding.py"),
+    Mutant("G8", "lab/answers.py", "advice=raised.advice(self.value, arguments, error)", "advice=''", LAB + "exercises.py"),
+    Mutant("G10", EXERCISES + "downloads_rule.py", "return self.age < DAY", "return self.age <= DAY", ANSWERS),
+    Mutant("G10", EXERCISES + "query_first.py", "reverse=True)", ")", ANSWERS),
+    Mutant("G1", EXERCISES + "query_first_shards.py", "// SHARDS // 2,", "// SHARDS * 3 // 4,", ANSWERS),
     # The ledger: an account is a sum, a closing is a snapshot, and only what nobody covers is returned.
     Mutant("G4", "domains/ledger.py", "case Reversed() if event.booking not in self.reversed:", "case Reversed():", LEDGER),
     Mutant("G3", "domains/ledger.py", "            if booking in account.reversed:\n", "            if False:\n", LEDGER),

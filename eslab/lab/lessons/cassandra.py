@@ -105,7 +105,13 @@ def _answer(session: Any, cql: str) -> str:
     try:
         return f"{len(session.execute(cql).all())} rows"
     except InvalidRequest as error:
-        return f"refused: {str(error).partition('message=')[2].strip(chr(34))}"
+        return f"refused: {refusal(error)}"
+
+
+def refusal(error: Exception) -> str:
+    """Cassandra's own words in an error of the driver; the whole error if it holds none."""
+    found = re.search(r'message="(.*)"', str(error), re.DOTALL)
+    return found[1] if found else f"{type(error).__name__}: {error}"
 
 
 def fill_partitions(store: EventStore, sizes: Sequence[int]) -> dict[int, str]:
