@@ -257,6 +257,7 @@ def _below(limit: int | None, others: Sized, words: str) -> Check:
 
 
 def _in_year(ask: Ask, limit: int | None, used: int, times: list[datetime], reason: str) -> Check:
+    """The check of a limit for a year; if it is broken, with the moment at which one of these times falls out of it."""
     if limit is None or used < limit:
         return Check(limit=limit, count=used)
     return Check(False, reason, limit, used, ask.studio.years.free_at(times, limit, ask.time))
@@ -271,6 +272,7 @@ def _field(ask: Ask, name: str) -> Any:
 
 
 def _studio(ask: Ask) -> str:
+    """The studio's name, for people."""
     return ask.studio_name or "the studio"
 
 
