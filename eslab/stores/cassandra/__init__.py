@@ -83,9 +83,7 @@ class CassandraStore(EventStore):
             self._cluster, self.session = connect(options)
             try:
                 ensure_schema(self.session, options)
-                self._statements = Statements(
-                    self.session, options, statements.AT_OPENING
-                )  # those that the node has prepared
+                self._statements = Statements(self.session, options, statements.AT_OPENING)  # as the node prepared them
                 self.lifetime = share_lifetime(self, options.lifetime)
                 check_lifetime(self.session, options, self.lifetime, clock)
             except BaseException:
