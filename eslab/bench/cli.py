@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from eslab.display import quantity
 from eslab.terminal import say
 
 if TYPE_CHECKING:
@@ -193,4 +194,4 @@ def play(
         hashing = progress.add_task("customers hashed", total=customers)
         state = play.state_hash(opened, customers, lambda customers: progress.advance(hashing))
     rate = len(played.seconds) / seconds if seconds else 0
-    say(f"{played}\n{rate:,.0f} commands a second with {workers} workers\nstate hash: {state}")
+    say(f"{played}\n{rate:,.0f} commands a second with {quantity(workers, 'worker')}\nstate hash: {state}")

@@ -17,6 +17,7 @@ from statistics import median, quantiles
 from time import perf_counter
 from typing import Any
 
+from eslab.display import quantity
 from eslab.errors import EslabError
 
 RUNS = 9
@@ -48,7 +49,7 @@ class Row:
 
     def __str__(self) -> str:
         return (
-            f"{self.measure} of {self.events:,} events on {self.store}: {self.median_s * 1e3:,.2f} ms, "
+            f"{self.measure} of {quantity(self.events, 'event')} on {self.store}: {self.median_s * 1e3:,.2f} ms, "
             f"the median of {self.runs:,} from {self.min_s * 1e3:,.2f} to {self.max_s * 1e3:,.2f} ms; "
             f"{self.per_second:,.0f} a second"
         )

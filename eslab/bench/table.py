@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from eslab.bench.measure import Report, Row
+from eslab.display import quantity
 
 if TYPE_CHECKING:
     from eslab.bench.waits import Waits
@@ -81,7 +82,7 @@ def _table(title: str, rows: Sequence[Row]) -> Table:
 def _title(row: Row) -> str:
     settings = [f"{name}={value}" for name, value in row.extra.items() if name != "p99_s"]
     events = [f"{row.events:,} events"] if row.events > 1 else []
-    return "\n" + ", ".join((row.store, *events, *settings, f"{row.runs:,} runs of each measure"))
+    return "\n" + ", ".join((row.store, *events, *settings, f"{quantity(row.runs, 'run')} of each measure"))
 
 
 def _spread(row: Row) -> str:
@@ -95,4 +96,4 @@ def _time(seconds: float) -> str:
 def _machine_and_versions(report: "Report | Waits") -> str:
     machine = report.machine
     versions = ", ".join(f"{name} {number}" for name, number in report.versions.items())
-    return f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}; {versions}"
+    return f"{machine['cpu']}, {quantity(machine['cores'], 'core')}, {machine['system']}; {versions}"

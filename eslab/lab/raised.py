@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 from traceback import walk_tb
 from typing import Any
 
+from eslab.display import quantity
+
 RAISES = "Your code raises this error"
 
 
 def advice(function: Callable[..., Any], arguments: Sequence[Any], error: BaseException) -> str:
     """A few sentences to whoever wrote the function. They say nothing about what its result should be."""
     if not _takes(function, arguments):
-        return f"The check calls your function with {len(arguments)} arguments, as the stub has them."
+        return f"The check calls your function with {quantity(len(arguments), 'argument')}, like the stub's."
     line = _line(function, error)
     where = f" in the line `{line}`" if line else ""
     return f"{RAISES}{where}. {_usual(error)}".strip()

@@ -17,6 +17,7 @@ from functools import partial
 from uuid import UUID
 
 from eslab.aggregate import Aggregate, type_name
+from eslab.display import quantity
 from eslab.errors import HistoryGone, OutcomeUnknown, Unreadable
 from eslab.hydration import ATTEMPTS, Hydrator
 from eslab.operations.findings import Finding, contradiction, moment
@@ -212,6 +213,6 @@ def _name(repository: Repository, aggregate_types: Sequence[type[Aggregate]], re
 
 def _summary(name: str, problems: int, walked: Walked) -> str:
     return (
-        f"The {name} of {walked.customers:,} customers: {walked.rows:,} findings are repaired, {problems:,} are not. "
-        "Follow what they say, then run it again:"
+        f"The {name} of {quantity(walked.customers, 'customer')}: {quantity(walked.rows, 'finding')} repaired, "
+        f"{problems:,} not. Follow what they say, then run it again:"
     )

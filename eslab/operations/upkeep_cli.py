@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from eslab.clock import system_clock
+from eslab.display import quantity
 from eslab.errors import InvalidInput
 from eslab.operations import backfill, full_audit, read_repair
 from eslab.operations.cli import Keys, Master, Store, Tables, customers_shown, key_file
@@ -49,7 +50,7 @@ def build(
     one = _one_customer(customer, everybody)
     with upkeep(store, keys, master) as (repository, progress):
         built = backfill.build_snapshots(repository, types, backfill.Override(every, keep), progress, one)
-    say(f"built: {built.rows:,} snapshots of {built.customers:,} customers")
+    say(f"built: {quantity(built.rows, 'snapshot')} of {quantity(built.customers, 'customer')}")
 
 
 def audit(
@@ -69,7 +70,8 @@ def audit(
     one = _one_customer(customer, everybody)
     with upkeep(store, keys, master, module) as (repository, progress):
         found = full_audit.audit(repository, types, say, progress, repair=repair, customer_id=one)
-    say(f"audited: {found.customers:,} customers, {found.rows:,} findings repaired, none left")
+    repaired = quantity(found.rows, "finding")
+    say(f"audited: {quantity(found.customers, 'customer')}, {repaired} repaired, none left")
 
 
 def repair(store: Store, module: Tables = [], customer: OneCustomer = "", everybody: Everybody = False) -> None:  # noqa: B006 - typer needs a list
@@ -82,7 +84,7 @@ def repair(store: Store, module: Tables = [], customer: OneCustomer = "", everyb
             return
         with customers_shown() as progress:
             read = read_repair.repair(opened, system_clock, layouts, progress, one)
-    say(f"repaired: {read.rows:,} rows of {read.customers:,} customers were read at ALL, and are equal everywhere")
+    say(f"read at ALL, and equal everywhere: {quantity(read.rows, 'row')} of {quantity(read.customers, 'customer')}")
 
 
 @contextmanager

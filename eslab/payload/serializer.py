@@ -34,6 +34,7 @@ import msgspec
 
 from eslab.clock import to_ms
 from eslab.declared import check_options
+from eslab.display import quantity
 from eslab.errors import InvalidInput, Unreadable
 from eslab.event import Command, Event, oldest_reader, split_tag, tag_of
 from eslab.payload.checksum import Checksum
@@ -336,8 +337,8 @@ def decode_any(payload: bytes, envelope_type: type[Struct], checksum: Checksum) 
         raise Unreadable("expected a payload that ends with its checksum, found no bytes")
     if not checksum.proves(payload):
         raise Unreadable(
-            f"the checksum of {len(payload)} bytes does not match: a bit flipped, bytes were cut, or the row was "
-            f"copied from another {checksum.place}"
+            f"the checksum of {quantity(len(payload), 'byte')} does not match: a bit flipped, bytes were cut, or the "
+            f"row was copied from another {checksum.place}"
         )
     try:
         return decoder(envelope_type).decode(payload)

@@ -13,6 +13,7 @@ import pandas
 
 from eslab import EventStore, InvalidInput
 from eslab.bench.sample import commit, request
+from eslab.display import quantity
 from eslab.lab import charts
 from eslab.store import Commit, Consistency
 
@@ -103,7 +104,7 @@ def _answer(session: Any, cql: str) -> str:
     from cassandra import InvalidRequest
 
     try:
-        return f"{len(session.execute(cql).all())} rows"
+        return quantity(len(session.execute(cql).all()), "row")
     except InvalidRequest as error:
         return f"refused: {refusal(error)}"
 

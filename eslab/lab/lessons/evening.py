@@ -170,7 +170,7 @@ def in_words(evening: Evening) -> str:
 
 
 def _behind(minutes: int) -> str:
-    return f"up to {minutes:.0f} minutes behind" if minutes else "never behind"
+    return f"up to {quantity(minutes, 'minute')} behind" if minutes else "never behind"
 
 
 def evening_chart(evening: Evening) -> charts.Figure:
