@@ -203,7 +203,7 @@ def start_node(say: Callable[[str], None] = print, **options: Any) -> "Cluster":
         from eslab.cluster import Cluster
     except ImportError as error:
         raise InvalidInput(f"Expected the packages of Cassandra, {error}: pip install 'eslab[cassandra]'.") from None
-    return Cluster.start(on_progress=say, **options)
+    return Cluster.start(on_progress=say, brief=True, **options)
 
 
 def _batches(key: str, numbers: range) -> Iterator[list[Commit]]:
