@@ -1,4 +1,4 @@
-"""Display of eslab's objects for people: one small table, readable in light and dark mode, and durations in words."""
+"""Display of eslab's objects for people: one small table, readable in light and dark mode; numbers and durations."""
 
 import re
 from collections.abc import Mapping
@@ -32,6 +32,15 @@ def table(title: str, rows: Mapping[str, Any], mark: str = "") -> str:
     return f"<table>{caption}{body}</table>"
 
 
+def quantity(count: int, noun: str, plural: str = "") -> str:
+    """A number of things in words.
+
+    >>> quantity(1, "row"), quantity(0, "row"), quantity(12_000, "entry", "entries")
+    ('1 row', '0 rows', '12,000 entries')
+    """
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
 def duration(length: timedelta) -> str:
     """A duration in words, exact to the microsecond.
 
@@ -41,7 +50,7 @@ def duration(length: timedelta) -> str:
     minutes, seconds = divmod(abs(length), timedelta(minutes=1))
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
-    units = {f"day{'s' if days > 1 else ''}": days, "h": hours, "min": minutes, "s": seconds.total_seconds()}
+    units = {"day" if days == 1 else "days": days, "h": hours, "min": minutes, "s": seconds.total_seconds()}
     words = " ".join(f"{count:.10g} {unit}" for unit, count in units.items() if count)
     return f"{'-' if length < timedelta() else ''}{words or '0 s'}"
 

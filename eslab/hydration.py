@@ -17,6 +17,7 @@ from uuid import UUID
 from eslab.aggregate import Aggregate, serializer_of
 from eslab.bounds import TimeBounds
 from eslab.clock import Clock, Stopwatch, time_on
+from eslab.display import quantity
 from eslab.errors import HistoryGone, StoreUnavailable, Unreadable
 from eslab.event import Event
 from eslab.payload.checksum import Checksum
@@ -69,7 +70,7 @@ class Hydration(Generic[State]):
 
     def __repr__(self) -> str:
         base = f"a snapshot of {time_of(self.base):%Y-%m-%d %H:%M}" if self.base else "an empty state"
-        return f"{self.state!r} from {base} and {self.tail:,} commits"
+        return f"{self.state!r} from {base} and {quantity(self.tail, 'commit')}"
 
 
 class Bases:

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from msgspec import Raw
 
+from eslab.display import quantity
 from eslab.errors import OutcomeUnknown, RequestConflict, Unreadable
 from eslab.payload.checksum import Checksum
 from eslab.payload.encryption import NO_CIPHER, RowCipher, is_encrypted, place_of_commit
@@ -87,8 +88,8 @@ def check_digest(customer_id: str, decision: Sequence[RecordedCommit], cipher: R
     bodies = {one.commit.aggregate_id: plain_body(_decrypted(one, cipher)) for one in decision}
     if digest_of(customer_id, event_time, bodies, cipher.hash_key() if encrypted else b"") != envelope.digest:
         raise Unreadable(
-            f"the digest does not fit the request's {len(bodies)} commits: the row was copied from another time or "
-            "customer, or is damaged"
+            f"the digest does not fit the request's {quantity(len(bodies), 'commit')}: the row was copied from another "
+            "time or customer, or is damaged"
         )
 
 
@@ -119,8 +120,8 @@ def outcome_unknown(
     """The error raised when only a part of a decision can be seen."""
     touched = len(decision[0].envelope.touched) // TOUCHED_BYTES
     return OutcomeUnknown(
-        f"Expected {touched} commits of {request} of customer {customer_id!r}, found {touched - len(missing)}. "
-        "It may have happened: send the same request again, it can't count twice.",
+        f"Expected {quantity(touched, 'commit')} of {request} of customer {customer_id!r}, found "
+        f"{touched - len(missing)}. It may have happened: send the same request again, it can't count twice.",
         customer_id=customer_id,
         event_time=request.event_time,
     )

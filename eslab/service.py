@@ -95,6 +95,7 @@ class AggregateService(Generic[State]):
         return self.repository.load(customer_id, self.aggregate_type, key, as_of)
 
     def _check_class_of(self, command: Command) -> None:
+        """Refuse a command whose class was defined again in a notebook: the handler would not know it."""
         if defined_again(type(command), self._commands):
             raise InvalidInput(
                 f"Expected the class {type(command).__name__} that {_name(self.handle)} names, got one that was "

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eslab.display import duration
+from eslab.display import duration, quantity
 
 UNITS = {"day": "days", "days": "days", "h": "hours", "min": "minutes", "s": "seconds"}
 
@@ -30,3 +30,13 @@ def test_words_mean_what_they_say(length):
     parts = re.findall(r"([\d.]+) (\w+)", words)
     assert sum((timedelta(**{UNITS[unit]: float(count)}) for count, unit in parts), timedelta()) == abs(length)
     assert words.startswith("-") == (length < timedelta())
+
+
+@pytest.mark.parametrize(
+    ("count", "noun", "words"),
+    [(0, ["row"], "0 rows"), (1, ["row"], "1 row"), (2, ["row"], "2 rows"), (1_000, ["row"], "1,000 rows"),
+     (1, ["retry", "retries"], "1 retry"), (0, ["retry", "retries"], "0 retries"), (1.0, ["unit"], "1 unit")],
+)  # fmt: skip
+def test_a_quantity_is_singular_only_for_one(count, noun, words):
+    """Nothing is plural in English."""
+    assert quantity(count, *noun).replace("1.0", "1") == words

@@ -1,11 +1,12 @@
 """The project's own files agree with each other."""
 
+import ast
 import json
 import re
 import subprocess
 import sys
 import tomllib
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,39 @@ def test_nothing_names_a_machine_of_ours():
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     assert [line for line in found.stdout.splitlines() if not line.startswith("tests/test_project.py")] == []
+
+
+COUNTED = re.compile(r" (?:\w+ )?[a-z]{2,}s\b(?<!ss)(?<! is)(?<! was)(?<! has)(?<! does)(?<! ms)(?<! as)")
+NEVER_ONE = {  # by file: what is counted there is never one
+    "bench/cli.py", "bench/table.py", "bounds.py", "cluster/addresses.py", "domains/downloads/drm.py", "lab/charts.py",
+    "lab/course.py", "lab/lessons/cassandra.py", "lab/lessons/downloads.py", "lab/lessons/evening.py",
+    "lab/selfcheck.py", "operations/refold.py", "payload/compression.py", "unit_of_work.py",
+}  # fmt: skip
+
+
+def counted_things(text: str) -> list[str]:
+    """The places in f-strings where a count stands before a plural, as in `{len(rows)} rows`."""
+    strings = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.JoinedStr)]
+    pairs = [pair for string in strings for pair in pairwise(string.values)]
+    return [ast.unparse(one.value) for one, other in pairs if is_count(one) and COUNTED.match(words_of(other))]
+
+
+def is_count(part: ast.expr) -> bool:
+    """Is this a `{len(...)}`, a `{sum(...)}` or a number with thousands separated?"""
+    if not isinstance(part, ast.FormattedValue):
+        return False
+    has_commas = part.format_spec is not None and "," in ast.unparse(part.format_spec)
+    return has_commas or (isinstance(part.value, ast.Call) and ast.unparse(part.value.func) in ("len", "sum"))
+
+
+def words_of(part: ast.expr) -> str:
+    """The plain words of an f-string; empty for a value in it."""
+    return part.value if isinstance(part, ast.Constant) else ""
+
+
+def test_no_message_says_one_rows():
+    """A count and its noun are written by `display.quantity`, which knows the singular."""
+    assert counted_things("f'{len(a)} rows and {n:,} new keys, {m} rows, {k:,} is'") == ["len(a)", "n"]
+    package = ROOT / "eslab"
+    found = {str(path.relative_to(package)): counted_things(path.read_text()) for path in package.rglob("*.py")}
+    assert {file for file, things in found.items() if things} == NEVER_ONE

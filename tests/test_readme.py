@@ -47,8 +47,8 @@ QUICK = {  # in the copy, after activation
 ON_A_FILE = {  # after the snippet wrote to lab.db
     "eslab inspect --store sqlite:///lab.db --customer ann": "frosting:1",
     "eslab schema settings --store sqlite:///lab.db": "fold_after",
-    "eslab read-tables catch-up --store sqlite:///lab.db": "1 customers",
-    "eslab read-tables rebuild --store sqlite:///lab.db": "1 customers",
+    "eslab read-tables catch-up --store sqlite:///lab.db": "1 customer",
+    "eslab read-tables rebuild --store sqlite:///lab.db": "1 customer",
 }
 SHORT = "--schedules 400 --no-duels"
 MADE = {  # by make, without activation

@@ -27,6 +27,7 @@ from eslab.bench.measure import Report, Row, single_row, small_heap, versions_of
 from eslab.bench.peers import Peer, open_peer
 from eslab.bench.sample import BEGAN, CUSTOMER, AddColor, ColorAdded, Frosting, color, commit, handle, request
 from eslab.bench.targets import Target, durabilities, target
+from eslab.display import quantity
 from eslab.errors import EslabError, InvalidInput
 from eslab.store import Commit
 
@@ -176,4 +177,4 @@ def _time(step: Step) -> float:
 def _check_count(appender: Appender, expected: int) -> None:
     stored = appender.stored()
     if stored != expected:
-        raise EslabError(f"Expected {expected:,} events from {appender.name} in its store, got {stored:,}.")
+        raise EslabError(f"Expected {quantity(expected, 'event')} from {appender.name} in its store, got {stored:,}.")

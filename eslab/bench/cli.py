@@ -6,6 +6,7 @@ import typer
 
 from eslab.bench import hydrate_cli
 from eslab.bench.options import JsonFile, Peers, Runs, SeveralValues, Store, show, write
+from eslab.display import quantity
 from eslab.terminal import say
 
 app = typer.Typer(
@@ -122,4 +123,4 @@ def play(
         hashing = progress.add_task("customers hashed", total=customers)
         state = play.state_hash(opened, customers, lambda customers: progress.advance(hashing))
     rate = len(played.seconds) / seconds if seconds else 0
-    say(f"{played}\n{rate:,.0f} commands a second with {workers} workers\nstate hash: {state}")
+    say(f"{played}\n{rate:,.0f} commands a second with {quantity(workers, 'worker')}\nstate hash: {state}")

@@ -19,6 +19,7 @@ from statistics import median, quantiles
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from eslab.display import quantity
 from eslab.errors import EslabError
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Row:
 
     def __str__(self) -> str:
         return (
-            f"{self.label} of {self.events:,} events on {self.store}: {self.median_s * 1e3:,.2f} ms, "
+            f"{self.label} of {quantity(self.events, 'event')} on {self.store}: {self.median_s * 1e3:,.2f} ms, "
             f"the median of {self.runs:,} from {self.min_s * 1e3:,.2f} to {self.max_s * 1e3:,.2f} ms; "
             f"{self.per_second:,.0f} a second"
         )

@@ -14,6 +14,7 @@ from time import perf_counter
 
 from eslab import Aggregate, EventStore, ManualClock, OutcomeUnknown, OutOfTime, Rejected, Repository, StoreUnavailable
 from eslab.bench.measure import p99
+from eslab.display import quantity
 from eslab.domains.downloads.commands import (
     Expire,
     Release,
@@ -52,8 +53,8 @@ class Played:
     def __str__(self) -> str:
         rejected = {name: n for name, n in self.answers.most_common() if name not in ("granted", "repeated")}
         lines = [
-            f"{len(self.seconds):,} commands: {self.answers['granted']:,} granted, "
-            f"{sum(rejected.values()):,} rejected, {self.answers['repeated']:,} retries absorbed",
+            f"{quantity(len(self.seconds), 'command')}: {self.answers['granted']:,} granted, "
+            f"{sum(rejected.values()):,} rejected, {quantity(self.answers['repeated'], 'retry', 'retries')} absorbed",
             *(f"  rejected by {name}: {n:,}" for name, n in rejected.items()),
         ]
         if self.seconds:

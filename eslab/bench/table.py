@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from eslab.bench.measure import FIGURES, Report, Row
+from eslab.display import quantity
 
 if TYPE_CHECKING:
     from eslab.bench.waits import Waits
@@ -117,7 +118,7 @@ def _is_hydration(row: Row) -> bool:
 def _title(row: Row) -> str:
     settings = [f"{name}={value}" for name, value in row.extra.items() if name not in NOT_IN_TITLE and value]
     events = [f"{row.events:,} events"] if row.events > 1 else []
-    runs = [] if _is_hydration(row) else [f"{row.runs:,} runs of each measure"]
+    runs = [] if _is_hydration(row) else [f"{quantity(row.runs, 'run')} of each measure"]
     return "\n" + ", ".join((row.store, *events, *settings, *runs))
 
 
@@ -170,4 +171,4 @@ HYDRATION = {
 def _machine_and_versions(report: "Report | Waits") -> str:
     machine = report.machine
     versions = ", ".join(f"{name} {number}" for name, number in report.versions.items())
-    return f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}; {versions}"
+    return f"{machine['cpu']}, {quantity(machine['cores'], 'core')}, {machine['system']}; {versions}"

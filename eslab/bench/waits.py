@@ -28,6 +28,7 @@ from eslab.bench.measure import this_machine, versions_of
 from eslab.bench.meters import Cost, metered
 from eslab.bench.sample import BEGAN, Frosting, fill
 from eslab.bench.targets import target
+from eslab.display import quantity
 from eslab.domains.downloads.outcome import Granted
 from eslab.domains.downloads.read_tables import READ_TABLES
 from eslab.domains.downloads.service import DownloadService
@@ -55,7 +56,8 @@ class Counted:
     def __str__(self) -> str:
         cost = self.cost
         return (
-            f"{self.scenario} on {self.store}: {cost.reads} statements in {cost.read_waits} waits for reads, "
+            f"{self.scenario} on {self.store}: {quantity(cost.reads, 'statement')} in "
+            f"{quantity(cost.read_waits, 'wait')} for reads, "
             f"{cost.writes} in {cost.write_waits} for writes"
         )
 

@@ -115,6 +115,8 @@ def jvm_options(plan: Plan, folder: Path, major: int, jars: Sequence[Path]) -> I
     yield from ("-ea", "-da:net.openhft...", "-XX:+UseG1GC", "-XX:+PerfDisableSharedMem", "-Xss256k")
     # Cassandra locks its memory when it starts (mlockall). A small heap at that moment halves what a node takes.
     yield from (f"-Xms{HEAP_AT_START}", f"-Xmx{plan.settings.heap}", "-XX:+ExitOnOutOfMemoryError")
+    if plan.settings.brief:
+        yield "-XX:TieredStopAtLevel=1"
     yield f"-javaagent:{next(jar for jar in jars if jar.name.startswith('jamm-'))}"
     yield from (f"--add-exports={package}=ALL-UNNAMED" for package in EXPORTS[major].split())
     yield from (f"--add-opens={package}=ALL-UNNAMED" for package in OPENS[major].split())

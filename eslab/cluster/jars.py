@@ -90,7 +90,7 @@ def is_whole(file: Path, jar: Jar) -> bool:
 
 def _fetch(missing: list[Jar], folder: Path, on_progress: OnProgress) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    on_progress(f"Fetching Cassandra {cassandra_version()} into {folder}: {len(missing)} jars of about 70 MB in all")
+    on_progress(f"Fetching Cassandra {cassandra_version()} into {folder}, 70 MB in all; jars to come: {len(missing)}")
     started = time.monotonic()
     with _staging(folder.parent) as staging, ThreadPoolExecutor(AT_ONCE) as pool:
         jobs = [pool.submit(_fetch_one, jar, folder, staging / str(number)) for number, jar in enumerate(missing)]
@@ -98,7 +98,7 @@ def _fetch(missing: list[Jar], folder: Path, on_progress: OnProgress) -> None:
             for done, job in enumerate(as_completed(jobs), 1):
                 job.result()
                 if done % 20 == 0 or done == len(jobs):
-                    on_progress(f"Fetched {done} of {len(jobs)} jars, {time.monotonic() - started:.0f} s")
+                    on_progress(f"Fetched jars: {done} of {len(jobs)}, {time.monotonic() - started:.0f} s")
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -74,7 +74,7 @@ def wait_until_settled(plan: Plan, folder: Path, patience: float = PATIENCE) -> 
             for host in everywhere.hosts or ():
                 everywhere.execute(statement, host=host)
 
-    _try_until(probe, f"all {len(plan.nodes)} nodes of cluster {plan.name} to see each other", patience)
+    _try_until(probe, f"every node of cluster {plan.name} to see all of them", patience)
 
 
 def make_login(plan: Plan, folder: Path, patience: float = PATIENCE) -> None:

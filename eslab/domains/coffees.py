@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from eslab import Event, EventStore, Request
 from eslab.aggregate import aggregate_id
+from eslab.display import quantity
 from eslab.domains.ledger import Account, Deposit, Deposited, Withdraw, Withdrawn
 from eslab.errors import InvalidInput
 from eslab.event import split_tag, tag_of
@@ -60,7 +61,7 @@ class Coffees:
         return self.count
 
     def __str__(self) -> str:
-        return f"{self.count:,} bookings from {self.first} to {self.first + self.years - 1}, seed {self.seed}"
+        return f"{quantity(self.count, 'booking')} from {self.first} to {self.first + self.years - 1}, seed {self.seed}"
 
     def __iter__(self) -> Iterator[Booking]:
         random = Random(self.seed)  # noqa: S311 - repeatable on purpose

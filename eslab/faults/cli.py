@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from eslab.display import quantity
 from eslab.terminal import say
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def simulate(
         lost = duels and _duels()
         search = _search(range(seed, seed + schedules), seconds, jobs, variant)
         met = ", ".join(f"{what} in {number:,}" for what, number in sorted(search.met.items()))
-        say(f"{search.schedules:,} schedules; {met or 'nothing happened'}")
+        say(f"{quantity(search.schedules, 'schedule')}; {met or 'nothing happened'}")
         _show(search, variant)
     for what in search.never_met if search.ended else ():
         say(f"Expected schedules in which {what} happens, met none: run more of them.")
@@ -105,7 +106,8 @@ def _duels() -> bool:
             wrong = next(iter(violations), None)
             if wrong:
                 break
-        say(f"{duel.name}: {number:,} orders{f', of which the last one broke a promise: {wrong}' if wrong else ''}")
+        broken = f", of which the last one broke a promise: {wrong}" if wrong else ""
+        say(f"{duel.name}: {quantity(number, 'order')}{broken}")
         lost = lost or wrong is not None
     return lost
 
@@ -116,7 +118,9 @@ def _show(search: "Search", variant: str) -> None:
 
     for rule, seed in search.first.items():
         smallest = explore.shrink(explore.run(Choices(seed)), rule)
-        say(f"\n{rule}: broken in {search.broken[rule]:,} schedules, first by seed {seed}. Its smallest form:")
+        say(
+            f"\n{rule}: broken in {quantity(search.broken[rule], 'schedule')}, first by seed {seed}. Its smallest form:"
+        )
         say("\n".join(str(violation) for violation in smallest.violations if violation.rule == rule))
         option = f" --variant '{variant}'" if variant else ""
         say(f"Replay it: eslab simulate{option} --replay '{written(smallest.choices)}'")

@@ -1,24 +1,26 @@
-"""A reader's answer: its value, the text it was written in, and calls that never leave the check with a traceback."""
+"""A reader's answer: its value, the cells it comes from, and calls that never leave the check with a traceback."""
 
-import ast
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from itertools import groupby
+from time import monotonic, process_time
+from types import FrameType
 from typing import Any
 
-from IPython.core.inputtransformer2 import TransformerManager
-
 from eslab import EventStore, Rejected
+from eslab.lab import cells, raised
+from eslab.lab.rebuilding import NotRebuilt, needed
 
 ELSEWHERE = 20.0  # seconds that a second process may take
+PATIENCE = 4  # times the seconds that an answer may compute, until it is stopped whatever it does
 AGAIN = 0.5  # seconds until an answer that goes on after its time is stopped again
 
 
@@ -35,6 +37,7 @@ class Outcome:
 
     value: Any = None
     error: BaseException | None = None
+    advice: str = ""  # to whoever wrote the answer, about an error that isn't a rejection
 
     @property
     def is_rejected(self) -> bool:
@@ -43,7 +46,7 @@ class Outcome:
 
     def __str__(self) -> str:
         try:
-            return in_words(self.value) if self.error is None else f"{type(self.error).__name__}: {self.error}"
+            return in_words(self.value) if self.error is None else error_in_words(self.error)
         except Exception:
             return f"a {type(self.value if self.error is None else self.error).__name__} that can't be shown"
 
@@ -60,14 +63,29 @@ def in_words(value: Any) -> str:
     return f"[{', '.join(f'{item} ({count} times)' if count > 1 else item for item, count in runs)}]"
 
 
+def error_in_words(error: BaseException) -> str:
+    """An error as a traceback ends with it.
+
+    >>> error_in_words(KeyError("red"))
+    "KeyError: 'red'"
+    """
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 @dataclass(frozen=True)
 class Answer:
-    """A reader's answer: a function or a plain value, and the cell that it comes from."""
+    """A reader's answer: a function or a plain value, and how another process can make it again."""
 
     value: Any
-    source: str = ""
-    imports: str = ""  # the import statements that the source relies on
+    cells: Sequence[str] = ()  # the texts that were run, in order
+    name: str = ""  # under which they define the answer; empty if none does
     store: EventStore | None = None  # for an exercise that is checked on a store
+
+    @property
+    def source(self) -> str:
+        """The text of the cell that defines the answer; empty if nobody knows it."""
+        return cells.text_of(self.name, self.cells)
 
     def __call__(self, *arguments: Any) -> Outcome:
         """Call the answer; its errors are outcomes, and what it prints is dropped: a check calls it hundreds of times.
@@ -81,20 +99,22 @@ class Answer:
                 return Outcome(self.value(*arguments))
         except NotImplementedError:
             raise Undecided("the answer raises NotImplementedError, so it isn't written yet.") from None
+        except Rejected as rejected:
+            return Outcome(error=rejected)
         except (Undecided, KeyboardInterrupt):
             raise
         except BaseException as error:  # show whatever the reader's code raises
-            return Outcome(error=error)
+            return Outcome(error=error, advice=raised.advice(self.value, arguments, error))
 
-    def elsewhere(self, expression: str) -> Any:
-        """The value of an expression over the answer's names, in a second process with another seed for `hash`.
+    def elsewhere(self, expression: str, setup: str = "") -> Any:
+        """The value of an expression over the answer's name, in a second process with another seed for `hash`.
 
         Takes about half a second. The value must be one that JSON can hold.
         """
-        definitions = f"{self.imports}\n{_definitions(self.source)}"
-        script = f"{definitions}\nimport json, sys\nsys.stdout.write('\\n' + json.dumps({expression}))"
+        shown = f"import json, sys\nsys.stdout.write('\\n' + json.dumps({expression}))"
+        script = f"{self.remade()}\n{setup}\n{shown}"
         another = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
-        environment = {**os.environ, "PYTHONHASHSEED": another}
+        environment = {**os.environ, "PYTHONHASHSEED": another, "PYTHONPATH": os.pathsep.join(sys.path)}
         command = [sys.executable, "-c", script]
         try:
             done = subprocess.run(  # noqa: S603 - the reader's own code
@@ -104,36 +124,47 @@ class Answer:
             raise Undecided(f"in a second process the answer didn't end within {ELSEWHERE:g} s.") from None
         if done.returncode:
             problem = done.stderr.strip().rpartition("\n")[2]
-            raise Undecided(f"in a second process the answer's cell ends with {problem}. Import in it what it uses.")
+            lacks = problem.startswith(("NameError", "ImportError", "ModuleNotFoundError"))
+            advice = " Define or import in a cell what it uses." if lacks else ""
+            raise Undecided(f"in a second process the answer ends with {problem}.{advice}")
         return json.loads(done.stdout.rpartition("\n")[2])
 
-
-def names_chosen(answer: Answer, names: Collection[str]) -> set[str]:
-    """The names that an answer holds, as a set, list or tuple, or as a text of letters; can't tell of anything else."""
-    value = answer.value
-    is_read = isinstance(value, set | frozenset | list | tuple | str) and all(isinstance(it, str) for it in value)
-    if not is_read or not set(value) <= set(names):
-        example = f"{{{min(names)!r}}}"
-        raise Undecided(f"the answer is {value!r}. Write a set such as {example}, of some of: {', '.join(names)}.")
-    return set(value)
+    def remade(self) -> str:
+        """The statements that make the answer in another process."""
+        if not self.name:
+            raise Undecided("a second process must make your function too, and no cell defines it under a name.")
+        try:
+            return needed(self.name, self.cells)
+        except NotRebuilt as refused:
+            raise Undecided(
+                f"a second process must make your function too. It uses {refused}, and the check repeats no such call. "
+                "Write it with its arguments, constants and functions of your own."
+            ) from None
 
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise `Undecided` if the block takes longer; only where the system has timers, and in the main thread."""
+    """Raise `Undecided` if the block computes longer than this, or takes `PATIENCE` times as long.
+
+    The second happens in a sleep, or on a busy machine. Only where the system has timers, and in the main thread.
+    """
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
 
     ended = False
+    began, computed = monotonic(), process_time()
 
-    def stop(*_: object) -> None:
-        if not ended:
-            raise Undecided(f"the answer didn't end within {seconds:g} s. Is there a loop without an end, or a sleep?")
+    def stop(_: int, frame: FrameType | None) -> None:
+        took, is_over = monotonic() - began, process_time() - computed >= seconds
+        if ended or _swallows(frame) or not (is_over or took >= PATIENCE * seconds):
+            return
+        limit = seconds if is_over else took
+        raise Undecided(f"the answer didn't end within {limit:.2g} s. Is there a loop without an end, or a sleep?")
 
     before = signal.signal(signal.SIGALRM, stop)
-    # Again and again, since the first one may meet code that swallows whatever is raised.
-    signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
+    # Again and again, since the first one may come too early, or meet code that swallows whatever is raised.
+    signal.setitimer(signal.ITIMER_REAL, seconds, min(AGAIN, seconds))
     try:
         try:
             yield
@@ -144,82 +175,14 @@ def time_limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def name_of(answer: Any, usual: str) -> str:
-    """The name under which an answer is defined: a function's own, which the reader may choose, or the usual one."""
-    name = getattr(answer, "__name__", usual) if callable(answer) else usual
-    return name if name.isidentifier() else usual  # a lambda has the name of what it is assigned to
-
-
-def is_written_here(answer: Any) -> bool:
-    """May the text of an answer be in a cell? Not if it was imported, or is an object that can be called."""
-    return not callable(answer) or (hasattr(answer, "__name__") and getattr(answer, "__module__", None) == "__main__")
+def _swallows(frame: FrameType | None) -> bool:
+    """Is this code that Python calls by itself? What is raised there is printed, and lost."""
+    return frame is not None and frame.f_code.co_name in ("__del__", "gc_callback")
 
 
 def is_stub(answer: Any, source: str, stub: str, name: str) -> bool:
     """Is an answer still what the stub gives? `source` is the text that it was written in, empty if nobody knows it."""
     if answer is ... or not callable(answer):
-        return answer is ... or answer == _value_in(stub, name)
-    return bool(source) and is_same_code(source, stub)
-
-
-def _value_in(cell: str, name: str) -> Any:
-    """The plain value that a cell assigns to a name; a new object, equal to nothing, if it assigns none."""
-    for node in _statements(cell):
-        if isinstance(node, ast.Assign) and any(isinstance(it, ast.Name) and it.id == name for it in node.targets):
-            with suppress(ValueError):
-                return ast.literal_eval(node.value)
-    return object()
-
-
-def written_in(name: str) -> tuple[str, str]:
-    """The last cell of this notebook that defines a name, and the imports of the cells that it relies on."""
-    from IPython.core.getipython import get_ipython
-
-    shell: Any = get_ipython()
-    cells = [cell for cell in shell.history_manager.input_hist_raw if cell.strip()] if shell else []
-    source = next((cell for cell in reversed(cells) if name in defined_in(cell)), "")
-    return source, imports_for(source, cells)
-
-
-def defined_in(cell: str) -> set[str]:
-    """The names that a cell defines at its top level."""
-    names = set()
-    for node in _statements(cell):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Assign | ast.AnnAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            names |= {target.id for target in targets if isinstance(target, ast.Name)}
-    return names
-
-
-def imports_for(source: str, cells: Iterable[str]) -> str:
-    """The import statements at the top level of these cells that bind a name which the source uses."""
-    used = {node.id for node in ast.walk(ast.Module(_statements(source), [])) if isinstance(node, ast.Name)}
-    imports = {}
-    for node in (node for cell in cells for node in _statements(cell)):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            kept = [alias for alias in node.names if (alias.asname or alias.name.partition(".")[0]) in used]
-            for alias in kept:
-                node.names = [alias]
-                imports[ast.unparse(node)] = None
-    return "\n".join(imports)
-
-
-def is_same_code(one: str, other: str) -> bool:
-    """Are two texts the same code, whatever their comments and blank lines?"""
-    return [ast.dump(node) for node in _statements(one)] == [ast.dump(node) for node in _statements(other)]
-
-
-def _definitions(cell: str) -> str:
-    """A cell without its magics, and without expressions, such as a trial call in its last line."""
-    return ast.unparse(ast.Module([node for node in _statements(cell) if not isinstance(node, ast.Expr)], []))
-
-
-def _statements(cell: str) -> list[ast.stmt]:
-    """The statements of a cell, also below a magic such as %%time; none if it isn't Python."""
-    body = cell.partition("\n")[2] if cell.startswith("%%") else cell
-    try:
-        return ast.parse(TransformerManager().transform_cell(body)).body
-    except SyntaxError:
-        return []
+        stubbed = cells.value_in(stub, name)
+        return answer is ... or (type(answer) is type(stubbed) and answer == stubbed)
+    return bool(source) and cells.is_same_code(source, stub)

@@ -22,7 +22,7 @@ from hypothesis.strategies import SearchStrategy
 
 from eslab import EventStore
 from eslab.errors import InvalidInput
-from eslab.lab import answers, reader, solutions
+from eslab.lab import answers, cells, reader, solutions
 from eslab.lab.answers import Answer, Undecided, time_limit
 from eslab.lab.feedback import Checked, Difference, Note
 from eslab.lab.source import Source
@@ -66,6 +66,9 @@ class Rule:
             return None
         except errors.Flaky:  # the answer said something else the second time
             pass
+        except answers.Undecided:  # such as for want of time: the smallest so far is one nevertheless
+            if not smallest:
+                raise
         return smallest[0]
 
 
@@ -96,16 +99,16 @@ class Exercise:
         """Check an answer: right, not yet, or can't tell. The text that was checked is kept in the reader's record."""
         # Its default is a folder beside the notebook, for what it has read in modules.
         configuration.set_hypothesis_home_dir(Path(gettempdir()) / "eslab-hypothesis")
-        name = answers.name_of(answer, self.answer)
-        source, imports = answers.written_in(name) if answers.is_written_here(answer) else ("", "")
-        if source and name != self.answer:
-            source = f"{source}\n\n{self.answer} = {name}"
+        texts = cells.run_so_far()
+        given = Answer(answer, texts, cells.name_of(answer, self.answer, texts), store)
         stub = solutions.cell_of(self.lesson, self.name).stub
-        if answers.is_stub(answer, source, stub, self.answer):
+        if answers.is_stub(answer, given.source, stub, self.answer):
             checked = self._undecided("the cell above is still the stub. Change it, and run it.")
         else:
-            checked = self.judge(Answer(answer, source, imports, store), seed)
-        reader.keep(reader.CHECKED, f"{self.lesson}/{self.name}", {"passed": checked.passed, "source": source})
+            checked = self.judge(given, seed)
+        renamed = f"\n\n{self.answer} = {given.name}" if given.source and given.name != self.answer else ""
+        kept = {"passed": checked.passed, "source": f"{given.source}{renamed}"}
+        reader.keep(reader.CHECKED, f"{self.lesson}/{self.name}", kept)
         return checked
 
     def judge(self, answer: Answer, seed: int = SEED) -> Checked:
@@ -146,10 +149,10 @@ class Exercise:
             return Note("Nobody is reading: nothing was reset.")
         shell: Any = get_ipython()
         cell = solutions.cell_of(self.lesson, self.name)
-        written, _ = answers.written_in(self.answer)
+        written = cells.text_of(self.answer, cells.run_so_far())
         if shell:
             shell.set_next_input(cell.stub)
-        if not written or answers.is_same_code(written, cell.stub):
+        if not written or cells.is_same_code(written, cell.stub):
             return Note("A fresh stub is in the cell below.")
         return Note(f"A fresh stub is in the cell below. Your text is in {self._kept(written)}.")
 

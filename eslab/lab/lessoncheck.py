@@ -1,4 +1,7 @@
-"""Proof that the exercises judge rightly: the stub fails, wrong answers get their feedback, the solution passes."""
+"""Proof that the exercises judge rightly: the stub fails, wrong answers get their feedback, the solution passes.
+
+An answer that raises an error is one more wrong answer of every exercise that asks for a function.
+"""
 
 import importlib
 from collections.abc import Iterator, Sequence
@@ -12,6 +15,7 @@ from eslab.lab import course, solutions
 from eslab.lab.answers import Answer
 from eslab.lab.exercises import Exercise
 from eslab.lab.feedback import Checked
+from eslab.lab.raised import RAISES
 
 FEWEST_WRONG = 3
 FEWEST_HINTS = 2
@@ -59,14 +63,16 @@ def table(proofs: Sequence[Proof]) -> Table:
 
 
 def exercises_of(lesson: course.Lesson) -> list[Exercise]:
-    """The exercises in a lesson's module, in the order of the module; none if it has no module."""
+    """The exercises in a lesson's module, in the order of the notebook; none if it has no module."""
     try:
         module = importlib.import_module(lesson.module)
     except ModuleNotFoundError as error:
         if error.name != lesson.module:
             raise
         return []
-    return [thing for thing in vars(module).values() if isinstance(thing, Exercise) and thing.lesson == lesson.name]
+    order = list(solutions.exercises_in(lesson.name))
+    found = [thing for thing in vars(module).values() if isinstance(thing, Exercise) and thing.lesson == lesson.name]
+    return sorted(found, key=lambda exercise: order.index(exercise.name) if exercise.name in order else len(order))
 
 
 def prove(lessons: Sequence[course.Lesson], store: EventStore | None = None) -> Iterator[Proof]:
@@ -90,7 +96,7 @@ def prove_one(exercise: Exercise, store: EventStore | None = None) -> Proof:
         return found
     cell = solutions.cell_of(exercise.lesson, exercise.name)
     stub, solution, *wrong = (
-        _judged(exercise, source, store)
+        judged(exercise, source, store)
         for source in (cell.stub, cell.solution, *(each.source for each in exercise.wrong))
     )
     unknown = [
@@ -98,7 +104,8 @@ def prove_one(exercise: Exercise, store: EventStore | None = None) -> Proof:
         for each, checked in zip(exercise.wrong, wrong, strict=True)
         if checked.passed is not False or each.feedback not in str(checked)
     ]
-    problems = [*_of_stub(stub), *([] if solution.passed else [f"the solution does not pass:\n{solution}"]), *unknown]
+    of_solution = [] if solution.passed else [f"the solution does not pass:\n{solution}"]
+    problems = [*_of_stub(stub), *of_solution, *unknown, *_of_error(exercise, cell.solution, store)]
     return replace(
         found,
         problems=[f"{exercise.lesson}, {exercise.name}: {problem}" for problem in problems],
@@ -112,6 +119,14 @@ def _of_stub(stub: Checked) -> list[str]:
     if stub.reason.startswith(ENDS):
         return [f"the stub does not run: {stub.reason}"]
     return [f"the stub passes:\n{stub}"] if stub.passed else []
+
+
+def _of_error(exercise: Exercise, solution: str, store: EventStore | None) -> list[str]:
+    """An answer that raises an error must be told of the error, not of a result that it never had."""
+    source = f"{solution}\n\ndef _raises(*_):\n    return 1 / 0\n\nif callable({exercise.answer}):\n"
+    checked = judged(exercise, f"{source}    {exercise.answer} = _raises", store)
+    is_told = checked.difference is None or RAISES in checked.difference.why
+    return [] if is_told else [f"an answer that raises an error is told something else:\n{checked}"]
 
 
 def _lacks(exercise: Exercise) -> list[str]:
@@ -133,12 +148,13 @@ def _are_different(texts: Sequence[str], fewest: int) -> bool:
     return all(texts) and len(set(texts)) == len(texts) >= fewest
 
 
-def _judged(exercise: Exercise, source: str, store: EventStore | None) -> Checked:
+def judged(exercise: Exercise, source: str, store: EventStore | None = None) -> Checked:
     """The check's word about a text in place of the exercise's cell."""
-    imports = solutions.cell_of(exercise.lesson, exercise.name).imports_for(source)
+    cell = solutions.cell_of(exercise.lesson, exercise.name)
     namespace: dict[str, Any] = {}
     try:
-        exec(f"{imports}\n{source}", namespace)  # noqa: S102 - our own notebooks and wrong answers
+        exec(f"{cell.imports_for(source)}\n{source}", namespace)  # noqa: S102 - our own notebooks and wrong answers
     except Exception as error:
         return Checked(exercise.name, None, reason=f"{ENDS} {type(error).__name__}: {error}")
-    return exercise.judge(Answer(namespace.get(exercise.answer, ...), source, imports, store))
+    texts = [*cell.above, cell.solution, source]
+    return exercise.judge(Answer(namespace.get(exercise.answer, ...), texts, exercise.answer, store))

@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from eslab.display import quantity
 from eslab.lab.runner import Run, Watcher
 from eslab.terminal import in_a_cell
 
@@ -46,7 +47,7 @@ class Lines:
     def started(self, notebook: str, cells: int) -> None:
         """Say that a notebook starts."""
         self.cells = cells
-        self._say(f"{notebook}: {cells} cells")
+        self._say(f"{notebook}: {quantity(cells, 'cell')}")
 
     def cell(self, notebook: str, number: int, line: str) -> None:
         """Say which cell starts."""

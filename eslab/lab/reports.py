@@ -20,6 +20,7 @@ from nbconvert.filters import markdown2html
 from nbformat import NotebookNode
 from papermill.execute import remove_error_markers
 
+from eslab.display import quantity
 from eslab.lab.execution import INJECTED
 from eslab.lab.files import write_whole
 from eslab.lab.names import fresh_store, page_name
@@ -201,7 +202,7 @@ def _facts(reports: Sequence[Report], out: Path) -> dict[str, str]:
         **({"Cassandra": f"a node of their own: {own_nodes}"} if own_nodes else {}),
         "seed": ", ".join(dict.fromkeys(str(run.parameters["seed"]) for run in runs)),
         "versions": _versions(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "machine": f"{platform.system()} {platform.machine()}, {quantity(os.cpu_count() or 1, 'core')}",
         "run": f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
     }
 

@@ -91,7 +91,7 @@ def _jars() -> tuple[bool, str]:
     jars = locked_jars()
     missing = [jar for jar in jars if not any(is_whole(file, jar) for file in cache_folder().rglob(jar.filename))]
     if missing:
-        return True, f"{len(missing)} of {len(jars)} jars are still to be downloaded, by `eslab cluster start`"
+        return True, f"still to be downloaded, by `eslab cluster start`: {len(missing)} of {len(jars)} jars"
     return True, f"Cassandra {cassandra_version()}, all {len(jars)} jars in {cache_folder()} match the lock"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from eslab.errors import InvalidInput
-from eslab.lab.answers import imports_for
+from eslab.lab.cells import imports_for
 
 
 class Cell(NamedTuple):

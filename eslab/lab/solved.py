@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from nbformat import NotebookNode
 
+from eslab.display import quantity
 from eslab.lab.feedback import MIME
 
 Solved = Mapping[str, bool]
@@ -27,5 +28,5 @@ def in_words(solved: Solved) -> str:
     if not solved:
         return ""
     still_open = [name for name, is_solved in solved.items() if not is_solved]
-    words = f"{len(solved) - len(still_open)} of {len(solved)} exercise{'s' if len(solved) > 1 else ''} solved"
+    words = f"{len(solved) - len(still_open)} of {quantity(len(solved), 'exercise')} solved"
     return f"{words}, open: {', '.join(still_open)}" if still_open else words

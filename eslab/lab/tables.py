@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from eslab.display import quantity
 from eslab.store import Commit, Head, ReadRow, StoredSnapshot
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def row_in_words(row: Any) -> str:
 
 def _in_words(value: Any) -> str:
     if isinstance(value, bytes):
-        return f"{len(value)} bytes"
+        return quantity(len(value), "byte")
     if hasattr(value, "_asdict"):
         return row_in_words(value)
     if isinstance(value, list | tuple):

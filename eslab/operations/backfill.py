@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from eslab.aggregate import Aggregate, SnapshotPolicy, address, type_name
+from eslab.display import quantity
 from eslab.errors import EslabError, Forgotten, HistoryGone, InvalidInput, StoreUnavailable, Unreadable
 from eslab.operations.readable import check_types
 from eslab.operations.snapshots import build_snapshot
@@ -88,6 +89,7 @@ def _name(aggregate_types: Sequence[type[Aggregate]], override: Override) -> str
 
 def _summary(name: str, problems: int, walked: Walked) -> str:
     return (
-        f"Incomplete: {name}, {problems:,} aggregates have none. {walked.rows:,} snapshots of {walked.customers:,} "
-        "customers are built. Hydration of the others only takes longer; solve these, then run it again:"
+        f"Incomplete: {name}, none for {quantity(problems, 'aggregate')}. Built: {quantity(walked.rows, 'snapshot')} "
+        f"of {quantity(walked.customers, 'customer')}. Hydration of the others only takes longer; solve these, then "
+        "run it again:"
     )

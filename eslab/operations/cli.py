@@ -12,6 +12,7 @@ import msgspec
 import typer
 
 from eslab.clock import system_clock
+from eslab.display import quantity
 from eslab.errors import InvalidInput
 from eslab.layout import Layout
 from eslab.operations import inspection
@@ -92,7 +93,8 @@ def schema_lock(
     now = lock.lock_of(aggregates_in(named), commands_in(named))
     (lock.check if check else lock.write_lock)(file, now)
     shapes = len(lock.read_lock(file).entries())
-    say(f"{file} holds {shapes} shapes; {len(now.aggregates)} aggregate types fit them.")
+    fit = "fits" if len(now.aggregates) == 1 else "fit"
+    say(f"{file} holds {quantity(shapes, 'shape')}; {quantity(len(now.aggregates), 'aggregate type')} {fit} them.")
 
 
 @read_tables.command()
@@ -283,7 +285,8 @@ def _write_tables(
 ) -> None:
     with _repository(store, modules) as repository, customers_shown() as progress:
         written = write(repository, progress, jobs=jobs_on(repository.store, jobs))
-    say(f"{done}: {written.rows:,} rows of {written.customers:,} customers in {', '.join(written.tables)}")
+    rows = f"{quantity(written.rows, 'row')} of {quantity(written.customers, 'customer')}"
+    say(f"{done}: {rows} in {', '.join(written.tables)}")
 
 
 def jobs_on(store: EventStore, jobs: int | None) -> int:

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from eslab.aggregate import check_id
 from eslab.clock import EPOCH, ManualClock
+from eslab.display import quantity
 from eslab.errors import InvalidInput, StoreError
 from eslab.layout import Layout
 from eslab.payload.encryption import KeyProvider, forgotten
@@ -42,7 +43,8 @@ class Fork(MemoryStore):
     def __repr__(self) -> str:
         logs = self._logs.get(self.customer_id, {}).values()
         commits = sum(len(log.keys) for log in logs)
-        return f"Fork(customer {self.customer_id!r}, {commits:,} commits of {len(logs):,} aggregates, {self.clock})"
+        held = f"{quantity(commits, 'commit')} of {quantity(len(logs), 'aggregate')}"
+        return f"Fork(customer {self.customer_id!r}, {held}, {self.clock})"
 
     def take(self, aggregate_id: str, head: Head, commits: Iterable[Commit]) -> None:
         """Copy an aggregate: its floor, the beginning and the snapshots in `head`, and these commits."""

@@ -18,6 +18,7 @@ from threading import Lock
 from uuid import UUID
 
 from eslab.aggregate import Aggregate, type_name
+from eslab.display import quantity
 from eslab.errors import HistoryGone, OutcomeUnknown, Unreadable
 from eslab.hydration import ATTEMPTS, Hydrator
 from eslab.operations.findings import Finding, contradiction, moment
@@ -217,6 +218,6 @@ def _name(repository: Repository, aggregate_types: Sequence[type[Aggregate]], re
 
 def _summary(name: str, problems: int, walked: Walked) -> str:
     return (
-        f"The {name} of {walked.customers:,} customers: {walked.rows:,} findings are repaired, {problems:,} are not. "
-        "Follow what they say, then run it again:"
+        f"The {name} of {quantity(walked.customers, 'customer')}: {quantity(walked.rows, 'finding')} repaired, "
+        f"{problems:,} not. Follow what they say, then run it again:"
     )

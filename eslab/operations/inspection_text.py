@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from eslab.display import quantity
 from eslab.operations.inspection import InspectedAggregate, InspectedCommit, InspectedSnapshot
 from eslab.terminal import in_a_cell
 
@@ -31,7 +32,7 @@ def show(customer_id: str, aggregates: Iterable[InspectedAggregate], console: Co
     if empty:
         console.print(f"Nothing is stored there for customer {customer_id!r}.", markup=False, soft_wrap=True)
     if broken:
-        console.print(f"{_many(broken, 'broken row')}: see the notes marked with ✗.", markup=False, soft_wrap=True)
+        console.print(f"{quantity(broken, 'broken row')}: see the notes marked with ✗.", markup=False, soft_wrap=True)
     return broken
 
 
@@ -39,9 +40,9 @@ def _title(aggregate: InspectedAggregate) -> str:
     parts = [
         f"began {aggregate.first or 'never'}",
         f"floor {aggregate.floor or 'none'}",
-        _many(len(aggregate.snapshots), "snapshot"),
-        _many(len(aggregate.commits), "commit"),
-        f"{sum(commit.bytes for commit in aggregate.commits):,} bytes",
+        quantity(len(aggregate.snapshots), "snapshot"),
+        quantity(len(aggregate.commits), "commit"),
+        quantity(sum(commit.bytes for commit in aggregate.commits), "byte"),
     ]
     return f"{in_a_cell(aggregate.id)}: {', '.join(parts)}"
 
@@ -129,7 +130,3 @@ def _crc(right: bool) -> str:
 
 def _known(number: int | None) -> str:
     return "?" if number is None else str(number)
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

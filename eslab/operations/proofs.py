@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+from eslab.display import quantity
 from eslab.errors import Unreadable
 from eslab.operations.findings import Finding, contradiction
 from eslab.payload.encryption import RowCipher
@@ -87,7 +88,7 @@ class Proofs:
         self.findings.append(
             contradiction(
                 "append",
-                f"Expected {touched} commits of {Request.from_event_time(event_time)} of customer "
+                f"Expected {quantity(touched, 'commit')} of {Request.from_event_time(event_time)} of customer "
                 f"{self._customer_id!r}, found {touched - len(missing)}: commits are missing{where}. Run `eslab "
                 "repair`; if they are in no region, restore them from a backup.",
                 self._customer_id,

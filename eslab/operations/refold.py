@@ -16,6 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from eslab.clock import time_on
+from eslab.display import quantity
 from eslab.errors import Unreadable
 from eslab.event import Event
 from eslab.hydration import Hydration, Hydrator
@@ -137,7 +138,7 @@ class Refold:
         first = f" The first event that differs: {_named(changing[0])}." if changing else ""
         if len(changing) > 1:
             first = f" The first event that changes this: {_named(changing[0])}, of {len(changing):,} commits that do."
-        said = f"one of {base.commits:,} commits, and a replay of {wrong.commits:,}: {wrong.first}.{first}"
+        said = f"one of {quantity(base.commits, 'commit')}, and a replay of {wrong.commits:,}: {wrong.first}.{first}"
         if base.commits > wrong.commits:
             return self._contradiction(snapshot.up_to, f"{said} {LOST}")
         if base.commits < wrong.commits and self._may_be_late(changing):

@@ -20,6 +20,7 @@ from msgspec import Raw
 
 from eslab.aggregate import check_id
 from eslab.clock import Clock, system_clock, time_on
+from eslab.display import quantity
 from eslab.errors import InvalidInput, StoreError, Unreadable
 from eslab.event import is_tag, split_tag
 from eslab.layout import Layout
@@ -281,7 +282,8 @@ def _proved(row: _Broken, copy: Commit) -> _Whole:
     decision = [RecordedCommit(one.commit, one.stored) for one in (whole, *same)]
     missing = missing_in(decision, {})
     if missing - row.lost:
-        raise Unreadable(f"only {len(decision)} of the {len(touched_in(envelope))} commits of its decision can be seen")
+        commits = quantity(len(touched_in(envelope)), "commit")
+        raise Unreadable(f"its decision has {commits}, of which only {len(decision)} can be seen")
     if not same:
         _compare(row.mark.payload if row.mark else row.payload, envelope)
     if any(is_encrypted(other.envelope) for other in same):

@@ -6,6 +6,7 @@ from functools import partial
 from itertools import chain
 from uuid import UUID
 
+from eslab.display import quantity
 from eslab.errors import InvalidInput
 from eslab.event import Event
 from eslab.hydration import Hydrator
@@ -103,7 +104,7 @@ class RowCheck:
         advice = "`eslab audit --repair` writes them." if not greater else REBUILD
         where = place(self._hydrator.customer_id, first.commit.aggregate_id)
         message = (
-            f"Expected {len(rows):,} rows of {where} in the read table {first.layout.name}, found them missing or with "
+            f"Expected {quantity(len(rows), 'row')} of {where} in the read table {first.layout.name}, found none or "
             f"other payloads, the first for the commit at {moment(first.commit.event_time)}. {advice}"
         )
         return self._about(first, message, None if greater else rows)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from eslab.clock import system_clock
+from eslab.display import quantity
 from eslab.errors import InvalidInput
 from eslab.operations import backfill, full_audit, read_repair
 from eslab.operations.cli import Jobs, Keys, Master, Store, Tables, customers_shown, jobs_on, key_file
@@ -51,7 +52,7 @@ def build(
     with upkeep(store, keys, master) as (repository, progress):
         threads = jobs_on(repository.store, jobs)
         built = backfill.build_snapshots(repository, types, backfill.Override(every, keep), progress, one, threads)
-    say(f"built: {built.rows:,} snapshots of {built.customers:,} customers")
+    say(f"built: {quantity(built.rows, 'snapshot')} of {quantity(built.customers, 'customer')}")
 
 
 def audit(
@@ -73,7 +74,8 @@ def audit(
     with upkeep(store, keys, master, module) as (repository, progress):
         threads = jobs_on(repository.store, jobs)
         found = full_audit.audit(repository, types, say, progress, repair=repair, customer_id=one, jobs=threads)
-    say(f"audited: {found.customers:,} customers, {found.rows:,} findings repaired, none left")
+    repaired = quantity(found.rows, "finding")
+    say(f"audited: {quantity(found.customers, 'customer')}, {repaired} repaired, none left")
 
 
 def repair(
@@ -92,7 +94,7 @@ def repair(
             return
         with customers_shown() as progress:
             read = read_repair.repair(opened, system_clock, layouts, progress, one, jobs_on(opened, jobs))
-    say(f"repaired: {read.rows:,} rows of {read.customers:,} customers were read at ALL, and are equal everywhere")
+    say(f"read at ALL, and equal everywhere: {quantity(read.rows, 'row')} of {quantity(read.customers, 'customer')}")
 
 
 @contextmanager

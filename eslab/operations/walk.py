@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from eslab.aggregate import check_id
 from eslab.clock import Clock, time_on
+from eslab.display import quantity
 from eslab.errors import EslabError, Unreadable
 from eslab.operations.parallel import check_jobs, in_order
 from eslab.payload.decoding import built
@@ -122,8 +123,9 @@ class Problems:
 def unusable(name: str, problems: int, walked: Walked) -> str:
     """The first sentences of the error that ends a walk which met rows that can't be used."""
     return (
-        f"Incomplete: {name}, {problems:,} rows can't be used. {walked.rows:,} rows of {walked.customers:,} "
-        "customers are written, and nothing is called complete. Repair these rows, then run it again:"
+        f"Incomplete: {name}, {quantity(problems, 'row')} can't be used. Written: {quantity(walked.rows, 'row')} of "
+        f"{quantity(walked.customers, 'customer')}, and nothing is called complete. Repair these rows, then run it "
+        "again:"
     )
 
 

@@ -34,6 +34,7 @@ import msgspec
 
 from eslab.clock import to_ms
 from eslab.declared import check_options
+from eslab.display import quantity
 from eslab.errors import InvalidInput, Unreadable
 from eslab.event import Command, Event, oldest_reader, split_tag, tag_of
 from eslab.payload.checksum import Checksum
@@ -103,13 +104,13 @@ class VersionedSerializer:
         self.current = {split_tag(tag_of(t))[0]: t for t in event_types}
         if len(self.current) < len(event_types):
             raise InvalidInput(f"Expected event types with different names, got {[tag_of(t) for t in event_types]}.")
-        self._steps = Steps(upcasters or {}, {tag_of(t) for t in event_types})
+        self._steps = Steps(upcasters or {}, {tag_of(t) for t in event_types})  # the upcasters
         for event_type in event_types:
             check_type(event_type)
         union: Any = reduce(or_, event_types, _Untyped)
         with building:
             self._page = msgspec.msgpack.Decoder(list[_PlainEnvelope[tuple[union, ...]]])
-            self._commit = msgspec.msgpack.Decoder(list[union])
+            self._commit = msgspec.msgpack.Decoder(list[union])  # msgspec's decoder for the current classes
 
     def page(self, payloads: Sequence[bytes], checksum: Checksum) -> Sequence[Sequence[Event]]:
         """The events of many commits of the place that the checksum is of, in order.
@@ -336,8 +337,8 @@ def decode_any(payload: bytes, envelope_type: type[Struct], checksum: Checksum) 
         raise Unreadable("expected a payload that ends with its checksum, found no bytes")
     if not checksum.proves(payload):
         raise Unreadable(
-            f"the checksum of {len(payload)} bytes does not match: a bit flipped, bytes were cut, or the row was "
-            f"copied from another {checksum.place}"
+            f"the checksum of {quantity(len(payload), 'byte')} does not match: a bit flipped, bytes were cut, or the "
+            f"row was copied from another {checksum.place}"
         )
     try:
         return decoder(envelope_type).decode(payload)
@@ -346,6 +347,7 @@ def decode_any(payload: bytes, envelope_type: type[Struct], checksum: Checksum) 
 
 
 def _decode(events: msgspec.Raw, decoder: msgspec.msgpack.Decoder[Any]) -> Any:
+    """What a decoder of msgspec makes of the bytes; `Unreadable` if it can't."""
     try:
         return decoder.decode(events)
     except UNPARSABLE as error:

@@ -74,7 +74,8 @@ class Steps:
         # A commit of nothing but current events is read without looking at steps.
         if all(self._current.get(name) == number for name, number in versions):
             raise InvalidInput(
-                f"Expected an upcaster for an older version, got one for {_tags(versions)}: all current."
+                f"Expected an upcaster for an older version, got one for {_tags(versions)}, which the class already "
+                "is; raise the version of the class, or remove the upcaster."
             )
         for name, number in versions:
             if number > self._current.get(name, number):

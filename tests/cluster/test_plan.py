@@ -1,10 +1,12 @@
 """Parsing of regions, names, settings and delays; and the tokens of the nodes."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from eslab.cluster import ClusterError, Node, Plan
+from eslab.cluster.config import jvm_options
 from eslab.cluster.plan import RING, check_name, make_settings, parse_delay, parse_regions, regions_text
 
 
@@ -76,3 +78,11 @@ def test_each_region_divides_the_ring_evenly(regions: str) -> None:
     for region in whole.regions:
         own = sorted(token for node in whole.pick(region) for token in whole.tokens(node))
         assert len({after - before for before, after in pairwise(own)}) == 1
+
+
+@pytest.mark.parametrize("brief", [True, False])
+def test_a_brief_node_compiles_lightly(tmp_path: Path, brief: bool) -> None:
+    """Its start is most of its work; a node that is measured for long compiles as Java does."""
+    one = Plan("lab", (Node("us", 1, "127.0.0.1", "127.0.0.1"),), make_settings(brief=brief))
+    options = list(jvm_options(one, tmp_path, 17, [Path("jamm-0.jar")]))
+    assert ("-XX:TieredStopAtLevel=1" in options) is brief

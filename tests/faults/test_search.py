@@ -160,7 +160,13 @@ def test_an_interrupted_search_shows_what_it_met() -> None:
     command = [sys.executable, "-c", "from eslab.cli import app; app()", "simulate", "--schedules", "1000000"]
     options = ["--seconds", "100000", "--no-duels"]
     shown = {**os.environ, "FORCE_COLOR": "1"}  # the bar as on a terminal
-    with subprocess.Popen([*command, *options], env=shown, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [*command, *options],
+        env=shown,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a background shell ignores
+    ) as process:
         assert process.stderr and process.stdout
         bar = b""
         while f"{SHARE}/1000000".encode() not in bar:

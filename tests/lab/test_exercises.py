@@ -3,6 +3,7 @@
 import random
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,16 +11,9 @@ from hypothesis import strategies as st
 
 from eslab import InvalidInput
 from eslab.lab import reader, solutions
-from eslab.lab.answers import (
-    Answer,
-    Undecided,
-    defined_in,
-    imports_for,
-    in_words,
-    is_same_code,
-    names_chosen,
-    time_limit,
-)
+from eslab.lab.answers import Answer, Undecided, in_words, time_limit
+from eslab.lab.cells import defined_in, imports_for, is_same_code
+from eslab.lab.choices import names_chosen, number_chosen, numbers_chosen
 from eslab.lab.exercises import Exercise, Rule, Wrong
 from eslab.lab.feedback import MIME, Difference
 from eslab.lab.lessons.exercises.downloads import which_write
@@ -115,7 +109,7 @@ def test_a_check_may_be_unable_to_tell(answer, reason):
 
 def test_an_answer_that_swallows_an_error_is_stopped_again():
     """It can't swallow them all."""
-    with pytest.raises(Undecided, match=r"didn't end within 0\.1 s"), time_limit(0.1):
+    with pytest.raises(Undecided, match=r"didn't end within \d"), time_limit(0.1):
         try:
             time.sleep(5)
         except BaseException:
@@ -129,7 +123,7 @@ def test_a_result_that_cannot_be_judged_is_said_so():
     assert "your result can't be judged (TypeError: object of type 'int' has no len())" in found
 
 
-@pytest.mark.parametrize("value", [2, None, {"c": 1}, [["c"], "e"], {"c", "z"}, {1}, "c, e"], ids=repr)
+@pytest.mark.parametrize("value", [2, None, {"c": 1}, [["c"], "e"], {"c", "z"}, {1}, ["c, e"], "c, z"], ids=repr)
 @pytest.mark.parametrize("exercise", [which_write, needs_step], ids=lambda it: it.name)
 def test_an_answer_that_is_no_choice_is_told_what_to_write(exercise, value):
     """Whatever it holds."""
@@ -138,10 +132,71 @@ def test_an_answer_that_is_no_choice_is_told_what_to_write(exercise, value):
     assert "Write a set such as {'a'}, of some of: a, b, c, d, e, f" in str(checked)
 
 
-@pytest.mark.parametrize("value", [{"c", "e"}, ["e", "c", "e"], ("c", "e"), "ce"], ids=repr)
+@pytest.mark.parametrize("value", [{"c", "e"}, ["e", "c", "e"], ("c", "E"), "ce", "c, e", "E c"], ids=repr)
 def test_a_choice_is_read_from_any_container(value):
-    """In any order."""
+    """In any order, in upper or lower case."""
     assert names_chosen(Answer(value), "abcdefg") == {"c", "e"}
+
+
+def test_names_of_several_letters_are_read_from_a_text_with_commas():
+    """A text of one name is that name."""
+    assert names_chosen(Answer("all rows, Some rows"), ["all rows", "some rows"]) == {"all rows", "some rows"}
+    assert names_chosen(Answer("all rows"), ["all rows", "some rows"]) == {"all rows"}
+
+
+@pytest.mark.parametrize("value", [[1, 4], {4, 1}, (4.0, 1), range(1, 5, 3)], ids=repr)
+def test_numbers_are_read_from_any_container(value):
+    """Whole ones may be written as 4.0."""
+    assert numbers_chosen(Answer(value), range(1, 8)) == {1, 4}
+    assert number_chosen(Answer(2.0), range(6)) == 2
+
+
+@pytest.mark.parametrize("value", [3, None, "14", ["1"], [True], [0], [8], [1.5], {1: 2}, [[1]]], ids=repr)
+def test_what_is_no_list_of_these_numbers_is_told_what_to_write(value):
+    """Nothing is guessed."""
+    with pytest.raises(Undecided, match=r"Write a list such as \[1, 2\], of numbers from 1 to 7"):
+        numbers_chosen(Answer(value), range(1, 8))
+
+
+@pytest.mark.parametrize("value", [6, -1, "2", [2], True, 2.5, None], ids=repr)
+def test_what_is_no_such_number_is_told_what_to_write(value):
+    """Nothing is guessed."""
+    with pytest.raises(Undecided, match=r"Write one number from 0 to 5"):
+        number_chosen(Answer(value), range(6))
+
+
+def test_an_error_names_the_line_of_the_notebook_in_which_it_came_up(run_cell):
+    """Not one of a library that the line calls, and one of another cell if it came up there."""
+    run_cell("from eslab.lab.lessons.exercises.frosting import at_least")
+    run_cell("def missing(frosting, command):\n    import json\n    return json.loads('nothing')")
+    run_cell("def handle_at_least(frosting, command, request):\n    return missing(frosting, command)")
+    checked = run_cell("at_least.check(handle_at_least)")
+    assert checked.difference.got.startswith("JSONDecodeError: ")
+    assert checked.difference.why == "Your code raises this error in the line `return json.loads('nothing')`."
+
+
+def test_an_object_is_asked_like_a_function():
+    """An error in its `__call__` is its own."""
+
+    class Handler:
+        def __call__(self, n: int) -> int:
+            return {}[n]
+
+    advice = exercise(Rule("r", lambda answer, case: Difference([], "", "", "", answer(3).advice))).judge
+    assert "in the line `return {}[n]`. The map has no such key" in str(advice(Answer(Handler())))
+
+
+def test_a_difference_that_was_found_is_told_though_time_is_over():
+    """The search for a smaller case may be cut short."""
+
+    def slow(n: int) -> int:
+        if n < 1000:
+            time.sleep(0.2)
+        return n
+
+    rule = Rule("any number is doubled", doubles, cases=st.integers(0, 10**6))
+    checked = replace(exercise(rule), seconds=0.1).judge(Answer(slow))
+    assert checked.passed is False and checked.difference
 
 
 def test_an_error_of_the_answer_is_an_outcome():
@@ -267,14 +322,30 @@ def test_an_exercise_on_a_store_says_so():
 def test_an_answer_is_asked_in_another_process():
     """With what its cell imports, and another seed for the hash of text; without magics and trial calls."""
     source = "def f(text):\n    return [hash(text), sqrt(9)]"
-    imports = imports_for(source, ["from math import sqrt, pi\nimport json", "from math import cos"])
-    assert imports == "from math import sqrt"
-    answer = Answer(None, source, imports)
+    imports = "from math import sqrt, pi\nimport json"
+    assert imports_for(source, [imports, "from math import cos"]) == "from math import sqrt"
+    answer = Answer(None, [imports, source], "f")
     assert answer.elsewhere("f('glow')") == [answer.elsewhere("f('glow')")[0], 3.0]
     assert answer.elsewhere("f('glow')")[0] != hash("glow")
-    assert Answer(None, "%%time\n!true\ndef f(n):\n    return n\n\nf(unknown)").elsewhere("f(3)") == 3
-    with pytest.raises(Undecided, match="in a second process the answer's cell ends with NameError"):
-        Answer(None, source).elsewhere("f('glow')")
+    assert Answer(None, ["%%time\n!true\ndef f(n):\n    return n\n\nf(unknown)"], "f").elsewhere("f(3)") == 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (Answer(None, ["def f(n):\n    return here"], "f"), "ends with NameError.*Define or import in a cell"),
+        (Answer(None, ["def f(n):\n    return 1 / n"], "f"), "ends with ZeroDivisionError: division by zero.$"),
+        (Answer(lambda n: n), "no cell defines it under a name"),
+        (
+            Answer(None, ["from eslab.lab.session import open_lab\nlab = open_lab('sqlite:', 7)", "f = lab.seed"], "f"),
+            "It uses `lab`, which a call of `open_lab` made, and the check repeats no such call.",
+        ),
+    ],
+)
+def test_a_second_process_may_be_unable_to_ask(answer, reason):
+    """The reason is the true one, and no store is opened twice."""
+    with pytest.raises(Undecided, match=reason):
+        answer.elsewhere("f(0)")
 
 
 def test_a_cell_defines_names_at_its_top_level():

@@ -1,5 +1,6 @@
 """The notebooks in git: made from their solutions, without outputs, and all alike where it matters."""
 
+import ast
 import importlib.util
 import re
 from base64 import b64decode
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
+
+from eslab.lab.source import private_names
 
 ROOT = Path(__file__).parents[2]
 SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
@@ -23,6 +26,23 @@ def test_a_learners_notebook_is_made_from_its_solution(solution: Path) -> None:
     """Edit the solution, then run scripts/make_notebooks.py."""
     learners = ROOT / "notebooks" / solution.name
     assert learners.read_text(encoding="utf-8") == make_notebooks.written(solution)
+
+
+@pytest.mark.parametrize("solution", SOLUTIONS, ids=lambda path: path.stem)
+def test_code_that_a_lesson_shows_leaves_no_private_helper_unexplained(solution: Path) -> None:
+    """Each has a docstring, or a comment where it is set, which is shown below the code."""
+    known: dict = {}
+    for cell in nbformat.read(solution, as_version=4).cells:
+        for node in ast.parse(cell.source).body if cell.cell_type == "code" and cell.source[:1] not in "%!" else []:
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                exec(ast.unparse(node), known)
+            for call in filter(_shows_source, ast.walk(node)):
+                shown = eval(ast.unparse(call), known)
+                assert [name for name in private_names(shown.text) if name not in shown.helpers] == [], shown.title
+
+
+def _shows_source(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == "show_source"
 
 
 @pytest.mark.parametrize("solution", SOLUTIONS, ids=lambda path: path.stem)

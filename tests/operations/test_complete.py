@@ -190,7 +190,7 @@ def test_a_recorded_request_gets_its_answer_whatever_the_keys_are_now(store: Eve
     table = ReadTable(DAYS, {Counter: lambda *args: bad(*args) if args[0] == "ann" else good(*args)})
     service.repository = Repository(store, clock, read_tables=[table])
     assert service.send("ann", "counter:1", Count("b"), at(0)).repeated  # type: ignore[union-attr]
-    with pytest.raises(Unreadable, match=r"1 rows can't be used[^$]*'counter:1', event time"):
+    with pytest.raises(Unreadable, match=r"1 row can't be used[^$]*'counter:1', event time"):
         rebuild.catch_up(service.repository)
     assert in_days(store) == {("bob", "counter:2")}
 

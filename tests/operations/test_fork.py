@@ -226,7 +226,7 @@ def test_the_read_tables_of_a_fork_are_rebuilt_from_its_events(store: EventStore
         count(store, minutes, what)
     then = fork(store, "ann", as_of=moment(0))
     repository = Repository(then, then.clock, read_tables=[ON_SHELF])
-    with pytest.raises(StoreError, match=r"read table shelf that was rebuilt in Fork\(customer 'ann', 1 commits of 1 "):
+    with pytest.raises(StoreError, match=r"read table shelf that was rebuilt in Fork\(customer 'ann', 1 commit of 1 "):
         repository.read(ON_SHELF, ("ann",))
     rebuild(repository)
     (found,) = repository.read(ON_SHELF, ("ann",))

@@ -225,7 +225,7 @@ def test_G6_a_number_of_commits_that_is_wrong_is_found(store: EventStore, later:
     """Though the states are equal: a count of nothing changes nothing."""
     append(store, (1, Counted("tea", 0)), (2, Counted("tea", 1)))
     save(store, snapshot(at(2), Counter({"tea": 1}), 1))
-    assert "one of 1 commits, and a replay of 2: their states are equal. `eslab audit --repair` deletes" in said(
+    assert "one of 1 commit, and a replay of 2: their states are equal. `eslab audit --repair` deletes" in said(
         found(later)
     )
     assert [each.repaired for each in found(later, repair=True)] == [True]
@@ -480,7 +480,7 @@ def test_rows_that_a_read_table_lacks_are_written(store: EventStore, clock: Manu
     assert sorted((each.kind, each.error.aggregate_id) for each in findings) == [
         (f"read table {name}", id) for name in ("days", "shelf") for id in ("counter:1", "counter:2")
     ]
-    assert "Expected 1 rows of customer 'ann', aggregate 'counter:1' in the read table" in str(findings[0])
+    assert "Expected 1 row of customer 'ann', aggregate 'counter:1' in the read table" in str(findings[0])
     assert all(each.repaired for each in audit_customer(later, [Counter], "ann", repair=True))
     assert audit_customer(later, [Counter], "ann") == []
     assert {found.key: found.state.total for found in later.read(ON_SHELF, ("ann",))} == {"1": 2, "2": 1}
@@ -524,7 +524,7 @@ def test_one_broken_customer_stops_nobody(store: EventStore) -> None:
     told_of: list[str] = []
     progress: list[int] = []
     later = Repository(store, ManualClock(LATER))
-    with pytest.raises(Unreadable, match=r"of 3 customers: 1 findings are repaired, 1 are not\. Follow") as error:
+    with pytest.raises(Unreadable, match=r"of 3 customers: 1 finding repaired, 1 not\. Follow") as error:
         audit(later, TYPES, lambda finding: told_of.append(str(finding)), progress.append, repair=True)
     assert f"Unreadable commit: customer '{CUSTOMERS[1]}'" in str(error.value)
     assert sorted((len(told_of), sum(progress), len(progress))) == [1, 2, 3]
@@ -548,7 +548,7 @@ def test_an_audit_that_was_killed_resumes_and_remembers() -> None:
     with pytest.raises(KeyboardInterrupt):
         audit(later, TYPES, lambda finding: None, die)
     assert load_checkpoint(store, "audit of card fold 1, counter fold 1").after == CUSTOMERS[49]
-    with pytest.raises(Unreadable, match=rf"of 50 customers: 0 findings are repaired, 1 are not[^$]*{CUSTOMERS[0]}"):
+    with pytest.raises(Unreadable, match=rf"of 50 customers: 0 findings repaired, 1 not[^$]*{CUSTOMERS[0]}"):
         audit(later, TYPES, lambda finding: None)
 
 
@@ -606,9 +606,9 @@ def test_the_command(tmp_path: Path) -> None:
         lose(store)
     named = ["--aggregate", "tests.support.sample:Counter"]
     code, output = call(url, "--all", *named)
-    assert (code, "0 findings are repaired, 1 are not" in output) == (1, True), output
+    assert (code, "0 findings repaired, 1 not" in output) == (1, True), output
     code, output = call(url, "--all", *named, "--repair", "--jobs", "2")
-    assert (code, "Repaired.\n" in output, "audited: 1 customers, 1 findings repaired" in output) == (0, True, True)
+    assert (code, "Repaired.\n" in output, "audited: 1 customer, 1 finding repaired" in output) == (0, True, True)
     code, output = call(url, "--customer", "ann", "--module", "tests.test_read_table:BY_DAY")
     assert (code, "read table days" in output) == (1, True), output
     assert call(url)[0] == 1 and call(url, "--customer", "ann")[0] == 0

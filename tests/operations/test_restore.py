@@ -171,7 +171,7 @@ def test_G8_a_copy_of_another_row_is_refused(store: EventStore) -> None:
         refused(store, match)
     damage(store, milk, b"")
     put(store, milk._replace(payload=tea.payload))
-    refused(store, "the digest does not fit the request's 1 commits: the row was copied from another time")
+    refused(store, "the digest does not fit the request's 1 commit: the row was copied from another time")
 
 
 def test_G8_a_copy_in_another_customers_partition_is_not_found(store: EventStore) -> None:

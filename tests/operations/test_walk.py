@@ -119,7 +119,7 @@ def test_problems_hold_up_nobody_and_are_kept_in_the_checkpoint(store: EventStor
         walk(store, NAME, BEGAN, work)
     checkpoint, killed = load_checkpoint(store, NAME), False
     assert (checkpoint.after, checkpoint.unnamed) == (CUSTOMERS[49], 10)
-    with pytest.raises(Unreadable, match=r"30 rows can't be used. 70 rows of 70 customers") as error:
+    with pytest.raises(Unreadable, match=r"30 rows can't be used. Written: 70 rows of 70 customers") as error:
         walk(store, NAME, checkpoint, work)
     assert error.value.customer_id == CUSTOMERS[0]
     assert str(error.value).endswith(f"{CUSTOMERS[19]} is broken\nand 10 more")

@@ -398,8 +398,14 @@ def test_G8_steps_in_a_circle_end() -> None:
 @pytest.mark.parametrize(
     ("upcasters", "message"),
     [
-        ({"Priced:3": in_cents}, "for an older version, got one for Priced:3: all current"),
-        ({"Priced:3/2": in_cents}, "for an older version, got one for Priced:3: all current"),
+        (
+            {"Priced:3": in_cents},
+            "for an older version, got one for Priced:3, which the class already is; raise the version",
+        ),
+        (
+            {"Priced:3/2": in_cents},
+            "for an older version, got one for Priced:3, which the class already is; raise the version",
+        ),
         ({"Priced:4": in_cents}, "up to Priced:3, the current one, got one for Priced:4; raise the version of the"),
         ({("Named:1", "Priced:5"): in_cents}, "up to Priced:3, the current one, got one for Priced:5"),
         ({"Priced:1": in_cents, "Priced:1/0": in_cents}, "one upcaster for Priced:1, got two; keep one of them"),

@@ -418,7 +418,7 @@ def test_somebody_elses_database_is_refused_and_left_alone(path: Path) -> None:
         connection.execute("CREATE TABLE events (title TEXT, city TEXT)")
     before = path.read_bytes()
     for mode in ("rwc", "rw", "ro"):
-        with pytest.raises(StoreError, match=r"found 0 and 1 tables: .* or it is no store of eslab"):
+        with pytest.raises(StoreError, match=r"found 0 and 1 table: .* or it is no store of eslab"):
             open_store(f"sqlite:///{path}?mode={mode}")
     assert path.read_bytes() == before
 

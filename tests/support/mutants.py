@@ -53,6 +53,7 @@ READ, REBUILD, READ_CONTRACT = (
 )
 LOCK = "tests/operations/test_schema_lock.py"
 LAB, LESSONS, OWN = "tests/lab/test_", "tests/lab/lessons/test_", "lab/lessons/exercises/own_aggregate.py"
+EXERCISES, ANSWERS = "lab/lessons/exercises/", "tests/lab/lessons/test_exercises.py"
 RESTORE, FORK = "tests/operations/test_restore.py", "tests/operations/test_fork.py"
 INTERRUPTS, ODD = "tests/stores/test_interrupts.py", "tests/stores/test_odd_values.py"
 PATHS, COMPLETE = "tests/stores/test_sqlite_paths.py", "tests/operations/test_complete.py"
@@ -403,6 +404,13 @@ MUTANTS = [
            "return careless_snapshot(repository, customer, key)", LESSONS + "snapshots.py"),
     Mutant("G6", "lab/lessons/snapshot_cache.py", "fold_version: ClassVar[int] = 2", "fold_version: ClassVar[int] = 1", LESSONS + "snapshots.py"),
     Mutant("G5", "settings.py", "        with suppress(OutcomeUnknown):\n            return _kept_first(store, first)\n", "        return _kept_first(store, first)\n", "tests/test_settings.py"),
+    # A check of an exercise opens no store a second time, speaks of an error if there was one, and judges to the second.
+    Mutant("G2", "lab/rebuilding.py", "        if effects:\n", "        if False:\n", LAB + "rebuilding.py"),
+    Mutant("G2", "lab/rebuilding.py", "else callee in _PLAIN", "else True", LAB + "rebuilding.py"),
+    Mutant("G8", "lab/answers.py", "advice=raised.advice(self.value, arguments, error)", "advice=''", LAB + "exercises.py"),
+    Mutant("G10", EXERCISES + "downloads_rule.py", "return self.age < DAY", "return self.age <= DAY", ANSWERS),
+    Mutant("G10", EXERCISES + "query_first.py", "reverse=True)", ")", ANSWERS),
+    Mutant("G1", EXERCISES + "query_first_shards.py", "// SHARDS // 2,", "// SHARDS * 3 // 4,", ANSWERS),
     # The ledger: an account is a sum, a closing is a snapshot, and only what nobody covers is returned.
     Mutant("G4", "domains/ledger.py", "case Reversed() if event.booking not in self.reversed:", "case Reversed():", LEDGER),
     Mutant("G3", "domains/ledger.py", "            if booking in account.reversed:\n", "            if False:\n", LEDGER),

@@ -10,6 +10,7 @@ from uuid import UUID
 import typer
 
 from eslab.clock import system_clock
+from eslab.display import quantity
 from eslab.domains.downloads.delivery import Undelivered, find_undelivered
 from eslab.domains.downloads.drm import LocalSigner
 from eslab.domains.downloads.keys import load_keys
@@ -97,7 +98,9 @@ def _find(service: DownloadService, customer: str, licence: UUID) -> Undelivered
 
 
 def _summary(number: int, left_out: int) -> str:
-    incomplete = f" Incomplete: {left_out} customers can't be read; see `eslab inspect`." if left_out else ""
+    incomplete = (
+        f" Incomplete: {quantity(left_out, 'customer')} can't be read; see `eslab inspect`." if left_out else ""
+    )
     if not number:
         return f"No undelivered licences.{incomplete}"
     advice = "Sign one with `eslab downloads deliver`, or take it back with `eslab downloads take-back`."

@@ -104,5 +104,6 @@ def _expired(ask: Ask, name: UUID) -> list[Event]:
 
 
 def _expiry(ask: Ask) -> datetime | None:
+    """The end of a licence by the studio's rules; None if it lasts for ever."""
     days = ask.studio.licence_days
     return ask.time + timedelta(days=days) if days else None

@@ -109,6 +109,7 @@ def _of_studio(customer: str, key: str, events: Sequence[Event]) -> Iterator[Key
 
 
 def _month_of(event: DownloadCounted | DownloadVoided) -> Key:
+    """The studio of a download, and the month of its request."""
     return event.studio or UNKNOWN, f"{Request(event.request_id).time:%Y-%m}"
 
 

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from eslab import Aggregate, Event, Repository, Request
 from eslab.aggregate import Address, aggregate_id, event_types
+from eslab.display import quantity
 from eslab.domains.downloads.commands import TakeBack
 from eslab.domains.downloads.devices import ALL, Devices, DownloadHeld, HoldEnded, HoldExpired, HoldRenewed
 from eslab.domains.downloads.downloaded import DownloadCounted, Downloaded, DownloadVoided
@@ -46,7 +47,7 @@ class Reconciled:
 
     def __repr__(self) -> str:
         named = "; ".join(f"{over.rule}: {over.title} on {over.device}" for over in self.overshoots)
-        counts = f"{len(self.overshoots)} too many, {len(self.strays)} stray, {self.commits} commits"
+        counts = f"{len(self.overshoots)} too many, {len(self.strays)} stray, {quantity(self.commits, 'commit')}"
         return f"{counts}; {named or 'fine'}"
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from eslab import Rejected, display
+from eslab.display import quantity
 from eslab.domains.downloads.catalogue import Title
 from eslab.domains.downloads.commands import (
     DownloadCommand,
@@ -151,32 +152,32 @@ def downloads_per_year(ask: Ask) -> Check:
     limit = ask.studio.downloads_per_title_per_year
     used = ask.studio.years.count(ask.seen.times, ask.time)
     name = ask.title.title if ask.title else ask.command.title
-    reason = f"{_studio(ask)} allows {limit} downloads of {name} a year, and {used} are used"
+    reason = f"{_studio(ask)} allows {quantity(limit or 0, 'download')} of {name} a year, and {used} {_are(used)} used"
     return _in_year(ask, limit, used, ask.seen.times, reason)
 
 
 def devices_per_title(ask: Ask) -> Check:
     """Is the title on fewer other devices than the studio allows?"""
     others = {hold.device for hold in ask.devices.held if hold.title == ask.command.title} - {ask.command.device}
-    return _below(ask.studio.devices_per_title, others, "it is on {} other devices")
+    return _below(ask.studio.devices_per_title, others, f"it is on {quantity(len(others), 'other device')}")
 
 
 def devices_with_downloads(ask: Ask) -> Check:
     """Do fewer other devices have downloads than the plan allows?"""
     others = {hold.device for hold in ask.devices.held} - {ask.command.device}
-    return _below(_plan(ask).devices, others, "{} other devices have downloads on them")
+    return _below(_plan(ask).devices, others, f"downloads are on {quantity(len(others), 'other device')}")
 
 
 def downloads_per_device(ask: Ask) -> Check:
     """Are fewer other titles on the device than the plan allows?"""
     others = {hold.title for hold in ask.devices.held if hold.device == ask.command.device} - {ask.command.title}
-    return _below(_plan(ask).downloads_per_device, others, "{} other titles are on the device")
+    return _below(_plan(ask).downloads_per_device, others, f"the device has {quantity(len(others), 'other title')}")
 
 
 def downloads_in_total(ask: Ask) -> Check:
     """Are fewer other downloads on all devices than the plan allows?"""
     others = {(hold.device, hold.title) for hold in ask.devices.held} - {(ask.command.device, ask.command.title)}
-    return _below(_plan(ask).downloads, others, "{} other downloads are on devices")
+    return _below(_plan(ask).downloads, others, f"the devices have {quantity(len(others), 'other download')}")
 
 
 def licence_known(ask: Ask) -> Check:
@@ -204,7 +205,8 @@ def has_ended(ask: Ask) -> Check:
 
 def renewals_per_licence(ask: Ask) -> Check:
     """Was the licence renewed less often than the studio allows?"""
-    return _below(ask.studio.renewals_per_licence, ask.licence.renewals(ask.license_id), "it was renewed {} times")
+    renewals = ask.licence.renewals(ask.license_id)
+    return _below(ask.studio.renewals_per_licence, renewals, f"it was renewed {quantity(len(renewals), 'time')}")
 
 
 def renewals_per_year(ask: Ask) -> Check:
@@ -212,7 +214,8 @@ def renewals_per_year(ask: Ask) -> Check:
     limit = ask.studio.renewals_per_year
     times = [ask.licence.periods[name].begins for name in ask.licence.renewals()]
     used = ask.studio.years.count(times, ask.time)
-    return _in_year(ask, limit, used, times, f"{_studio(ask)} allows {limit} renewals a year, and {used} are used")
+    reason = f"{_studio(ask)} allows {quantity(limit or 0, 'renewal')} a year, and {used} {_are(used)} used"
+    return _in_year(ask, limit, used, times, reason)
 
 
 DOWNLOAD = (RequestDownload,)
@@ -253,13 +256,18 @@ def _unless(passed: bool, reason: str, **numbers: Any) -> Check:
 def _below(limit: int | None, others: Sized, words: str) -> Check:
     count = len(others)
     passed = limit is None or count < limit
-    return _unless(passed, f"{words.format(count)}, and {limit} is the limit", limit=limit, count=count)
+    return _unless(passed, f"{words}, and {limit} is the limit", limit=limit, count=count)
 
 
 def _in_year(ask: Ask, limit: int | None, used: int, times: list[datetime], reason: str) -> Check:
+    """The check of a limit for a year; if it is broken, with the moment at which one of these times falls out of it."""
     if limit is None or used < limit:
         return Check(limit=limit, count=used)
     return Check(False, reason, limit, used, ask.studio.years.free_at(times, limit, ask.time))
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _plan(ask: Ask) -> Plan:
@@ -271,6 +279,7 @@ def _field(ask: Ask, name: str) -> Any:
 
 
 def _studio(ask: Ask) -> str:
+    """The studio's name, for people."""
     return ask.studio_name or "the studio"
 
 

@@ -13,6 +13,7 @@ import pandas
 
 from eslab import EventStore, InvalidInput
 from eslab.bench.sample import commit, request
+from eslab.display import quantity
 from eslab.lab import charts
 from eslab.store import Commit, Consistency
 
@@ -103,9 +104,15 @@ def _answer(session: Any, cql: str) -> str:
     from cassandra import InvalidRequest
 
     try:
-        return f"{len(session.execute(cql).all())} rows"
+        return quantity(len(session.execute(cql).all()), "row")
     except InvalidRequest as error:
-        return f"refused: {str(error).partition('message=')[2].strip(chr(34))}"
+        return f"refused: {refusal(error)}"
+
+
+def refusal(error: Exception) -> str:
+    """Cassandra's own words in an error of the driver; the whole error if it holds none."""
+    found = re.search(r'message="(.*)"', str(error), re.DOTALL)
+    return found[1] if found else f"{type(error).__name__}: {error}"
 
 
 def fill_partitions(store: EventStore, sizes: Sequence[int]) -> dict[int, str]:
@@ -196,7 +203,7 @@ def start_node(say: Callable[[str], None] = print, **options: Any) -> "Cluster":
         from eslab.cluster import Cluster
     except ImportError as error:
         raise InvalidInput(f"Expected the packages of Cassandra, {error}: pip install 'eslab[cassandra]'.") from None
-    return Cluster.start(on_progress=say, **options)
+    return Cluster.start(on_progress=say, brief=True, **options)
 
 
 def _batches(key: str, numbers: range) -> Iterator[list[Commit]]:

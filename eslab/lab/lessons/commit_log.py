@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from eslab import EventStore, OutcomeUnknown, StoreError, StoreUnavailable, display, open_store
 from eslab.bench.sample import commit, request
+from eslab.display import quantity
 from eslab.lab.lessons.cassandra import KEYSPACE, LessonNode, start_node
 from eslab.store import Commit
 
@@ -55,7 +56,7 @@ class Killed:
         return display.table(
             f"commitlog_sync: {self.commitlog_sync}",
             {
-                "killed": f"{self.kills} time{'s' if self.kills > 1 else ''}",
+                "killed": quantity(self.kills, "time"),
                 "acknowledged before the last kill": f"{self.acknowledged:,}",
                 "of these, missing afterwards": f"{len(self.lost):,}",
             },

@@ -7,6 +7,7 @@ from typing import Any
 
 from eslab import Rejected, Request
 from eslab.bench.play import send
+from eslab.display import quantity
 from eslab.domains.downloads.commands import DownloadCommand, Release, Renew, RequestDownload, StartPlayback
 from eslab.domains.downloads.outcome import Granted
 from eslab.domains.downloads.rules import Check, Rule
@@ -76,7 +77,7 @@ class Tried:
         """The rules' checks and the written events, as HTML to unfold; a repeated request asked no rule."""
         repeated = isinstance(self.answer, Granted) and self.answer.repeated
         return ("" if repeated else rules_table(self.explained)) + folded(
-            f"The {len(self.events)} events that were written", html_table(self.events)
+            f"{quantity(len(self.events), 'event')} written", html_table(self.events)
         )
 
 

@@ -10,6 +10,7 @@ import pandas
 
 from eslab import EventStore, ManualClock, Rejected, open_store
 from eslab.bench.play import send
+from eslab.display import quantity
 from eslab.domains.downloads.commands import Expire, Release, Renew, RequestDownload, Revoke, StartPlayback
 from eslab.domains.downloads.license import License, license_key
 from eslab.domains.downloads.outcome import Granted
@@ -65,7 +66,7 @@ class Year:
 
     def __str__(self) -> str:
         counts = ", ".join(f"{self.count(what)} {what}" for what in (*SHOWN, *UNSEEN))
-        return f"{self.customer}, {len(self.wishes)} wishes: {counts}"
+        return f"{self.customer}, {quantity(len(self.wishes), 'wish', 'wishes')}: {counts}"
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         return timeline(self)._repr_mimebundle_()
@@ -114,7 +115,7 @@ def timeline(year: Year) -> charts.Figure:
     table = seen.assign(when=[f"{when:%Y-%m-%d %H:%M}" for when in seen["when"]])
     chart = altair.layer(bars, marks).properties(width=560)
     return charts.show(
-        chart, alt=f"A year of {year}. The bars are the {len(year.periods)} periods of the licences.", table=table
+        chart, alt=f"A year of {year}. The bars are periods of licences: {len(year.periods)}.", table=table
     )
 
 

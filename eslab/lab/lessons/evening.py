@@ -7,11 +7,13 @@ partition read, or one node's part of an index query.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
+from statistics import fmean
 from typing import Any
 
 import altair
 import pandas
 
+from eslab.display import quantity, table
 from eslab.lab import charts
 
 INDEX, TABLE = "a search index", "a second table"
@@ -27,7 +29,7 @@ SLIDERS = {  # label, least, most, step
 DRAWN = 15  # minutes from point to point of the chart
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evening:
     """The assumptions, all for the reader to change; rates are at the peak of the premiere."""
 
@@ -48,23 +50,48 @@ class Evening:
         """The work of each node, a second, that can't wait."""
         rows = self.downloads * self.replicas / self.nodes
         if design == INDEX:
-            return [rows + self.questions_at_a_node(INDEX)] * self.nodes
-        other_titles = (1 - self.premiere) * (rows + self.questions / self.nodes)
+            return [rows + questions for questions in self.questions_at_nodes(INDEX)]
+        others = (1 - self.premiere) * rows
         glow = self.downloads * self.premiere / self.shards  # in each shard, on each of its replicas
-        answers = self.questions * self.premiere / self.replicas  # each question reads one replica of every shard
-        held = [sum(node in self._holders(shard) for shard in range(self.shards)) for node in range(self.nodes)]
-        return [rows + other_titles + shards * (glow + answers) for shards in held]
+        nodes = zip(self._held(), self.questions_at_nodes(TABLE), strict=True)
+        return [rows + others + held * glow + questions for held, questions in nodes]
 
-    def questions_at_a_node(self, design: str) -> float:
-        """The questions that reach one node in a second, on average."""
-        # A question to the index covers all token ranges, and one node holds replicas / nodes of them.
-        by_table = self.premiere * self.shards + 1 - self.premiere
-        asked = ceil(self.nodes / self.replicas) if design == INDEX else by_table
-        return self.questions * asked / self.nodes
+    def questions_at_nodes(self, design: str) -> list[float]:
+        """The questions that reach each node in a second."""
+        if design == INDEX:
+            # A question covers all token ranges, and one node holds replicas / nodes of them.
+            return [self.questions * ceil(self.nodes / self.replicas) / self.nodes] * self.nodes
+        others = self.questions * (1 - self.premiere) / self.nodes
+        glow = self.questions * self.premiere / self.replicas  # each question reads one replica of every shard
+        return [others + held * glow for held in self._held()]
+
+    def _held(self) -> list[int]:
+        """The number of shards of Glow's partition that each node holds."""
+        return [sum(node in self._holders(shard) for shard in range(self.shards)) for node in range(self.nodes)]
 
     def _holders(self, shard: int) -> set[int]:
         """The nodes that hold a shard of Glow's partition: neighbours on the ring."""
         return {(shard + replica) % self.nodes for replica in range(min(self.replicas, self.nodes))}
+
+    @property
+    def assumptions(self) -> dict[str, str]:
+        """Each assumption with its unit."""
+        return {
+            "nodes": f"{self.nodes}",
+            "replicas": f"{self.replicas} of each row",
+            "downloads": f"{self.downloads:,} a second",
+            "premiere": f"{self.premiere:.0%} of downloads and questions are about Glow",
+            "questions": f"{self.questions:,} a second",
+            "index": f"{self.index:g} units of work to index a row",
+            "shards": f"{quantity(self.shards, 'partition')} of the second table for each title",
+            "capacity": f"{self.capacity:,} units of work a second at each node",
+        }
+
+    def __repr__(self) -> str:
+        return f"Evening({'; '.join(f'{name}: {value}' for name, value in self.assumptions.items())})"
+
+    def _repr_html_(self) -> str:
+        return table("An evening, at the peak of the premiere", self.assumptions)
 
 
 def crowd(minute: int) -> float:
@@ -118,10 +145,15 @@ def busiest(evening: Evening) -> pandas.DataFrame:
 
 
 def questions_by_nodes(evening: Evening, nodes: Sequence[int]) -> pandas.DataFrame:
-    """The questions that reach one node in a second, in clusters of these sizes."""
-    clusters = [replace(evening, nodes=count) for count in nodes]
+    """The questions that reach one node in a second, in clusters of these sizes: the mean, and the busiest node's."""
+    asked = {
+        design: [replace(evening, nodes=count).questions_at_nodes(design) for count in nodes]
+        for design in (INDEX, TABLE)
+    }
     return pandas.DataFrame(
-        {"nodes": nodes, **{each: [one.questions_at_a_node(each) for one in clusters] for each in (INDEX, TABLE)}}
+        {"nodes": nodes}
+        | {f"{design}, mean": [fmean(each) for each in asked[design]] for design in asked}
+        | {f"{design}, busiest": [max(each) for each in asked[design]] for design in asked}
     )
 
 
@@ -138,7 +170,7 @@ def in_words(evening: Evening) -> str:
 
 
 def _behind(minutes: int) -> str:
-    return f"up to {minutes:.0f} minutes behind" if minutes else "never behind"
+    return f"up to {quantity(minutes, 'minute')} behind" if minutes else "never behind"
 
 
 def evening_chart(evening: Evening) -> charts.Figure:

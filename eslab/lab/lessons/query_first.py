@@ -14,6 +14,7 @@ import pandas
 
 from eslab import EventStore
 from eslab.bench.meters import metered
+from eslab.display import quantity
 from eslab.lab import charts
 from eslab.lab.lessons.cassandra import rows_read, traced
 from eslab.lab.lessons.relations import Asked, Download, Row, timed
@@ -141,8 +142,11 @@ def cost_of_ways(asked: Sequence[Asked]) -> charts.Figure:
         .properties(width=110)
         .resolve_scale(x="independent")
     )
-    words = "; ".join(f"{one.way}: {one.waits} waits, {one.rows_read} rows read, {one.ms} ms" for one in asked)
-    return charts.show(bars, alt=f"What the same {asked[0].rows} rows cost. {words}.", table=table)
+    words = "; ".join(
+        f"{one.way}: {quantity(one.waits, 'wait')}, {quantity(one.rows_read or 0, 'row')} read, {one.ms} ms"
+        for one in asked
+    )
+    return charts.show(bars, alt=f"What the same {quantity(asked[0].rows, 'row')} cost. {words}.", table=table)
 
 
 def counted(store: EventStore, ask: Callable[[], Answer]) -> tuple[Answer, int]:

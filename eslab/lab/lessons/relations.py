@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from eslab import Request
 from eslab.bench.sample import BEGAN
+from eslab.display import quantity
 from eslab.domains.downloads.catalogue import load_catalogue
 
 POPULAR = ("glow", "bolt", "amadeus", "casablanca", "12-angry-men")  # first, the others after them
@@ -69,7 +70,7 @@ class Asked:
     found: Sequence[Row]
 
     def __repr__(self) -> str:
-        return f"{self.way}: {self.rows} rows in {self.waits} wait{'s' if self.waits > 1 else ''}, {self.ms} ms"
+        return f"{self.way}: {quantity(self.rows, 'row')} in {quantity(self.waits, 'wait')}, {self.ms} ms"
 
     def line(self) -> dict[str, Any]:
         """The columns of a table."""

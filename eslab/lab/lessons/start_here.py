@@ -32,6 +32,7 @@ def ask(store: EventStore, statement: str) -> "pandas.DataFrame":
 
 
 def _with_rows(store: EventStore) -> EventStore:
+    """The store itself, if it is one that has tables."""
     if not hasattr(store, "session"):
         raise InvalidInput(
             f"Expected a store in a file or on Cassandra, got {type(store).__name__}, which has no tables. "

@@ -83,7 +83,7 @@ class CassandraStore(EventStore):
             self._cluster, self.session = connect(options)
             try:
                 ensure_schema(self.session, options)
-                self._statements = Statements(self.session, options, statements.AT_OPENING)
+                self._statements = Statements(self.session, options, statements.AT_OPENING)  # as the node prepared them
                 self.lifetime = share_lifetime(self, options.lifetime)
                 check_lifetime(self.session, options, self.lifetime, clock)
             except BaseException:
@@ -324,6 +324,7 @@ class CassandraStore(EventStore):
         return write_time(commit.event_time), time_to_live(commit.event_time, self.lifetime, self._clock)
 
     def _add(self, batch: BatchStatement, read_rows: Iterable[ReadRow]) -> None:
+        """Add rows of read tables to a batch."""
         self._session()  # raises if the store is closed, before a statement is prepared
         for row in read_rows:
             insert = self._statements.prepare(read_tables.insert(row.layout))
@@ -399,6 +400,7 @@ class CassandraStore(EventStore):
         return session.execute_async(bound)
 
     def _session(self) -> Session:
+        """The driver's session, if the store is open in this process."""
         if self._closed:
             raise closed(self.options)
         if self._pid != os.getpid():
@@ -407,6 +409,7 @@ class CassandraStore(EventStore):
 
     @contextmanager
     def _translate_errors(self, writing: bool = False) -> Generator[None, None, None]:
+        """Turn the driver's errors into those of eslab, such as `OutcomeUnknown`."""
         try:
             with translate_errors(self.options, writing):
                 yield
@@ -416,6 +419,7 @@ class CassandraStore(EventStore):
 
 
 def _batch(consistency: Consistency) -> BatchStatement:
+    """An unlogged batch: statements that travel as one mutation, if they are for one partition."""
     batch = BatchStatement(BatchType.UNLOGGED, consistency_level=LEVELS[consistency])
     batch.is_idempotent = True  # before it speculates, the driver asks the batch itself, not its statements
     return batch

@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 from typing import Any, TypeVar
 from weakref import WeakSet
 
+from eslab.display import quantity
 from eslab.errors import StoreError, StoreUnavailable
 from eslab.stores.errors import closed, forked
 from eslab.stores.locks import alone, give_back, new_lock
@@ -167,9 +168,9 @@ class SqliteFile:
             connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
         elif version != SCHEMA_VERSION:
             raise StoreError(
-                f"Expected schema version {SCHEMA_VERSION} in {self.path}, found {version} and {tables} tables: "
-                "another version of eslab made it, or it is no store of eslab. Open it with that version, or name "
-                "another file."
+                f"Expected schema version {SCHEMA_VERSION} in {self.path}, found {version} and "
+                f"{quantity(tables, 'table')}: another version of eslab made it, or it is no store of eslab. Open it "
+                "with that version, or name another file."
             )
 
 

@@ -235,4 +235,4 @@ def test_a_customer_that_cannot_be_read_stops_nobody_else(url: str) -> None:
     assert listed.exit_code == 1
     assert [line.partition(":")[0] for line in listed.stdout.splitlines()] == ["bob"]
     assert "Left out customer 'ann': Unreadable commit" in listed.stderr
-    assert "Incomplete: 1 customers can't be read" in listed.stderr
+    assert "Incomplete: 1 customer can't be read" in listed.stderr

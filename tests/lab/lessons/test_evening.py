@@ -1,6 +1,6 @@
 """Lesson 04: the model of an evening follows from its assumptions."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
@@ -45,8 +45,27 @@ def test_all_deferred_work_is_done_in_the_end() -> None:
 def test_more_nodes_take_no_index_question_off_a_node() -> None:
     """Twice the nodes: as many questions to the index at each, half as many to the table."""
     asked = questions_by_nodes(EVENING, [6, 12, 24])
-    assert asked[INDEX].tolist() == [500, 500, 500]
-    assert asked[TABLE].tolist() == [250, 125, 62.5]
+    assert asked[f"{INDEX}, mean"].tolist() == asked[f"{INDEX}, busiest"].tolist() == [500, 500, 500]
+    assert asked[f"{TABLE}, mean"].tolist() == [250, 125, 62.5]
+
+
+def test_the_busiest_node_of_the_table_profits_least_from_more_nodes() -> None:
+    """Three replicas answer for Glow, however many nodes there are: a fifth of all questions each."""
+    busiest_node = questions_by_nodes(EVENING, [6, 12, 24])[f"{TABLE}, busiest"].tolist()
+    assert busiest_node == pytest.approx([400, 350, 325])
+
+
+def test_shards_spread_the_writes_and_not_the_questions() -> None:
+    """A question reads every shard, so the node that holds three of four is asked three times as often."""
+    asked = questions_by_nodes(replace(EVENING, shards=4), [12])
+    assert asked[f"{TABLE}, busiest"].tolist() == pytest.approx([3 * 300 + 50])
+
+
+def test_every_assumption_is_shown_with_its_unit() -> None:
+    """All fields are there, in order, in words."""
+    assert list(EVENING.assumptions) == [field.name for field in fields(EVENING)]
+    assert "downloads: 12,000 a second; premiere: 60% of downloads and questions" in repr(EVENING)
+    assert "20,000 units of work a second at each node" in EVENING._repr_html_()
 
 
 def test_shards_spread_a_title_that_more_nodes_would_not() -> None:
@@ -61,8 +80,7 @@ def test_no_work_is_lost_between_the_nodes(design: str, shards: int) -> None:
     """The nodes' work adds up to that of all rows and questions."""
     evening = replace(EVENING, shards=shards)
     rows = evening.downloads * evening.replicas * (2 if design == TABLE else 1)
-    questions = evening.questions_at_a_node(design) * evening.nodes
-    assert sum(evening.at_once(design)) == pytest.approx(rows + questions)
+    assert sum(evening.at_once(design)) == pytest.approx(rows + sum(evening.questions_at_nodes(design)))
 
 
 def test_the_chart_says_in_words_what_it_shows() -> None:

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from fractions import Fraction
+from math import comb
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +14,14 @@ from eslab.domains.bakery import ColorAdded
 from eslab.domains.downloads.rules import Check
 from eslab.lab.answers import Answer
 from eslab.lab.lessons.exercises.downloads import three_a_day, which_write
+from eslab.lab.lessons.exercises.downloads_rule import MISTAKES, PROBES
+from eslab.lab.lessons.exercises.downloads_rule import NOW as RULE_NOW
 from eslab.lab.lessons.exercises.event_store_on_cassandra import primary_key
 from eslab.lab.lessons.exercises.frosting import at_least
-from eslab.lab.lessons.exercises.query_first import shards
+from eslab.lab.lessons.exercises.query_first import one_run, shards
+from eslab.lab.lessons.exercises.query_first_shards import BURSTS, FEWEST, MANY, MOST, SHARDS
 from eslab.lab.lessons.exercises.versioned_serializer import needs_step, upcaster
+from eslab.lab.lessons.exercises.versioned_serializer_step import Delivered, expected_of
 from tests.support.cassandra import emptied
 
 
@@ -40,7 +47,7 @@ def test_01_any_sequence_of_the_missing_events_is_right() -> None:
     ("wrong", "shown"),
     [
         (lambda f, c, r: [ColorAdded("blue")] * missing_portions(f, c), "got [ColorAdded(color='blue')]"),
-        (lambda f, c, r: None, "got None\nA handler returns a list of events"),
+        (lambda f, c, r: None, "write `return []` where no event is needed"),
         (lambda f, c, r: [ColorAdded(c.color)] * missing_portions(f, c) if f.nothing else [], "AttributeError"),
     ],
 )
@@ -76,7 +83,7 @@ def test_02_the_wish_that_was_misjudged_is_shown_with_the_log() -> None:
     checked = which_write.judge(Answer({"b", "c", "e"}))
     assert checked.difference and checked.difference.when == "b: glow for the tv, under a new id"
     assert "glow given back on laptop" in checked.difference.given
-    assert (checked.difference.expected, checked.difference.got) == ("no rows are written", "b is in the answer")
+    assert (checked.difference.expected, checked.difference.got) == ("no row is written", "b is in the answer")
 
 
 def test_02_a_rule_may_count_in_its_own_way() -> None:
@@ -112,8 +119,8 @@ def test_02_a_check_without_its_numbers_is_wrong(wrong: Callable, shown: str) ->
         ("((title, month), request)", ""),
         ("((month, title), request)", ""),
         ("((title, month), request, customer_id)", ""),
-        ("((title), month, request)", "no partition grows for ever"),
-        ("((month), title, request)", "no partition grows for ever"),
+        ("((title), month, request)", "each title has a partition for each month"),
+        ("((month), title, request)", "each title has a partition for each month"),
         ("((title, month), customer_id)", "no download replaces another, and a repeated request stays one row"),
         ("nonsense", "no download replaces another, and a repeated request stays one row"),
     ],
@@ -132,7 +139,7 @@ def shard_of(expression: str) -> Answer:
     source = f"def partition(studio, request, shards):\n    return studio, f'{{request.time:%Y-%m}}', {expression}"
     namespace: dict[str, Any] = {}
     exec(source, namespace)
-    return Answer(namespace["partition"], source)
+    return Answer(namespace["partition"], [source], "partition")
 
 
 @pytest.mark.parametrize(
@@ -156,7 +163,7 @@ def test_04_any_shard_that_follows_from_the_request_is_right(right: str) -> None
         ("request.time.minute % shards", "A shard that follows from the clock"),
         ("request.time.second % shards", "A shard that follows from the clock"),
         ("int(request.time.timestamp()) // 60 % shards", "A shard that follows from the clock"),
-        ("request.id.int % shards * 1.0", "a whole number from 0 to shards - 1"),
+        ("request.id.int % shards * 1.0", "The shard is a whole number, and 1.0 is a float"),
         ("1 / 0", "ZeroDivisionError"),
     ],
 )
@@ -203,8 +210,11 @@ def test_05_each_change_is_judged_by_a_class_that_reads_a_row() -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"number": None, "street": "Baker Street"}, "The number should be 12"),
-        ({"number": 12, "street": "12 Baker Street"}, "what the number field holds is not a part of it"),
+        (
+            {"number": None, "street": "Baker Street"},
+            "begins with the whole number 12 and a space, so 12 is its number",
+        ),
+        ({"number": 12, "street": "12 Baker Street"}, "so it is not a part of the street: 'Baker Street'"),
         ({"number": 12}, "The map has no street"),
         ({"number": "12", "street": "Baker Street"}, "The number is the text '12'"),
     ],
@@ -213,3 +223,60 @@ def test_05_the_feedback_names_the_field_that_is_wrong(fields: dict, said: str) 
     """It says what is wrong with this map, and not how to write another one."""
     checked = upcaster.judge(Answer(lambda delivered: {"type": "Delivered:2", **fields}))
     assert checked.difference and said in checked.difference.why
+
+
+@pytest.mark.parametrize(
+    "address", ["Main Street 12", "Main Street 12b", "Straße des 17. Juni 135", "221B Baker Street"]
+)
+def test_05_only_a_number_at_the_beginning_is_a_number(address: str) -> None:
+    """The task says so, and names these addresses."""
+    assert expected_of(address) == Delivered(None, address)
+    assert expected_of("5 5th Avenue") == Delivered(5, "5th Avenue")
+
+
+def test_05_the_task_names_the_addresses_that_are_judged() -> None:
+    """No case is judged that a reader would have to guess."""
+    task = Path("notebooks/solutions/05_versioned_serializer.ipynb").read_text(encoding="utf-8")
+    assert all(address in task for address in ("221B Baker Street", "Main Street 12b", "Straße des 17. Juni 135"))
+
+
+def test_04_an_even_spread_is_never_refused_by_chance() -> None:
+    """A shard of an even spread gets a quarter of the downloads, by the binomial distribution."""
+
+    def at_most(most: int) -> Fraction:
+        return Fraction(sum(comb(MANY, n) * (SHARDS - 1) ** (MANY - n) for n in range(most + 1)), SHARDS**MANY)
+
+    of_one_shard = at_most(FEWEST - 1) + 1 - at_most(MOST)
+    assert of_one_shard * SHARDS * (1 + len(BURSTS)) < Fraction(1, 10**8)
+
+
+@pytest.mark.parametrize(
+    "odd", ["sum(request.id.bytes)", "sum(map(ord, str(request.id)))", "hash(request.id.hex[-3:])"]
+)
+def test_04_a_spread_that_is_not_quite_even_gives_each_shard_its_share(odd: str) -> None:
+    """Digits, letters and sums of them are good enough; the last one differs in another process, and only there."""
+    assert shards.judge(shard_of(f"{odd} % shards")).broken in ("", "also in another process")
+
+
+def test_04_the_columns_of_a_question_have_no_order_to_rely_on() -> None:
+    """They are listed against the order of the key, whatever the seed of the process."""
+
+    def by_order(partition: Any, clustering: Any, named: Any) -> bool:
+        beyond = [column for column in named if column not in partition]
+        return set(partition) <= named and beyond == list(clustering[: len(beyond)])
+
+    assert "may name its columns in any order" in str(one_run.judge(Answer(by_order)))
+
+
+def test_02_the_probes_tell_all_usual_mistakes_apart() -> None:
+    """Otherwise a reader could be told of a mistake that somebody else makes."""
+    counted = {why: tuple(mistake(probe) for probe in PROBES) for why, mistake in MISTAKES.items()}
+    right = tuple(sum(each.counts for each in probe) for probe in PROBES)
+    assert len({*counted.values(), right}) == len(MISTAKES) + 1
+
+
+def test_02_a_download_counts_for_exactly_24_hours() -> None:
+    """To the second, over midnight, and by the request's time."""
+    edge = [each[-1] for rule in three_a_day.rules for each in rule.examples if "exactly 24 hours" in rule.says]
+    assert [each.counts for each in edge] == [False, True, False]
+    assert {(RULE_NOW - each.age).date() != RULE_NOW.date() for each in edge} == {True}

@@ -47,7 +47,7 @@ def test_the_chart_tells_its_bars_in_words() -> None:
     """The alternative text gives each way with its costs."""
     asked = [Asked("scan", 91, 1090, 9, 20.5, []), Asked("table", 1, 9, 9, 1.5, [])]
     assert cost_of_ways(asked).alt == (
-        "What the same 9 rows cost. scan: 91 waits, 1090 rows read, 20.5 ms; table: 1 waits, 9 rows read, 1.5 ms."
+        "What the same 9 rows cost. scan: 91 waits, 1,090 rows read, 20.5 ms; table: 1 wait, 9 rows read, 1.5 ms."
     )
 
 

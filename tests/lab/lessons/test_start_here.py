@@ -49,8 +49,8 @@ def test_seven_deliveries_write_three_rows() -> None:
     assert rows_after_each() == [1, 1, 1, 2, 3, 3, 3]
     assert len(deliveries()) == 7
     assert which_wrote.judge(Answer({5, 4, 1})).passed is which_wrote.judge(Answer((1, 4, 5))).passed is True
-    assert which_wrote.judge(Answer([1, 4, 5, 8])).passed is False
-    assert which_wrote.judge(Answer(3)).passed is which_wrote.judge(Answer("145")).passed is None
+    assert which_wrote.judge(Answer([1, 4, 5, 6])).passed is False
+    assert {which_wrote.judge(Answer(it)).passed for it in (3, "145", [1, 4, 5, 8])} == {None}
 
 
 def capped(send: Any, make_request: Any) -> Any:

@@ -1,19 +1,25 @@
 """The exercises of lesson 03: which key answers which question. Both are checked on a real Cassandra."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any, cast
 
-from eslab import EslabError, EventStore, Request
-from eslab.lab.answers import Answer, Undecided, names_chosen
+from eslab import EventStore, Request
+from eslab.display import quantity
+from eslab.lab.answers import Answer, Undecided
+from eslab.lab.choices import names_chosen
 from eslab.lab.exercises import Exercise, Rule, Wrong
 from eslab.lab.feedback import Difference
-from eslab.lab.lessons.cassandra import QUESTIONS, ask_with_key
+from eslab.lab.lessons.cassandra import QUESTIONS, ask_with_key, refusal
 from eslab.lab.session import START
 
 TABLE = "exercise_by_title"
 COLUMNS = "title text, month text, request timeuuid, customer_id text"
+NAMES = [column.split()[0] for column in COLUMNS.split(", ")]
 QUESTION = f"SELECT customer_id FROM {TABLE} WHERE title = 'glow' AND month = '2026-01' ORDER BY request DESC"  # noqa: S608
+NAMED = ("title", "month")  # those that the question gives
+OPTIONS = re.compile(r"(.*?)(\bwith\b.*)?", re.DOTALL | re.IGNORECASE)
 DOWNLOADS = [  # title, month, day, customer
     ("glow", "2026-01", 5, "ann"),
     ("glow", "2026-01", 6, "bob"),
@@ -24,14 +30,20 @@ DOWNLOADS = [  # title, month, day, customer
 FACTS = [f"{who} downloads {title} on {START + timedelta(days=day):%Y-%m-%d}" for title, _, day, who in DOWNLOADS]
 
 
+def key_of(answer: Answer) -> str:
+    """The brackets of a primary key, without the words that may stand before them."""
+    if not isinstance(answer.value, str):
+        raise Undecided(f"the answer is {answer.value!r}, not a text such as '((title), request)'.")
+    return re.sub(r"^\s*primary\s+key\s*", "", answer.value.strip(" ;\n"), flags=re.IGNORECASE)
+
+
 def fill(answer: Answer) -> Any:
     """Make the table with this key and write each download to it, the first one twice; return the session."""
-    key = answer.value
-    if not isinstance(key, str):
-        raise Undecided(f"the answer is {key!r}, not a text such as '((title), request)'.")
+    key = key_of(answer)
     session = cast(Any, answer.store).session
     session.execute(f"DROP TABLE IF EXISTS {TABLE}")
-    session.execute(f"CREATE TABLE {TABLE} ({COLUMNS}, PRIMARY KEY {key})")
+    brackets, options = OPTIONS.fullmatch(key).groups("")  # type: ignore[union-attr] - it matches any text
+    session.execute(f"CREATE TABLE {TABLE} ({COLUMNS}, PRIMARY KEY {brackets}) {options}")
     for title, month, day, customer in [*DOWNLOADS, DOWNLOADS[0]]:
         row = (title, month, Request.at(START + timedelta(days=day), f"download {day}").event_time, customer)
         session.execute(f"INSERT INTO {TABLE} (title, month, request, customer_id) VALUES (%s, %s, %s, %s)", row)  # noqa: S608
@@ -40,15 +52,16 @@ def fill(answer: Answer) -> Any:
 
 def rows(answer: Answer, _: object) -> Difference | None:
     """Each download is one row, also if it is sent twice."""
-    when = f"they are written to PRIMARY KEY {answer.value}, ann's first one twice"
+    when = f"they are written to PRIMARY KEY {key_of(answer)}, ann's first one twice"
     try:
         found = fill(answer).execute(f"SELECT count(*) FROM {TABLE}").one()[0]  # noqa: S608
     except Exception as error:
-        return Difference(FACTS, when, "5 rows", _short(error), "Cassandra refuses this key. Is it ((...), ...)?")
+        why = "Cassandra refuses this key. Write ((partition columns), clustering columns), of: " + ", ".join(NAMES)
+        return Difference(FACTS, when, "5 rows", refusal(error), f"{why}.")
     if found == 5:
         return None
-    return Difference(FACTS, when, "5 rows", f"{found} rows", "Rows with equal keys replace each other: a key that "
-                      "names the request keeps them apart.")  # fmt: skip
+    why = "Rows with equal keys replace each other: a key that names the request keeps them apart."
+    return Difference(FACTS, when, "5 rows", quantity(found, "row"), why)
 
 
 def answers_the_question(answer: Answer, _: object) -> Difference | None:
@@ -56,31 +69,46 @@ def answers_the_question(answer: Answer, _: object) -> Difference | None:
     try:
         found = ", ".join(who for (who,) in fill(answer).execute(QUESTION))
     except Exception as error:
-        why = "Cassandra refuses the question: it must name every partition column, and the rows must lie in its order."
-        return Difference(FACTS, QUESTION, "ann, bob, ann", _short(error), why)
-    return None if found == "ann, bob, ann" else Difference(FACTS, QUESTION, "ann, bob, ann", found)
+        return Difference(FACTS, QUESTION, "ann, bob, ann", refusal(error), _why_refused(*_key(answer)))
+    why = "These are other rows, or in another order: within a partition, the request has to sort them first."
+    return None if found == "ann, bob, ann" else Difference(FACTS, QUESTION, "ann, bob, ann", found, why)
 
 
 def splits(answer: Answer, _: object) -> Difference | None:
-    """Each title has a partition for each month, so that none grows for ever."""
+    """Each title has a partition for each month, so that none grows for ever, and none is shared by all titles."""
     session = fill(answer)
-    table = session.cluster.metadata.keyspaces[session.keyspace].tables[TABLE]
-    names = [column.name for column in table.partition_key]
+    names, _ = _key(answer)
     listed = session.execute(f"SELECT DISTINCT {', '.join(names)} FROM {TABLE}")  # noqa: S608
     found = sorted(", ".join(str(value) for value in row) for row in listed)
     if len(found) == 3:
         return None
-    why = "A partition of all of a title's downloads grows for ever." if "month" not in names else ""
-    return Difference(FACTS, "the partitions are listed", "3: one for each title and month", _numbered(found), why)
+    expected = "3 partitions: one for each title and month"
+    got = f"{quantity(len(found), 'partition')}: {'; '.join(found)}"
+    return Difference(FACTS, "the partitions are listed", expected, got, _why_not_split(names))
 
 
-def _numbered(found: Sequence[str]) -> str:
-    return f"{len(found)}: {'; '.join(found)}"
+def _why_not_split(names: Collection[str]) -> str:
+    if "month" not in names:
+        return "A partition of all of a title's downloads grows for ever."
+    return "All titles of a month share one partition, and the nodes that hold it take all downloads of the month."
 
 
-def _short(error: Exception) -> str:
-    text = str(error) if isinstance(error, EslabError) else f"{type(error).__name__}: {error}"
-    return text[:160]
+def _key(answer: Answer) -> tuple[list[str], list[str]]:
+    """The partition columns and the clustering columns of the table that was made."""
+    session = cast(Any, answer.store).session
+    table = session.cluster.metadata.keyspaces[session.keyspace].tables[TABLE]
+    return [column.name for column in table.partition_key], [column.name for column in table.clustering_key]
+
+
+def _why_refused(partition: Sequence[str], clustering: Sequence[str]) -> str:
+    """Why Cassandra refuses the question for a table with this key."""
+    if unnamed := [name for name in partition if name not in NAMED]:
+        return (
+            f"The question has no value for {' and '.join(unnamed)}, so nothing says in which partition the rows are."
+        )
+    if outside := [name for name in NAMED if name not in (*partition, *clustering)]:
+        return f"The key lacks {' and '.join(outside)}, so every row of the partition would be read, and filtered."
+    return "Newest first needs rows in order of request: make it the first clustering column without a value."
 
 
 SWAPPED = "((customer_id), event_time, aggregate_id)"
@@ -132,14 +160,15 @@ swapped = Exercise(
 primary_key = Exercise(
     "primary_key",
     "03_event_store_on_cassandra",
-    "Choose the primary key of a table for the question: who downloaded a title in a month, newest first?",
+    "Choose the primary key of a table for the question: who downloaded a title in a month, newest first? Each title "
+    "has a partition for each month.",
     answer="key",
     on_cassandra=True,
     seconds=60,
     rules=[
         Rule("no download replaces another, and a repeated request stays one row", rows),
         Rule("the question reads one run of neighbours, newest first", answers_the_question),
-        Rule("no partition grows for ever", splits),
+        Rule("each title has a partition for each month", splits),
     ],
     hints=[
         "The columns in the inner brackets choose the partition: the question must name all of them. The columns after "
@@ -148,7 +177,7 @@ primary_key = Exercise(
         "downloads of one customer apart?",
     ],
     wrong=[
-        Wrong('key = "((customer_id), title, request)"', "it must name every partition column"),
+        Wrong('key = "((customer_id), title, request)"', "so nothing says in which partition the rows are"),
         Wrong('key = "((title), month, customer_id)"', "Rows with equal keys replace each other"),
         Wrong('key = "((title), month, request)"', "all of a title's downloads grows for ever"),
         Wrong('key = "(title, month), request"', "Cassandra refuses this key"),

@@ -1,21 +1,24 @@
 """The exercises of lesson 01: another past for a bowl, a goal of the reader's own, and events that come twice."""
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from eslab import Command, Event, Request
+from eslab import Command, InvalidInput, Request
+from eslab.display import quantity
 from eslab.domains.bakery import BOWL, AddColor, ColorAdded, Frosting, open_bakery
 from eslab.domains.pigment import SHELF
-from eslab.lab.answers import Answer, Outcome, Undecided, in_words
+from eslab.lab.answers import Answer, Outcome, in_words
+from eslab.lab.choices import number_chosen
 from eslab.lab.exercises import Exercise, Rule, Wrong
 from eslab.lab.feedback import Difference
+from eslab.lab.lessons.exercises.frosting_twice import apply_once
 from eslab.lab.session import START, open_lab
 from eslab.operations.fork import fork
+from eslab.service import events_from
+
+__all__ = ["AFTERNOON", "apply_once", "at_least", "orange"]
 
 AFTERNOON = ["red", "white", "blue", "blue", "yellow", "yellow"]  # the colours that Dan asked for
 
@@ -40,9 +43,7 @@ WHY_NOT_ORANGE = {
 
 def ends_orange(answer: Answer, _: object) -> Difference | None:
     """Without this command the bowl ends orange."""
-    number = answer.value
-    if not isinstance(number, int) or number not in range(len(AFTERNOON)):
-        raise Undecided(f"expected a number from 0 to {len(AFTERNOON) - 1}, got {number!r}.")
+    number = number_chosen(answer, range(len(AFTERNOON)))
     frosting = without(number)
     if frosting.name == "orange":
         return None
@@ -95,10 +96,14 @@ class Case(NamedTuple):
         return frosting
 
     @property
+    def held(self) -> int:
+        """The portions of the command's colour that the bowl holds."""
+        return [event.color for event in self.events].count(self.command.color)
+
+    @property
     def missing(self) -> int:
         """The portions that the goal still needs."""
-        held = [event.color for event in self.events].count(self.command.color)
-        return max(0, self.command.portions - held)
+        return max(0, self.command.portions - self.held)
 
     @property
     def overflows(self) -> bool:
@@ -117,15 +122,14 @@ def _exactly_full(colors: Sequence[str], color: str) -> Case:
 
 def decides(answer: Answer, case: Case) -> Difference | None:
     """The portions that are missing become events of the colour, in any order and any kind of sequence."""
-    frosting = case.state
-    outcome = answer(frosting, case.command, REQUEST)
+    outcome = answer(case.state, case.command, REQUEST)
     if case.overflows:
-        why = "The bowl holds 12 portions in all."
-        return None if outcome.is_rejected else _differs(case, "Rejected", outcome, why)
+        why = _why_too_much(answer, case, outcome)
+        return None if outcome.is_rejected else _differs(case, "Rejected is raised", outcome, why)
     expected = [ColorAdded(case.command.color)] * case.missing
     if outcome.error is None and isinstance(outcome.value, Sequence) and list(outcome.value) == expected:
         return None
-    return _differs(case, in_words(expected), outcome, _why(case, outcome, expected))
+    return _differs(case, in_words(expected), outcome, _why_not_these(answer, case, outcome))
 
 
 def leaves_the_state_alone(answer: Answer, case: Case) -> Difference | None:
@@ -138,16 +142,48 @@ def leaves_the_state_alone(answer: Answer, case: Case) -> Difference | None:
     return Difference(case.events, str(case.command), f"{case.state} afterwards", str(frosting), why)
 
 
-def _why(case: Case, outcome: Outcome, expected: list[ColorAdded]) -> str:
+def _why_too_much(answer: Answer, case: Case, outcome: Outcome) -> str:
+    """Why these events are too many for the bowl, to an answer that doesn't say so."""
+    if outcome.error is not None:
+        return f"{outcome.advice} A rejection is `raise Rejected(rule, reason)`."
+    too_many = f"{_sum_in_words(case)}: too many for a bowl of {BOWL}, whatever their colours."
+    return _refused(answer, outcome.value) or too_many
+
+
+def _why_not_these(answer: Answer, case: Case, outcome: Outcome) -> str:
+    """Why these aren't the events that are missing."""
     if outcome.is_rejected:
-        return "Nothing overflows here. A bowl may be exactly full: only more than 12 portions are too many."
-    if outcome.error is not None or not isinstance(outcome.value, Sequence):
-        return "A handler returns a list of events; it is empty if nothing is missing."
-    if any(event != ColorAdded(case.command.color) for event in outcome.value):
-        return f"The command names the colour: every event adds {case.command.color}."
-    if len(outcome.value) > len(expected):
-        return "Too many: count what the bowl holds of this colour already."
-    return "Too few: the goal is not reached."
+        full = " A bowl may be exactly full." if len(case.events) + case.missing == BOWL else ""
+        return f"Nothing overflows. {_sum_in_words(case)}, and the bowl holds {BOWL}.{full}"
+    if outcome.error is not None:
+        return outcome.advice
+    return _refused(answer, outcome.value) or _why_other_events(case, outcome.value)
+
+
+def _refused(answer: Answer, value: Any) -> str:
+    """What the service says of a value that is no list of events; empty if it is one."""
+    try:
+        events_from(answer.value, value)
+    except InvalidInput as error:
+        return f"The service would refuse this. {error}"
+    return ""
+
+
+def _why_other_events(case: Case, events: Sequence[Any]) -> str:
+    color, portions, held = case.command.color, case.command.portions, case.held
+    if strange := [event for event in events if not isinstance(event, ColorAdded)]:
+        return f"{strange[0]!r} is no event of a frosting. One more portion is the event ColorAdded({color!r})."
+    if any(event.color != color for event in events):
+        return f"The command names the colour: every event adds {color}."
+    if len(events) > case.missing and len(events) == portions:
+        return f"Too many: count what the bowl holds of this colour already. Of {color} it holds {held}."
+    then = f"the bowl would hold {quantity(held + len(events), 'portion')} of {color}, and the goal is {portions}"
+    return f"Too {'many' if len(events) > case.missing else 'few'}: with these events {then} or more."
+
+
+def _sum_in_words(case: Case) -> str:
+    held, missing = len(case.events), case.missing
+    return f"{quantity(held, 'portion')} in the bowl and {missing} missing make {held + missing}"
 
 
 def _differs(case: Case, expected: str, outcome: Outcome, why: str) -> Difference:
@@ -201,7 +237,7 @@ at_least = Exercise(
             "def handle_at_least(frosting, command, request):\n"
             "    missing = max(0, command.portions - frosting.portions.get(command.color, 0))\n"
             "    return [ColorAdded(command.color)] * missing",
-            "The bowl holds 12 portions in all.",
+            "too many for a bowl of 12, whatever their colours",
         ),
         Wrong(
             "def handle_at_least(frosting, command, request):\n"
@@ -213,102 +249,6 @@ at_least = Exercise(
             "        frosting.apply(event)\n"
             "    return events",
             "The handler changed the frosting that it was given.",
-        ),
-    ],
-)
-
-
-class PortionAdded(Event):
-    """One portion of a colour was added, by the wish with this key."""
-
-    color: str
-    key: str
-
-
-@dataclass
-class KeyedFrosting:
-    """A bowl that can tell wishes apart: the portions of each colour, and the keys of the wishes that are in it."""
-
-    portions: dict[str, int] = field(default_factory=dict)
-    keys: set[str] = field(default_factory=set)
-
-
-WISHES = {"wish 1": "red", "wish 2": "red", "wish 12": "blue"}  # the colour that each wish asked for
-
-
-def counts_each_wish_once(answer: Answer, keys: Sequence[str]) -> Difference | None:
-    """Events that come twice, in any order, make the bowl that each of them once makes."""
-    frosting = KeyedFrosting()
-    events = [PortionAdded(WISHES[key], key) for key in keys]
-    error = next((outcome.error for event in events if (outcome := answer(frosting, event)).error), None)
-    if not isinstance(frosting.portions, dict):
-        why = "`frosting.portions` is no map of counts any more. `update`, for one, changes a map and returns None."
-        return Difference(events, "all are applied", "a map of counts", repr(frosting.portions), why)
-    expected = Counter(WISHES[key] for key in sorted(set(keys)))
-    if error is None and expected == Counter(frosting.portions):
-        return None
-    got = str(frosting.portions) if error is None else f"{type(error).__name__}: {error}"
-    why = "" if error else _why_portions(frosting, expected, keys)
-    return Difference(events, "all are applied", str(dict(expected)), got, why)
-
-
-def _why_portions(frosting: KeyedFrosting, expected: Counter[str], keys: Sequence[str]) -> str:
-    too_many = sum(frosting.portions.values()) - expected.total()
-    if not frosting.portions:
-        return "The bowl is empty: change `frosting` itself, and remember keys nowhere but in `frosting.keys`."
-    if too_many < 0:
-        return "A wish is missing. Two wishes for red are two portions: compare keys, not colours."
-    repeats = sum(one == other for one, other in pairwise(keys))
-    if repeats == len(keys) - len(set(keys)):
-        return "The event that came twice was counted twice. Put its key into `frosting.keys`, and look there first."
-    return "A repeat needn't follow at once: others may come in between. Remember the keys of all wishes."
-
-
-apply_once = Exercise(
-    "apply_once",
-    "01_frosting",
-    "Write an `apply` that is safe against events that come twice, in any order. `frosting.portions` counts colours, "
-    "`frosting.keys` is a set for you to use, and an event has a `color` and the `key` of its wish.",
-    answer="apply_to_keyed",
-    rules=[
-        Rule(
-            "each wish counts once",
-            counts_each_wish_once,
-            examples=[["wish 1"], ["wish 1", "wish 2"], ["wish 1", "wish 1"]],
-            cases=st.lists(st.sampled_from(list(WISHES)), max_size=6),
-        )
-    ],
-    hints=[
-        "How can you tell a repeat of one wish from a second wish for the same colour?",
-        "`if event.key in frosting.keys: return` comes first. Then add the key to the set, and one to "
-        "`frosting.portions[event.color]`, which may not exist yet.",
-    ],
-    wrong=[
-        Wrong(
-            "def apply_to_keyed(frosting, event):\n"
-            "    frosting.portions[event.color] = frosting.portions.get(event.color, 0) + 1",
-            "The event that came twice was counted twice.",
-        ),
-        Wrong(
-            "def apply_to_keyed(frosting, event):\n    frosting.portions[event.color] = 1",
-            "compare keys, not colours",
-        ),
-        Wrong(
-            "def apply_to_keyed(frosting, event):\n"
-            "    if frosting.keys == {event.key}:\n"
-            "        return\n"
-            "    frosting.keys = {event.key}\n"
-            "    frosting.portions[event.color] = frosting.portions.get(event.color, 0) + 1",
-            "A repeat needn't follow at once",
-        ),
-        Wrong("def apply_to_keyed(frosting, event):\n    frosting.portions[event.color] += 1", "KeyError"),
-        Wrong(
-            "def apply_to_keyed(frosting, event):\n"
-            "    if event.key in frosting.keys:\n"
-            "        return\n"
-            "    frosting.keys.update(event.key)\n"
-            "    frosting.portions[event.color] = frosting.portions.get(event.color, 0) + 1",
-            "Put its key into `frosting.keys`",
         ),
     ],
 )

@@ -48,9 +48,8 @@ def costs_little(answer: Answer, load: Load) -> Difference | None:
     given = [f"a snapshot costs {load.build:g} µs to build, an event {load.event:g} µs to replay", _often(load.reads)]
     expected = f"about {load.best:,}, which costs {_us(load.cost(load.best))} for each write"
     if not _is_number(outcome.value):
-        return Difference(
-            given, load.call, expected, str(outcome), "Return one number: how many events lie between two snapshots."
-        )
+        why = outcome.advice or "Return one number: how many events lie between two snapshots."
+        return Difference(given, load.call, expected, str(outcome), why)
     if outcome.value < 1:
         return Difference(given, load.call, expected, str(outcome), WHY_ONE)
     if load.cost(float(outcome.value)) <= NEAR * load.cost(load.best):

@@ -46,11 +46,7 @@ class Program:
     @classmethod
     def of(cls, answer: Answer) -> "Program":
         """The program that an answer was written as."""
-        if not answer.source:
-            raise Undecided(
-                "nobody knows the text of the answer. Define `counting` in the exercise's cell, and run it."
-            )
-        return cls(f"{answer.imports}\n{answer.source}")
+        return cls(answer.remade())
 
     def start(self) -> tuple[type[Aggregate], Callable[..., Any]]:
         """The aggregate and the handler of a new process."""

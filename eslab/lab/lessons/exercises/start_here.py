@@ -1,16 +1,18 @@
 """The exercises of lesson 00: which deliveries write a row, and a client that sends until it is answered."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hypothesis import strategies as st
 
 from eslab import Accepted, Command, OutcomeUnknown, Rejected, Request
+from eslab.display import quantity
 from eslab.domains.bakery import AddColor, MakeColor, open_bakery
 from eslab.errors import InvalidInput
 from eslab.faults import Line, LoseReply, LoseRequest, Script
 from eslab.faults.kinds import Fault
-from eslab.lab.answers import Answer, Undecided
+from eslab.lab.answers import Answer, Outcome, error_in_words
+from eslab.lab.choices import numbers_chosen
 from eslab.lab.exercises import Exercise, Rule, Wrong
 from eslab.lab.feedback import Difference
 from eslab.lab.session import open_lab
@@ -80,18 +82,16 @@ def rows_after_each() -> list[int]:
 
 def finds_the_rows(answer: Answer, _: object) -> Difference | None:
     """The deliveries after which there is a row more, in any order."""
-    chosen = answer.value
-    if not isinstance(chosen, Collection) or isinstance(chosen, str):
-        raise Undecided(f"expected a list of numbers, such as [1, 2], got {chosen!r}.")
+    chosen = numbers_chosen(answer, range(1, len(DELIVERIES) + 1))
     counts = [0, *rows_after_each()]
     for before, each in enumerate(DELIVERIES):
         has_written = counts[before + 1] > counts[before]
         if has_written != (each.number in chosen):
-            words = ("a row more", "no row more") if has_written else ("no row more", "a row more")
+            expected = f"{'a' if has_written else 'no'} row more"
+            got = f"{each.number} is {'not ' if has_written else ''}in the list"
             why = (WHY_A_ROW if has_written else WHY_NO_ROW)[each.number]
-            return Difference(DELIVERIES[:before], str(each), *words, why)
-    unknown = [number for number in chosen if number not in range(1, len(DELIVERIES) + 1)]
-    return Difference([], "the list", "numbers from 1 to 7", str(unknown)) if unknown else None
+            return Difference(DELIVERIES[:before], str(each), expected, got, why)
+    return None
 
 
 which_wrote = Exercise(
@@ -116,6 +116,13 @@ which_wrote = Exercise(
 )
 
 
+ENOUGH = 20  # attempts, before a check stops an answer that goes on
+
+
+class EnoughSent(BaseException):
+    """Raised instead of one more attempt; no `Exception`, so that an answer which catches all of those ends too."""
+
+
 class Network:
     """The way to a bakery, which loses what it is told to lose, one thing on each attempt."""
 
@@ -124,6 +131,8 @@ class Network:
         self._bakery = open_bakery(self._lab.store, self._lab.clock)
         self._line = Line(Script(send=losses), self._lab.clock, caller="tablet", callee="bakery")
         self._send = self._line.over(self._bakery.send)
+        self.asked: list[Any] = []  # what was sent, on each attempt
+        self.answers: list[Any] = []  # those that came back
 
     @property
     def portions(self) -> int:
@@ -136,7 +145,12 @@ class Network:
 
     def send(self, request: Request) -> Any:
         """Deliver `AddColor("red")` and bring the answer back, unless something is lost."""
-        return self._send("ann", "frosting:1", AddColor("red"), request)
+        self.asked.append(request)
+        if len(self.asked) > ENOUGH:
+            raise EnoughSent
+        answer = self._send("ann", "frosting:1", AddColor("red"), request)
+        self.answers.append(answer)
+        return answer
 
 
 class Told(NamedTuple):
@@ -150,6 +164,8 @@ class Told(NamedTuple):
 
         def send(request: Request) -> Any:
             asked.append(request)
+            if len(asked) > ENOUGH:
+                raise EnoughSent
             if len(asked) > 1:
                 return "accepted"
             if isinstance(self.first, InvalidInput):
@@ -158,26 +174,45 @@ class Told(NamedTuple):
 
         return send
 
+    def __str__(self) -> str:
+        return (
+            f"raises {error_in_words(self.first)}" if isinstance(self.first, InvalidInput) else f"returns {self.first}"
+        )
+
 
 def counts_once(answer: Answer, losses: Sequence[Fault]) -> Difference | None:
     """The wish is answered in the end, and is in the bowl once."""
     network = Network(losses)
     outcome = answer(network.send, network.make_request)
-    portions = network.portions
-    if portions == 1 and outcome.error is None and isinstance(outcome.value, Accepted):
+    if network.portions == 1 and outcome.error is None and isinstance(outcome.value, Accepted):
         return None
-    got = f"{portions} red, {outcome}"
-    return Difference(
-        [*map(str, losses)], "send_until_answered(...)", "1 red, and its answer", got, _why(outcome, portions)
-    )
+    got = f"{network.portions} red, {_in_the_end(outcome)}"
+    given, why = [*map(str, losses)], _why(outcome, network)
+    return Difference(given, "send_until_answered(...)", "1 red, and its answer", got, why)
 
 
-def _why(outcome: Any, portions: int) -> str:
-    if isinstance(outcome.error, OutcomeUnknown):
-        return "You gave up while nobody knows whether red is in the bowl. Send again until there is an answer."
-    if portions > 1:
+def _in_the_end(outcome: Outcome) -> str:
+    return f"no end after {ENOUGH} attempts" if isinstance(outcome.error, EnoughSent) else str(outcome)
+
+
+def _why(outcome: Outcome, network: Network) -> str:
+    """The first explanation that is true of what the network saw."""
+    attempts = quantity(len(network.asked), "attempt")
+    if strange := [sent for sent in network.asked if not isinstance(sent, Request)]:
+        return f"`send` got {_short(strange[0])} instead of a request. `make_request()`, with its brackets, makes one."
+    if len(set(network.asked)) > 1:
         return "A new request is a new wish. Make one request before the first attempt, and keep it."
-    return "Return the answer of `send`, so that Ann can read it."
+    if isinstance(outcome.error, EnoughSent):
+        return "The answer came back, and you sent again. Leave the loop with `return` as soon as there is one."
+    if isinstance(outcome.error, OutcomeUnknown) or (outcome.error is None and not network.answers):
+        unknown = "and nobody knows whether red is in the bowl"
+        return f"You gave up after {attempts}, {unknown}. Send until there is an answer."
+    return outcome.advice or "Return the answer of `send`, so that Ann can read it."
+
+
+def _short(value: Any) -> str:
+    """A value in a few words; a function by its name."""
+    return f"the function {value.__name__}" if callable(value) and hasattr(value, "__name__") else repr(value)
 
 
 def takes_a_no(answer: Answer, told: Told) -> Difference | None:
@@ -187,9 +222,9 @@ def takes_a_no(answer: Answer, told: Told) -> Difference | None:
     came = outcome.error if isinstance(told.first, InvalidInput) else outcome.value
     if len(asked) == 1 and came is told.first:
         return None
-    got = f"{outcome} after {len(asked)} attempts"
-    given = [f"the first attempt is answered: {told.first}"]
-    return Difference(given, "send_until_answered(...)", f"{told.first}, after 1 attempt", got, told.why)
+    got = f"{_in_the_end(outcome)}, after {quantity(len(asked), 'attempt')}"
+    why = told.why if len(asked) > 1 else outcome.advice or f"`send` {told}: hand it on as it is."
+    return Difference([f"`send` {told}"], "send_until_answered(...)", "the same, after 1 attempt", got, why)
 
 
 REJECTION = Told(
@@ -206,8 +241,8 @@ until_answered = Exercise(
     "until_answered",
     "00_start_here",
     "Write the tablet's side: send a wish until it is answered, however often the network loses something (it never "
-    "loses more than five in a row). `send(request)` returns the answer or raises `OutcomeUnknown`; `make_request()` "
-    "makes a request with a new id.",
+    "loses more than five in a row). `send(request)` returns the answer or raises `OutcomeUnknown`; any other error is "
+    "not yours to catch. `make_request()` makes a request with a new id.",
     answer="send_until_answered",
     rules=[
         Rule("whatever is lost, red counts once and the answer comes back", counts_once, cases=LOSSES),
@@ -221,7 +256,7 @@ until_answered = Exercise(
     wrong=[
         Wrong(
             "def send_until_answered(send, make_request):\n    return send(make_request())",
-            "You gave up while nobody knows",
+            "You gave up after 1 attempt",
         ),
         Wrong(
             "def send_until_answered(send, make_request):\n"
