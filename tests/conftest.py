@@ -1,6 +1,7 @@
 """The fixtures of the core's tests: a clock, a store of each kind, and a way to open more of them."""
 
 import os
+import signal
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -23,6 +24,9 @@ from tests.support.clusters import (  # noqa: F401 - fixtures
     us3,
 )
 from tests.support.sample import START, new_url
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a background shell; processes that tests start inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REAL = (pytest.mark.cassandra, pytest.mark.timeout(600))  # the first test that needs a cluster waits for it
 KINDS = [

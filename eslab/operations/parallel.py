@@ -26,7 +26,7 @@ def in_order(
     """Yield each item with the result of its work, in the order of the items.
 
     Up to `jobs` threads work ahead, on at most AHEAD items each, so memory doesn't grow with the number of items; with
-    one job, the caller's own thread does the work. After an error, of an item or of the iteration, no other item is
+    one job, the caller's own thread does the work. After an error, of an item or of the iteration, no later item is
     begun; it is raised when the items before it are done. Close the generator to end earlier: that waits for the items
     in progress.
     """
@@ -45,29 +45,30 @@ def in_order(
 
 
 def _begun(
-    items: Iterable[Item], work: Callable[[Item], tuple[Item, Result]], pool: Executor
+    items: Iterable[Item], work: Callable[[int, Item], tuple[Item, Result]], pool: Executor
 ) -> Generator[Future[tuple[Item, Result]], None, None]:
     """The work on each item, in progress; an error of the iteration takes its place in the order."""
     try:
-        for item in items:
-            yield pool.submit(work, item)
+        for number, item in enumerate(items):
+            yield pool.submit(work, number, item)
     except Exception as error:
         failed: Future[tuple[Item, Result]] = Future()
         failed.set_exception(error)
         yield failed
 
 
-def _until_an_error(work: Callable[[Item], Result]) -> Callable[[Item], tuple[Item, Result]]:
-    """The same work, but once it has raised an error, it does nothing else than raise it."""
-    errors: list[BaseException] = []
+def _until_an_error(work: Callable[[Item], Result]) -> Callable[[int, Item], tuple[Item, Result]]:
+    """The same work on numbered items, but behind one that raised an error it only raises that error."""
+    errors: list[tuple[int, BaseException]] = []
 
-    def work_or_raise(item: Item) -> tuple[Item, Result]:
-        if errors:
-            raise errors[0]
+    def work_or_raise(number: int, item: Item) -> tuple[Item, Result]:
+        for failed, error in errors:
+            if failed < number:
+                raise error
         try:
             return item, work(item)
         except BaseException as error:
-            errors.append(error)
+            errors.append((number, error))
             raise
 
     return work_or_raise

@@ -165,7 +165,6 @@ def test_an_interrupted_search_shows_what_it_met() -> None:
         env=shown,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a background shell ignores
     ) as process:
         assert process.stderr and process.stdout
         bar = b""

@@ -245,7 +245,7 @@ MUTANTS = [
     Mutant("G6", "operations/walk.py", "problems.extend(visit.problems)", "problems.named += visit.problems.named", WALK),
     Mutant("G6", "operations/parallel.py", "yield ahead.popleft().result()", "yield ahead.pop().result()", WALK),
     Mutant("G6", "operations/parallel.py", "islice(rest, jobs * AHEAD)", "islice(rest, AHEAD * AHEAD)", PARALLEL),
-    Mutant("G6", "operations/parallel.py", "        if errors:\n", "        if False:\n", PARALLEL),
+    Mutant("G6", "operations/parallel.py", "            if failed < number:\n", "            if False:\n", PARALLEL),
     Mutant("G6", "operations/parallel.py", "        yield failed\n", "        raise\n", PARALLEL),
     Mutant("G6", "operations/parallel.py", "shutdown(cancel_futures=True)", "shutdown()", PARALLEL),
     Mutant("G6", "operations/parallel.py", "shutdown(cancel_futures=True)", "shutdown(wait=False, cancel_futures=True)", PARALLEL),

@@ -1,26 +1,17 @@
 """Lesson 07: its exercises accept every right answer, and say what is wrong with the others."""
 
-from typing import Any
-
 import pytest
 
+from eslab.lab import lessoncheck
 from eslab.lab.answers import Answer
+from eslab.lab.exercises import Exercise
 from eslab.lab.feedback import Checked
 from eslab.lab.lessons.exercises.retries_and_duplicates import WISH_FIELD, cell, count_once, patience, seen
 
-IMPORTS = (
-    "from datetime import timedelta\n"
-    "from eslab import Aggregate\n"
-    "from eslab.faults import Retry\n"
-    "from eslab.lab.lessons.exercises.retries_and_duplicates import PlayCounted\n"
-)
 
-
-def judged(source: str, exercise: Any = count_once) -> Checked:
+def judged(source: str, exercise: Exercise = count_once) -> Checked:
     """The check's word about the text of a cell."""
-    namespace: dict[str, Any] = {}
-    exec(f"{IMPORTS}{source}", namespace)
-    return exercise.judge(Answer(namespace[exercise.answer], source, IMPORTS))
+    return lessoncheck.judged(exercise, source)
 
 
 def counting(fields: str, apply: str) -> str:
@@ -113,7 +104,7 @@ def test_what_is_no_answer_yet_is_not_judged(source: str, reason: str) -> None:
 
 def test_an_answer_whose_text_nobody_knows_is_not_judged() -> None:
     """A restart runs the text again, so it must be known."""
-    assert "Define `counting` in the exercise's cell" in count_once.judge(Answer((1, 2))).reason
+    assert "no cell defines it under a name" in count_once.judge(Answer((1, 2))).reason
 
 
 @pytest.mark.parametrize(
