@@ -19,6 +19,7 @@ HELPERS = (FunctionType, type, property, classmethod, staticmethod)
 PRIVATE = re.compile(r"(self\.)?_[a-z]\w*")
 PRE = (
     "margin:0;padding:6px 10px;overflow-x:auto;white-space:pre;word-break:normal;line-height:1.45;"
+    "font-size:var(--jp-code-font-size, 13px);"
     "font-family:var(--jp-code-font-family, monospace);background:var(--jp-cell-editor-background, transparent)"
 )
 

@@ -1,11 +1,13 @@
 """Tables in a lesson: short text stays on one line, long text wraps, and a table that is too wide scrolls.
 
-JupyterLab gives the columns of a narrow table equal widths, so that words and ids break into pieces.
+JupyterLab gives the columns of a narrow table equal widths, so that words and ids break into pieces. Here the longest
+columns of a wide table get narrower, as far as it takes to fit a window of 800 pixels, or until words would break.
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from html import escape
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape, unescape
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from eslab.display import quantity
@@ -16,12 +18,15 @@ if TYPE_CHECKING:
 
 ID = re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{6}([0-9a-f]{6})\b")
 CUT = "<p><small>Ids are cut to their last six characters.</small></p>"
+IN_A_CELL = re.compile(r"<t[hd][^>]*>(.*?)</t[hd]>", re.DOTALL)
 LONGEST = 200  # characters of a cell
 TABLE = "table-layout:auto;margin-left:0"
 CELL = "text-align:left;vertical-align:top;padding:2px 14px 2px 0"
 # Without containment a wide table would widen the widget around it, and the text beside it would no longer wrap.
 SCROLLS = "overflow-x:auto;contain:inline-size"
-TEXT = "width:max-content;max-width:30em;white-space:pre-line;line-height:1.45;text-align:left"
+TEXT = "width:max-content;max-width:{}em;white-space:pre-line;line-height:1.45;text-align:left"
+WIDEST, NARROWEST, ROOM = 30, 12, 50  # em: of a column, and of all columns together
+LETTER, BETWEEN = 0.5, 1.1  # em: a letter on average, and the space between two columns
 
 
 def enable() -> None:
@@ -41,8 +46,9 @@ def html_table(lines: Iterable[Mapping[str, Any]]) -> str:
     rows = [*lines]
     if not rows:
         return ""
-    head = "".join(_cell("th", name, ' scope="col"') for name in rows[0])
-    body = "".join(f"<tr>{''.join(_cell('td', value) for value in row.values())}</tr>" for row in rows)
+    width = _width([[*rows[0]], *([str(value) for value in row.values()] for row in rows)])
+    head = "".join(_cell("th", name, width, ' scope="col"') for name in rows[0])
+    body = "".join(f"<tr>{''.join(_cell('td', value, width) for value in row.values())}</tr>" for row in rows)
     return _framed(f'<table style="{TABLE}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
 
 
@@ -84,14 +90,26 @@ def _framed(table: str) -> str:
 
 
 def _with_styles(table: str) -> str:
+    width = _width([[unescape(text) for text in IN_A_CELL.findall(row)] for row in table.split("</tr>")])
     table = table.replace("<table ", f'<table style="{TABLE}" ')
     table = table.replace(' style="text-align: right;"', "")
-    table = re.sub(r"<(t[hd])>", rf'<\1 style="{CELL}"><div style="{TEXT}">', table)
+    table = re.sub(r"<(t[hd])>", rf'<\1 style="{CELL}"><div style="{TEXT.format(width)}">', table)
     return re.sub(r"</(t[hd])>", r"</div></\1>", table)
 
 
-def _cell(tag: str, value: Any, scope: str = "") -> str:
+def _cell(tag: str, value: Any, width: int, scope: str = "") -> str:
     """A cell; a value marked ✗ is bold, so that it stands out."""
     text = str(value)
     bold = ";font-weight:bold" if text.startswith("✗") else ""
-    return f'<{tag}{scope} style="{CELL}{bold}"><div style="{TEXT}">{escape(text)}</div></{tag}>'
+    return f'<{tag}{scope} style="{CELL}{bold}"><div style="{TEXT.format(width)}">{escape(text)}</div></{tag}>'
+
+
+def _width(rows: Sequence[Sequence[str]]) -> int:
+    """The greatest width of a column, in em, with which all columns fit the room; not too narrow for a few words."""
+    columns = zip_longest(*rows, fillvalue="")
+    longest = [LETTER * max(len(short_ids(text)) for text in column) for column in columns]
+    return next((width for width in range(WIDEST, NARROWEST, -1) if _all_fit(longest, width)), NARROWEST)
+
+
+def _all_fit(longest: Sequence[float], width: int) -> bool:
+    return sum(min(column, width) + BETWEEN for column in longest) <= ROOM

@@ -1,5 +1,6 @@
 """Tables keep short text on a line, wrap long text, and scroll where they are too wide."""
 
+import re
 from uuid import UUID
 
 import pandas
@@ -15,11 +16,28 @@ FRAME = pandas.DataFrame({"id": [UUID(ID), ID], "text": ["</td><b>", "a long tex
 def test_a_frame_is_a_table_of_cells_that_wrap_by_themselves():
     """Escaped, with its index, numbers rounded, and nothing cut but ids."""
     html = tables.of_frame(FRAME)
-    assert html.count("max-width:30em") == 4 + 2 * 4
+    assert len(re.findall(r"max-width:\d+em", html)) == 4 + 2 * 4
     assert html.startswith('<div style="overflow-x:auto;contain:inline-size">')
     assert "&lt;/td&gt;&lt;b&gt;" in html
     assert "a long text " * 11 in html
     assert ">0.1235</div>" in html
+
+
+def width_of(*columns: int) -> str:
+    """The width that the columns of a table get whose texts have so many letters."""
+    html = tables.html_table([{f"{place}": "x" * letters for place, letters in enumerate(columns)}])
+    widths = set(re.findall(r"max-width:(\d+)em", html))
+    assert widths == set(re.findall(r"max-width:(\d+)em", tables.of_frame(pandas.DataFrame(
+        {f"{place}": ["x" * letters] for place, letters in enumerate(columns)}), index=False)))  # fmt: skip
+    return "".join(widths)
+
+
+def test_the_longest_columns_of_a_wide_table_get_narrower():
+    """As far as all columns fit into the room; short ones keep their line, and no column is too narrow for words."""
+    assert width_of(10, 10, 10) == width_of(40) == width_of(90, 10) == "30"
+    assert width_of(80, 80) == "23"
+    assert width_of(80, 80, 10) == "20"
+    assert width_of(*[60] * 6) == "12"
 
 
 def test_ids_are_cut_and_a_line_says_so():
