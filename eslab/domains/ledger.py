@@ -122,6 +122,7 @@ class Account(Aggregate):
         return self.cents.get(currency, 0)
 
     def _add(self, currency: str, cents: int) -> None:
+        """Add to the sum of a currency."""
         self.cents[currency] = self.cents.get(currency, 0) + cents
 
 

@@ -267,6 +267,7 @@ def _in_year(ask: Ask, limit: int | None, used: int, times: list[datetime], reas
 
 
 def _are(count: int) -> str:
+    """The verb behind a count."""
     return "is" if count == 1 else "are"
 
 

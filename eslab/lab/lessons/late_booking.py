@@ -121,8 +121,8 @@ class StandsStill:
     """A store whose first append comes 27 hours late, as on a server that stood still. Meanwhile the builder runs."""
 
     def __init__(self, lab: Lab, customer: str) -> None:
-        self._lab = lab
-        self._customer = customer
+        self._lab = lab  # whose clock goes on meanwhile
+        self._customer = customer  # whose append it holds up
         self._stands = True
 
     def append(self, *arguments: Any, **options: Any) -> None:
