@@ -83,7 +83,7 @@ def test_an_empty_cache_is_filled_once(mirror: Mirror) -> None:
     files = fetch_jars(sentences.append)
     assert sorted(mirror.served) == sorted(file.name for file in files)
     assert all(map(is_whole, files, locked_jars()))
-    assert "100 jars" in sentences[0] and "100 of 100" in sentences[-1]
+    assert "jars to come: 100" in sentences[0] and "100 of 100" in sentences[-1]
     mirror.server_close()  # no network from here on
     assert fetch_jars(pytest.fail) == files  # no progress to report
     assert not list(files[0].parents[1].glob("incoming-*"))
