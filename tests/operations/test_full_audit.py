@@ -565,7 +565,7 @@ def test_several_threads_tell_the_findings_of_one_customer_at_a_time() -> None:
         sleep(0.01)
         told_of.append(finding.error.customer_id)
 
-    with pytest.raises(Unreadable, match=r"of 10 customers: 0 findings are repaired, 20 are not") as error:
+    with pytest.raises(Unreadable, match=r"of 10 customers: 0 findings repaired, 20 not") as error:
         audit(Repository(store, ManualClock(LATER)), TYPES, tell, jobs=4)
     assert sorted(customer for customer, _ in groupby(told_of)) == CUSTOMERS[:10]
     named = re.findall("Unreadable commit: customer '(.*?)'", str(error.value))
