@@ -94,7 +94,7 @@ def _ends(lines: Lines) -> Iterator[str]:
     for name, points in lines.items():
         (first, begin), (last, end) = points[0], points[-1]
         until = f" and {in_words(end)} at {last:,}" if first < last else ""
-        yield f"{name} {in_words(begin)} at {first:,} events{until}"
+        yield f"{name}: {in_words(begin)} at {first:,} events{until}"
 
 
 def _svg(lines: Lines, words: str, ink: str) -> str:

@@ -29,9 +29,9 @@ ROWS = [
 ]  # fmt: skip
 REPORT = Report(ROWS, "", {"eslab": "1"}, {"cpu": "<quick>"})
 SENTENCES = (
-    "bare read 10 µs at 10 events and 1 ms at 1,000; no snapshots 20 µs at 10 events and 2 ms at 1,000; "
-    "snapshot every 100 40 µs at 1,000 events; live, snapshot every 100 80 µs at 1,000 events; "
-    "eventsourcing, no snapshots 20 ms at 1,000 events."
+    "bare read: 10 µs at 10 events and 1 ms at 1,000; no snapshots: 20 µs at 10 events and 2 ms at 1,000; "
+    "snapshot every 100: 40 µs at 1,000 events; live, snapshot every 100: 80 µs at 1,000 events; "
+    "eventsourcing, no snapshots: 20 ms at 1,000 events."
 )
 
 
