@@ -12,11 +12,15 @@ from typing import Any
 import altair as alt
 import vl_convert
 
+from eslab.bench.cost_model import seconds as in_words
 from eslab.bench.measure import Report, Row
 from eslab.errors import InvalidInput
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe-Ito
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
+POWER_OF_TEN = "abs(log(datum.value) / LN10 - round(log(datum.value) / LN10)) < 1e-9"
+GRID = alt.condition(POWER_OF_TEN, alt.value(0.2), alt.value(0))  # Vega draws nine lines for each power of ten
+LOG: dict[str, Any] = {"scale": alt.Scale(type="log"), "axis": alt.Axis(gridOpacity=GRID, labelOverlap="greedy")}
 KINDS = (".html", ".svg")
 INK = "currentColor"  # the page's own text colour, light or dark
 PAPER_INK = "#24292f"  # where no page gives one
@@ -83,16 +87,14 @@ def _line(row: Row) -> str:
 
 def alt_text(lines: Lines) -> str:
     """The chart in words: where each line begins and ends."""
-    return f"Median time of a hydration by number of events, both axes logarithmic. {' '.join(_sentences(lines))}"
+    return f"Median time of a hydration by number of events, both axes logarithmic: {'; '.join(_ends(lines))}."
 
 
-def _sentences(lines: Lines) -> Iterator[str]:
+def _ends(lines: Lines) -> Iterator[str]:
     for name, points in lines.items():
         (first, begin), (last, end) = points[0], points[-1]
-        if first == last:
-            yield f"{name}: {_ms(begin)} at {first:,} events."
-        else:
-            yield f"{name}: {_ms(begin)} at {first:,} events, {_ms(end)} at {last:,}."
+        until = f" and {in_words(end)} at {last:,}" if first < last else ""
+        yield f"{name}: {in_words(begin)} at {first:,} events{until}"
 
 
 def _svg(lines: Lines, words: str, ink: str) -> str:
@@ -105,8 +107,8 @@ def _svg(lines: Lines, words: str, ink: str) -> str:
     scale = alt.Scale(domain=names)
     chart = alt.Chart(alt.Data(values=values), width=640, height=360)
     chart = chart.mark_line(point={"size": 60, "filled": True}).encode(
-        x=alt.X("events:Q", scale=alt.Scale(type="log"), title="events in the stream"),
-        y=alt.Y("milliseconds:Q", scale=alt.Scale(type="log"), title="milliseconds"),
+        x=alt.X("events:Q", title="events in the stream", **LOG),
+        y=alt.Y("milliseconds:Q", title="milliseconds", **LOG),
         color=alt.Color("line:N", scale=scale, title=None),
         shape=alt.Shape("line:N", scale=scale, title=None),
     )
@@ -117,12 +119,12 @@ def _svg(lines: Lines, words: str, ink: str) -> str:
 
 def _config(ink: str) -> dict[str, Any]:
     text = {"labelColor": ink, "titleColor": ink, "labelFontSize": 12, "titleFontSize": 12}
-    lines = {"domainColor": ink, "tickColor": ink, "gridColor": ink, "gridOpacity": 0.15}
+    lines = {"domainColor": ink, "tickColor": ink, "gridColor": ink}
     return {
         "background": "transparent" if ink == INK else "white",
         "font": "system-ui, sans-serif",
-        "axis": {**text, **lines, "labelOverlap": "greedy"},
-        "legend": {**text, "orient": "bottom", "columns": 2, "labelLimit": 0},
+        "axis": {**text, **lines},
+        "legend": {**text, "orient": "bottom", "columns": 2, "columnPadding": 40, "labelLimit": 0},
         "range": {"category": list(COLORS), "symbol": list(SHAPES)},
         "view": {"stroke": None},
     }
@@ -131,7 +133,7 @@ def _config(ink: str) -> dict[str, Any]:
 def _page(report: Report, lines: Lines, svg: str) -> str:
     events = sorted({at for points in lines.values() for at, _ in points})
     head = "".join(f"<th scope='col'>{it}</th>" for it in ("events", *(f"{at:,}" for at in events)))
-    rows = ({**dict.fromkeys(events, ""), **{at: _ms(it) for at, it in points}} for points in lines.values())
+    rows = ({**dict.fromkeys(events, ""), **{at: in_words(it) for at, it in points}} for points in lines.values())
     body = "".join(
         f"<tr><td>{escape(name)}</td>{''.join(f'<td>{row[at]}</td>' for at in events)}</tr>"
         for name, row in zip(lines, rows, strict=True)
@@ -139,7 +141,3 @@ def _page(report: Report, lines: Lines, svg: str) -> str:
     machine = ", ".join(map(str, (*report.machine.values(), *map(" ".join, report.versions.items()))))
     words = escape(alt_text(lines))
     return PAGE.format(title=TITLE, alt=words, svg=svg, head=head, body=body, machine=escape(machine))
-
-
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1e3:,.3g} ms"

@@ -70,15 +70,20 @@ def ratios(rows: Sequence[Row]) -> list[str]:
 
 def flatness(rows: Sequence[Row]) -> Iterator[str]:
     """How much longer the longest stream takes than the shortest one, if both replay as many events."""
-    based = [row for row in rows if row.measure == "hydrate" and row.extra.get("replayed", row.events) < row.events]
-    for (*_, temperature), same in _by(lambda row: [row.extra.get(name) for name in LIKE], based):
+    made = (row for row in rows if row.measure == "hydrate" and row.extra.get("interval"))
+    based = [row for row in made if row.extra["replayed"] < row.events]
+    for (interval, padding, replayed, temperature), same in _by(lambda row: [row.extra[it] for it in LIKE], based):
         short, long = min(same, key=_events), max(same, key=_events)
         if short.events < long.events:
             yield (
-                f"With a snapshot every {short.extra['interval']:,} events and {short.extra['replayed']:,} behind it, "
+                f"With a snapshot every {interval:,} events{_larger(padding)} and {replayed:,} behind it, "
                 f"{long.events:,} events take {long.median_s / short.median_s:.2f} times as long as {short.events:,}, "
                 f"{temperature}."
             )
+
+
+def _larger(padding: int) -> str:
+    return f" of {padding:,} characters more" if padding else ""
 
 
 def _by(key: Callable[[Row], Any], rows: Sequence[Row]) -> Iterator[tuple[Any, Sequence[Row]]]:

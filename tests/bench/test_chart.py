@@ -29,8 +29,8 @@ ROWS = [
 ]  # fmt: skip
 REPORT = Report(ROWS, "", {"eslab": "1"}, {"cpu": "<quick>"})
 SENTENCES = (
-    "bare read: 0.01 ms at 10 events, 1 ms at 1,000. no snapshots: 0.02 ms at 10 events, 2 ms at 1,000. "
-    "snapshot every 100: 0.04 ms at 1,000 events. live, snapshot every 100: 0.08 ms at 1,000 events. "
+    "bare read: 10 µs at 10 events and 1 ms at 1,000; no snapshots: 20 µs at 10 events and 2 ms at 1,000; "
+    "snapshot every 100: 40 µs at 1,000 events; live, snapshot every 100: 80 µs at 1,000 events; "
     "eventsourcing, no snapshots: 20 ms at 1,000 events."
 )
 
@@ -69,7 +69,7 @@ def test_a_page_has_a_table_and_follows_the_theme(tmp_path: Path) -> None:
     """The numbers of each line, the machine, and the colour of the page's own text."""
     write_chart(REPORT, tmp_path / "chart.html")
     text = (tmp_path / "chart.html").read_text()
-    assert "<tr><td>bare read</td><td>0.01 ms</td><td>1 ms</td></tr>" in text
+    assert "<tr><td>bare read</td><td>10 µs</td><td>1 ms</td></tr>" in text
     assert "&lt;quick&gt;" in text
     assert "currentColor" in text
     assert "color-scheme: light dark" in text
