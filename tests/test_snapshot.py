@@ -270,6 +270,52 @@ def test_G5_what_apply_sets_beside_the_fields_is_not_lost_in_silence() -> None:
         saved(state)
 
 
+class Seen(Shelf):
+    """A wrong aggregate: apply changes what only lies in a cache, and the base class has it."""
+
+    def apply(self, event: Counted) -> None:
+        self.requests.add(event.what)
+
+    @cached_property
+    def requests(self) -> set[str]:
+        """Those seen so far."""
+        return set()
+
+
+class SeenAgain(Seen):
+    """The same by inheritance."""
+
+
+@pytest.mark.parametrize("aggregate_type", [Seen, SeenAgain])
+def test_G5_what_apply_changes_in_a_cached_property_is_not_lost_in_silence(aggregate_type: type[Seen]) -> None:
+    """Readers would compute it anew, and find nothing of it."""
+    state = aggregate_type()
+    assert saved(state)
+    state.apply(Counted("tea"))
+    with pytest.raises(InvalidInput, match=r"\.requests anew .* another value: \{'tea'\} now, and set\(\) when"):
+        saved(state)
+
+
+def test_G5_a_cached_property_that_is_out_of_date_is_not_saved_either() -> None:
+    """Fold and readers would not agree on it; a reader who begins from the snapshot gets the right one."""
+    state = Shelf(sizes={"a": 1.0})
+    assert state.largest == 1.0
+    state.sizes["b"] = 2.0
+    with pytest.raises(
+        InvalidInput, match=r"\.largest anew from the fields, and get another value: 1\.0 now, and 2\.0"
+    ):
+        saved(state)
+
+
+def test_the_values_of_an_encrypted_state_are_not_told() -> None:
+    """Only the name of what differs is."""
+    state = SecretShelf(sizes={"a": 1.0})
+    assert state.largest == 1.0
+    state.sizes["b"] = 2.0
+    with pytest.raises(InvalidInput, match=r"\.largest anew from the fields, and get another value\. Declare"):
+        saved(state)
+
+
 @pytest.mark.parametrize("number", [float("nan"), 1, -0.0, float("inf")])
 def test_a_number_that_is_read_as_an_equal_one_survives(number: float) -> None:
     """A whole number in a field of floats, and no number, which equals nothing in Python."""

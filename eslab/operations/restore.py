@@ -19,10 +19,11 @@ from uuid import UUID
 from msgspec import Raw
 
 from eslab.aggregate import check_id
-from eslab.clock import Clock, system_clock, time_on
+from eslab.clock import Clock, system_clock
 from eslab.display import quantity
 from eslab.errors import InvalidInput, StoreError, Unreadable
 from eslab.event import is_tag, split_tag
+from eslab.late_commits import raise_mark
 from eslab.layout import Layout
 from eslab.payload.checksum import Checksum
 from eslab.payload.encryption import NO_CIPHER, RowCipher, is_encrypted, place_of_commit
@@ -40,7 +41,8 @@ from eslab.payload.serializer import (
 from eslab.payload.skipped import Skip
 from eslab.read_table import ReadTable
 from eslab.recorded import RecordedCommit, check_digest, is_below, missing_in
-from eslab.store import Commit, Consistency, EventStore, LateCommits, place
+from eslab.repository import Repository
+from eslab.store import Commit, Consistency, EventStore, place
 
 HEADER = b"\x96\xc4\x10"  # the three bytes before the digest of every payload
 DIGEST = slice(len(HEADER), len(HEADER) + 16)
@@ -150,22 +152,26 @@ def skip(
 ) -> Skip | None:
     """Put a mark in the place of a broken row: its events are missing from now on, and every reader says so.
 
-    The mark keeps the broken bytes, and `restore` still replaces it. The row is marked as a late commit first, so that
-    no reader begins from a snapshot that holds its events, and a snapshot and a full replay stay equal (G5); no
-    snapshot is built over a skipped row. A repeat of
-    the row's request is refused, since its answer is lost. Idempotent; returns None if the row is intact.
+    The mark keeps the broken bytes, and `restore` still replaces it. The row is marked as a late commit, so that no
+    reader begins from a snapshot that holds its events, and a snapshot and a full replay stay equal (G5); no snapshot
+    is built over a skipped row. A repeat of the row's request is refused, since its answer is lost. Idempotent; returns
+    None if the row is intact.
     """
     if not reason.strip():
         raise InvalidInput("Expected a reason for skipping a row, got none: it is what readers will be shown.")
     row = _find(store, customer_id, aggregate_id, event_time, cipher)
     if row is None:
         return None
+    environment = Repository(store, clock).environment
+    # Before the row is replaced, since this process may die then; and after it, since a snapshot may have been built
+    # meanwhile.
+    raise_mark(environment, customer_id, [(aggregate_id, event_time)])
     if row.mark:
         return row.mark
     mark = Skip(customer_id, aggregate_id, event_time, reason, row.payload)
-    store.mark(customer_id, aggregate_id, late=LateCommits(event_time, time_on(clock)))
     marked = Commit(aggregate_id, event_time, *SKIPPED_COLUMNS, encode_envelope(skip_envelope(mark), row.checksum))
     written = store.replace(customer_id, marked, row.payload)
+    raise_mark(environment, customer_id, [(aggregate_id, event_time)])
     now = _find(store, customer_id, aggregate_id, event_time, cipher)
     if now and now.mark is None:
         raise _still_broken(row, written)

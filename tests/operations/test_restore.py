@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -331,6 +332,34 @@ def test_G5_no_snapshot_hides_a_skipped_row(store: EventStore) -> None:
     restore(store, [ON_SHELF], *MIDDLE)
     assert build_snapshot(later, "ann", Counter, "1", SnapshotPolicy(every=1))
     assert load(repository).counts == {"tea": 1, "milk": 1, "rum": 1}
+
+
+def test_G5_no_snapshot_that_is_built_during_a_skip_hides_the_row(store: EventStore) -> None:
+    """A builder that still gets the intact bytes, from another replica, may be quicker, and the skip be slow."""
+    lived(store)
+    milk = rows(store)[1]
+    clock = ManualClock(START + 2 * DAY)
+
+    def build() -> None:
+        damage(store, milk, milk.payload)
+        clock.advance(timedelta(minutes=30))
+        assert build_snapshot(Repository(store, clock), "ann", Counter, "1", SnapshotPolicy(every=1))
+        damage(store, milk, b"broken")
+
+    damage(store, milk, b"broken")
+    assert skip(Racing(store, build), *MIDDLE, "lost", clock=clock)  # type: ignore[arg-type]
+    assert load(Repository(store, clock)).skipped_rows
+
+
+def test_G5_a_skip_that_was_killed_half_way_is_completed_by_its_repeat(store: EventStore) -> None:
+    """The row was replaced, and the snapshots were not yet passed over a second time."""
+    repository = lived(store)
+    damage(store, rows(store)[1], b"broken")
+    skip(store, *MIDDLE, "lost", clock=ManualClock(START))
+    until = store.heads("ann", ["counter:1"])["counter:1"].late.until  # type: ignore[union-attr]
+    skip(store, *MIDDLE, "lost", clock=ManualClock(START + 3 * DAY))
+    assert store.heads("ann", ["counter:1"])["counter:1"].late.until > until  # type: ignore[union-attr]
+    assert load(repository).skipped_rows
 
 
 def test_G3_a_repeat_of_a_skipped_request_is_refused(store: EventStore) -> None:
