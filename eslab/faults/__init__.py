@@ -1,4 +1,4 @@
-"""Faults: for users, who want to see what their services do when the network fails; and a simulator that searches.
+"""Faults: for users, who want to see what their services do when the network fails; and two ways to search for more.
 
 For users (docs/faults.md), in this order:
 
@@ -8,19 +8,14 @@ For users (docs/faults.md), in this order:
     retries outcome client  a client that retries, in the right way or in a wrong one
     storm                   many wishes, and how often each was attempted, written and counted
 
-The simulator (docs/simulator.md): the unchanged core and Cassandra store in a virtual world, and a search for schedules
-that break them.
+To judge what happened:
 
-    choices     every random decision of a schedule, kept so that it can be replayed and shrunk
-    world       a virtual clock; plain code runs as processes that can be paused and killed
-    cql replica cluster driver     a Cassandra in that world: cells, quorums, hints, and what stands for the driver
-    stepwise    any other store, a call at a time, and all interleavings of a few short processes
-    tally       the domain under watch
-    history checker                what the clients saw, and the promises that it breaks
-    story       what happens in one schedule
-    explore     thousands of schedules, and the smallest one that breaks a promise
+    tally               a domain under watch: every request that it counted is in its state
+    history checker     what the clients saw, and the promises that it breaks
+    choices             every random decision, kept so that it can be replayed
 
-    eslab simulate --schedules 1000
+Two rooms use all of this: `simulation` searches in a virtual world (`eslab simulate`, docs/simulator.md), and `chaos`
+breaks three real regions (`eslab chaos`, docs/faults.md).
 """
 
 from eslab.faults.client import STRATEGIES, Client, new_request, new_time, same_request

@@ -9,7 +9,7 @@ from eslab.display import quantity
 from eslab.terminal import say
 
 if TYPE_CHECKING:
-    from eslab.faults.explore import Search
+    from eslab.faults.simulation.explore import Search
 
 INTERRUPTED = 130  # the exit code after Ctrl-C
 Schedules = Annotated[int, typer.Option(min=1, help="Schedules to run.")]
@@ -37,7 +37,7 @@ def simulate(
     First all orders of some duels between two processes, then random schedules; Ctrl-C ends these, and what they met
     is shown. A run that never met what it is there for fails, too.
     """
-    from eslab.faults.variants import broken
+    from eslab.faults.simulation.variants import broken
 
     if variants:
         _list()
@@ -62,7 +62,7 @@ def _search(seeds: range, seconds: float, jobs: int, variant: str) -> "Search":
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from eslab.faults.explore import Search, search_together
+    from eslab.faults.simulation.explore import Search, search_together
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     total = Search()
@@ -78,15 +78,15 @@ def _search(seeds: range, seconds: float, jobs: int, variant: str) -> "Search":
 
 
 def _list() -> None:
-    from eslab.faults.variants import VARIANTS
+    from eslab.faults.simulation.variants import VARIANTS
 
     for name, variant in VARIANTS.items():
         say(f"{name:20} leaves out: {variant.rule}")
 
 
 def _replay(text: str) -> int:
-    from eslab.faults import explore
     from eslab.faults.choices import Choices, parsed
+    from eslab.faults.simulation import explore
 
     outcome = explore.run(Choices("", parsed(text)))
     say("\n".join(map(str, outcome.history.operations)))
@@ -96,7 +96,7 @@ def _replay(text: str) -> int:
 
 def _duels() -> bool:
     """Run all orders of all duels; was a promise broken?"""
-    from eslab.faults.duels import DUELS, orders
+    from eslab.faults.simulation.duels import DUELS, orders
 
     lost = False
     for duel in DUELS:
@@ -113,8 +113,8 @@ def _duels() -> bool:
 
 
 def _show(search: "Search", variant: str) -> None:
-    from eslab.faults import explore
     from eslab.faults.choices import Choices, written
+    from eslab.faults.simulation import explore
 
     for rule, seed in search.first.items():
         smallest = explore.shrink(explore.run(Choices(seed)), rule)

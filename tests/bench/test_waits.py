@@ -14,9 +14,9 @@ from eslab.bench.meters import Cost
 from eslab.bench.waits import SCENARIOS, count_waits
 from eslab.domains.downloads.read_tables import READ_TABLES
 from eslab.faults.choices import Choices
-from eslab.faults.cluster import Cluster, Network
-from eslab.faults.driver import Tables, open_simulated
-from eslab.faults.world import World
+from eslab.faults.simulation.cluster import Cluster, Network
+from eslab.faults.simulation.driver import Tables, open_simulated
+from eslab.faults.simulation.world import World
 from eslab.stores.cassandra import CassandraStore
 from tests.conftest import REAL
 from tests.support.sample import START, new_url

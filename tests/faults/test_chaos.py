@@ -14,8 +14,8 @@ from eslab.cluster.cluster import Cluster
 from eslab.faults.chaos.run import MUST_MEET, Chaos, Convergence, run
 from eslab.faults.chaos.weather import OF_LINKS, OF_NODES, Fault, Weather, forecast
 from eslab.faults.history import Operation
+from eslab.faults.simulation.variants import broken
 from eslab.faults.tally import Answer
-from eslab.faults.variants import broken
 from eslab.lab import chaos
 
 REGIONS = ("us", "eu", "asia")

@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 
 from eslab import InvalidInput
 from eslab.cli import app
-from eslab.faults import driver, duels
 from eslab.faults.choices import Choices, parsed, written
-from eslab.faults.duels import DUELS, Duel, orders
-from eslab.faults.explore import SHARE, Outcome, run, search, search_together, shrink
-from eslab.faults.variants import VARIANTS, broken
+from eslab.faults.simulation import driver, duels
+from eslab.faults.simulation.duels import DUELS, Duel, orders
+from eslab.faults.simulation.explore import SHARE, Outcome, run, search, search_together, shrink
+from eslab.faults.simulation.variants import VARIANTS, broken
 from eslab.repository import Repository
 from eslab.stores.cassandra import CassandraStore
 from eslab.unit_of_work import UnitOfWork

@@ -12,9 +12,9 @@ import pytest
 
 from eslab import EventStore
 from eslab.faults.choices import Choices
-from eslab.faults.cluster import Cluster, Network
-from eslab.faults.driver import open_simulated
-from eslab.faults.world import World
+from eslab.faults.simulation.cluster import Cluster, Network
+from eslab.faults.simulation.driver import open_simulated
+from eslab.faults.simulation.world import World
 from eslab.stores.cassandra import CassandraStore
 from tests.stores import test_contract
 from tests.support.sample import START

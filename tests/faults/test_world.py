@@ -6,8 +6,8 @@ import pytest
 from greenlet import getcurrent
 
 from eslab.faults.choices import Choices, parsed, written
-from eslab.faults.stepwise import schedules
-from eslab.faults.world import Answer, World
+from eslab.faults.simulation.stepwise import schedules
+from eslab.faults.simulation.world import Answer, World
 from tests.support.sample import START
 
 

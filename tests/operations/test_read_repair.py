@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 from eslab import EventStore, ManualClock, StoreUnavailable, open_store
 from eslab.cli import app
 from eslab.faults.choices import Choices
-from eslab.faults.cluster import Cluster, Network
-from eslab.faults.driver import open_simulated
-from eslab.faults.world import World
+from eslab.faults.simulation.cluster import Cluster, Network
+from eslab.faults.simulation.driver import open_simulated
+from eslab.faults.simulation.world import World
 from eslab.operations.cli import jobs_on
 from eslab.operations.read_repair import has_replicas, repair
 from eslab.operations.walk import Walked

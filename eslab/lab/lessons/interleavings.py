@@ -18,8 +18,8 @@ from eslab.domains.downloads.reconcile import Reconciled
 from eslab.domains.downloads.service import DownloadService
 from eslab.faults import Crossing, Faulty, Script
 from eslab.faults.choices import Choices
-from eslab.faults.stepwise import Stepwise, schedules
-from eslab.faults.world import World
+from eslab.faults.simulation.stepwise import Stepwise, schedules
+from eslab.faults.simulation.world import World
 from eslab.lab import charts
 from eslab.lab.session import START
 from eslab.stores.memory import MemoryStore

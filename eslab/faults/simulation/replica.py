@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from eslab.faults.cql import Cell, Cut, Key, Put, Query
+from eslab.faults.simulation.cql import Cell, Cut, Key, Put, Query
 
 Cells = Mapping[str, Cell]  # never changed: replicas and answers share them
 Row = tuple[Any, ...]

@@ -13,9 +13,9 @@ from typing import Any
 from cassandra import ConsistencyLevel, ReadTimeout, WriteTimeout, WriteType
 
 from eslab.clock import to_ms
-from eslab.faults.cql import Cut, Key, Put, Query
-from eslab.faults.replica import Partition, Replica, Row, selected
-from eslab.faults.world import Answer, World
+from eslab.faults.simulation.cql import Cut, Key, Put, Query
+from eslab.faults.simulation.replica import Partition, Replica, Row, selected
+from eslab.faults.simulation.world import Answer, World
 
 NEAR = 0.0005  # seconds one way within a region
 FAR = 0.04  # and between two

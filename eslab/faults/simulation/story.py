@@ -17,12 +17,12 @@ from eslab.bounds import TimeBounds
 from eslab.clock import Clock
 from eslab.errors import OutOfTime
 from eslab.faults.choices import Choices, Stream
-from eslab.faults.cluster import Cluster, Network
-from eslab.faults.driver import open_simulated
 from eslab.faults.history import History, Operation
-from eslab.faults.stepwise import Stepwise
+from eslab.faults.simulation.cluster import Cluster, Network
+from eslab.faults.simulation.driver import open_simulated
+from eslab.faults.simulation.stepwise import Stepwise
+from eslab.faults.simulation.world import World
 from eslab.faults.tally import Count, Tallies, Tally
-from eslab.faults.world import World
 from eslab.hydration_cache import HydrationCache
 from eslab.operations.full_audit import audit_customer
 from eslab.operations.retention import rotate

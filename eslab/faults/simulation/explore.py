@@ -13,8 +13,8 @@ from time import monotonic
 from eslab.faults.checker import Violation, violations
 from eslab.faults.choices import Choices, Place
 from eslab.faults.history import History
-from eslab.faults.story import ALL, Story, Topologies
-from eslab.faults.variants import broken
+from eslab.faults.simulation.story import ALL, Story, Topologies
+from eslab.faults.simulation.variants import broken
 
 SHARE = 200  # seeds that one process searches before it tells what it met
 MUST_MEET = ("retries overlapped", "snapshots built", "rotations", "cuts", "pauses", "kills", "hits of a cache")

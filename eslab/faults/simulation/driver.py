@@ -11,10 +11,10 @@ from cassandra import OperationTimedOut
 from cassandra.query import BatchStatement, PreparedStatement
 
 from eslab.clock import Clock
-from eslab.faults.cluster import Cluster
-from eslab.faults.cql import Cut, Put, Query, Statement, Table
-from eslab.faults.replica import Row
-from eslab.faults.world import Answer, World
+from eslab.faults.simulation.cluster import Cluster
+from eslab.faults.simulation.cql import Cut, Put, Query, Statement, Table
+from eslab.faults.simulation.replica import Row
+from eslab.faults.simulation.world import Answer, World
 from eslab.layout import Layout
 from eslab.stores.cassandra import CassandraStore, read_tables, schema, statements
 from eslab.stores.cassandra.connection import Options

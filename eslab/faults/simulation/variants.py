@@ -18,7 +18,7 @@ from eslab import hydration, hydration_cache, late_commits, recorded, settled, s
 from eslab.bounds import TimeBounds
 from eslab.errors import InvalidInput
 from eslab.event import Command
-from eslab.faults import story
+from eslab.faults.simulation import story
 from eslab.hydration import Environment
 from eslab.operations import refold, retention, snapshots
 from eslab.payload import checksum, serializer

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from eslab.faults.choices import Choices
-from eslab.faults.world import World
+from eslab.faults.simulation.world import World
 from eslab.store import EventStore
 
 PAGED = {"read_many", "rows_many", "read_rows", "customers"}  # methods that answer page by page

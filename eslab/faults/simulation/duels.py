@@ -16,10 +16,10 @@ from eslab.faults.faulty import Faulty
 from eslab.faults.history import History, Operation
 from eslab.faults.kinds import LoseReply
 from eslab.faults.plans import Script
-from eslab.faults.stepwise import Stepwise, schedules
-from eslab.faults.story import BOUNDS, CUSTOMER, START, eager_cache
+from eslab.faults.simulation.stepwise import Stepwise, schedules
+from eslab.faults.simulation.story import BOUNDS, CUSTOMER, START, eager_cache
+from eslab.faults.simulation.world import World
 from eslab.faults.tally import Count, Tallies, Tally
-from eslab.faults.world import World
 from eslab.hydration_cache import HydrationCache
 from eslab.operations.full_audit import audit_customer
 from eslab.operations.retention import rotate
