@@ -63,13 +63,13 @@ FINDINGS = "tests/test_findings.py"
 BACKFILL = "tests/operations/test_backfill.py"
 AUDIT = "tests/operations/test_full_audit.py"
 SETTINGS, CHANGE = "tests/test_settings.py", "tests/operations/test_settings.py"
-DUELS = "tests/faults/test_search.py::test_no_order_of_two_processes_breaks_a_promise"
+DUELS = "tests/faults/simulation/test_search.py::test_no_order_of_two_processes_breaks_a_promise"
 ROTATION = "tests/operations/test_retention.py"
 LEDGER = "tests/domains/test_ledger.py"
 LINE, PLANS, FAULTY, CLIENT, STORM = (
     f"tests/faults/test_{name}.py" for name in ("line", "plans", "faulty", "client", "storm")
 )
-HYDRATION, SIMULATED = "tests/test_hydration.py", "tests/faults/test_simulated_store.py"
+HYDRATION, SIMULATED = "tests/test_hydration.py", "tests/faults/simulation/test_simulated_store.py"
 CACHE = "tests/test_hydration_cache.py"
 BENCH = "tests/bench/test_"
 
