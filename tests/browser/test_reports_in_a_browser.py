@@ -14,13 +14,15 @@ CHART = (
 )
 WIDGET = 'import ipywidgets\nipywidgets.VBox([ipywidgets.HTML("<b>a bowl</b>")])'
 
+WORDS = 'print("a sentence of twenty letters, " * 20)'
+
 
 @pytest.fixture(scope="module")
 def reports(chromium, tmp_path_factory):
     """A report with a chart and a widget, and its index."""
     folder = tmp_path_factory.mktemp("lessons")
     parameters = nbformat.v4.new_code_cell('store: str = ""\nseed: int = 7', metadata={"tags": ["parameters"]})
-    cells = [parameters, *map(nbformat.v4.new_code_cell, (CHART, WIDGET))]
+    cells = [parameters, *map(nbformat.v4.new_code_cell, (CHART, WIDGET, *["1"] * 7, WORDS))]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "01_chart.ipynb")
     watcher = type("Silent", (), dict.fromkeys(("started", "cell", "ended"), lambda *_: None))()
     write(run_notebooks(find([folder]), folder / "out", watcher), folder / "out")
@@ -54,3 +56,17 @@ def test_without_scripts_the_picture_stays(reports, new_window):
     report = new_window(f"{reports}/01_chart.html", java_script_enabled=False)
     assert report.page.get_by_role("img", name="Two points").first.is_visible()
     assert report.page.locator(".eslab-chart img").is_visible()
+
+
+@pytest.mark.parametrize("width", [800, 1280])
+def test_prompts_and_words_are_whole(reports, new_window, width):
+    """The number of a cell is not cut, and a line of plain text breaks between words, within the page."""
+    report = new_window(f"{reports}/01_chart.html")
+    report.page.set_viewport_size({"width": width, "height": 900})
+    prompts = "[...document.querySelectorAll('.jp-InputPrompt, .jp-OutputPrompt')]"
+    assert "[11]" in report.page.locator(".jp-InputPrompt").last.inner_text()
+    assert not report.page.evaluate(f"{prompts}.some(it => it.scrollWidth > it.clientWidth)")
+    text = report.page.locator(".jp-RenderedText pre").last
+    styles = "it => [getComputedStyle(it).wordBreak, it.scrollWidth <= it.clientWidth]"
+    assert text.evaluate(styles) == ["normal", True]
+    assert report.refused == report.errors == []
