@@ -206,6 +206,13 @@ def test_an_aggregate_type_has_a_policy_by_count_and_by_age(
     assert (build_snapshot(repository, "ann", Seldom, "1") is not None) == built
 
 
+def test_G6_by_its_policy_nothing_is_due_while_nothing_waits() -> None:
+    """However old the last snapshot is: whoever asks the policy may have no second look."""
+    policy = SnapshotPolicy(every=2, after=DAY)
+    due = [policy.is_due(waiting, age) for waiting, age in ((0, 99 * DAY), (1, DAY), (1, 23 * HOUR), (2, 0 * DAY))]
+    assert due == [False, True, False, True]
+
+
 @pytest.mark.parametrize(("hours", "waits", "built"), [(23, True, False), (24, True, True), (99, False, False)])
 def test_an_age_counts_from_the_last_snapshot(
     repository: Repository, store: EventStore, clock: ManualClock, hours: int, waits: bool, built: bool
