@@ -26,6 +26,7 @@ class Entry(NamedTuple):
 
 IN_ASCII = {"✓": "ok", "✗": "!!", "µ": "u", "·": "-", "–": "-", "…": "...", "←": "<-", "→": "->"}
 COMMANDS = {
+    "archive": Entry("eslab.operations.archive_cli", "archive", "Read and check archived events.", "archive"),
     "audit": Entry("eslab.operations.upkeep_cli", "audit", "Compare all that is stored with the events; repair it."),
     "bench": Entry("eslab.bench.cli", "app", "Measure the cost of hydration and appends on this machine.", "lab"),
     "chaos": Entry("eslab.lab.chaos", "chaos", "Break a real cluster of three regions under load; judge.", "lab"),
@@ -37,6 +38,7 @@ COMMANDS = {
     "play": Entry("eslab.bench.cli", "play", "Play a year of made-up customers.", "downloads"),
     "read-tables": Entry("eslab.operations.cli", "read_tables", "Rebuild read tables, or close a gap.", "downloads"),
     "repair": Entry("eslab.operations.upkeep_cli", "repair", "Make the replicas of a Cassandra equal."),
+    "rotate": Entry("eslab.operations.archive_cli", "rotate", "Move old events to an archive.", "archive"),
     "row": Entry("eslab.operations.cli", "row", "Restore a broken row, or skip it with a mark."),
     "run": Entry("eslab.lab.cli", "run_command", "Execute notebooks and write reports.", "lab"),
     "schema": Entry("eslab.operations.cli", "schema", "Create or show tables; share settings.", "cassandra"),

@@ -8,10 +8,11 @@ from eslab import display
 from eslab.aggregate import Aggregate, aggregate_id
 from eslab.clock import MILLISECOND, aware
 from eslab.errors import HistoryGone
+from eslab.operations.archive import Archive, seamless
 from eslab.payload.skipped import Skipped
 from eslab.repository import Repository
 from eslab.request import Request, is_after, latest_at, time_of
-from eslab.store import place
+from eslab.store import Commit, place
 
 if TYPE_CHECKING:
     import pandas
@@ -27,22 +28,25 @@ def history(
     key: str,
     since: datetime | None = None,
     until: datetime | None = None,
+    archive: Archive | None = None,
 ) -> "pandas.DataFrame":
     """Every event of an aggregate in log order, one row each: time, request, event, then its fields.
 
     Only those of requests from `since` on and before `until` are read, such as a month's.
 
     A field with the name of one of the first three columns is put under its type, such as `DownloadCounted.time`.
-    A skipped row is one row with the event `(skipped)` and its reason. Raises `HistoryGone` if some of them may have
-    been deleted: a table that is silently short would lie.
+    A skipped row is one row with the event `(skipped)` and its reason. With an `archive` the events that were moved to
+    it are among them. Raises `HistoryGone` if some may have been deleted: a table that is silently short would lie.
     """
     import pandas
 
     id = aggregate_id((aggregate_type, key))
     hydrator = repository.hydrator(customer_id, {id: aggregate_type})
     after, up_to = _before(since, "since"), _before(until, "until")
-    commits = list(repository.store.rows(customer_id, id, after, up_to))
-    _check_complete(repository, customer_id, id, after)
+    stored = repository.store.rows(customer_id, id, after, up_to)
+    # The archive is read later: what is rotated meanwhile is in both.
+    commits = seamless(list(stored), _archived(archive, customer_id, id, after, up_to))
+    _check_complete(repository, customer_id, id, after, archive)
     rows = []
     for commit in commits:
         request = Request.from_event_time(commit.event_time)
@@ -62,17 +66,28 @@ def _before(time: datetime | None, name: str) -> UUID | None:
     return None if time is None else latest_at(aware(time, name) - MILLISECOND, name)
 
 
-def _check_complete(repository: Repository, customer_id: str, id: str, after: UUID | None) -> None:
+def _archived(
+    archive: Archive | None, customer_id: str, id: str, after: UUID | None, up_to: UUID | None
+) -> list[Commit]:
+    commits = archive.commits(customer_id, id, up_to) if archive else []
+    return [commit for commit in commits if after is None or is_after(commit.event_time, after)]
+
+
+def _check_complete(
+    repository: Repository, customer_id: str, id: str, after: UUID | None, archive: Archive | None
+) -> None:
     """Raise `HistoryGone` if commits later than `after` may have been deleted before they were read."""
     head = repository.store.heads(customer_id, [id])[id]
     if head.first is None or (after and not (head.floor and is_after(head.floor, after))):
         return
-    earliest = next(repository.store.rows(customer_id, id), None)
+    stored = next(repository.store.rows(customer_id, id), None)
+    archived = _archived(archive, customer_id, id, None, None)
+    earliest = next(iter(seamless([stored] if stored else [], archived[:1])), None)
     if earliest is None or earliest.event_time.time > head.first.time:
         found = f"commits from {time_of(earliest.event_time).isoformat()} on" if earliest else "no commit"
         raise HistoryGone(
             f"Expected the history of {place(customer_id, id)} from {time_of(head.first).isoformat()} on, found "
-            f"{found}. Restore the archived events; its state loads.",
+            f"{found}. Name the archive, or restore the archived events; its state loads.",
             customer_id=customer_id,
             aggregate_id=id,
         )

@@ -48,7 +48,7 @@ def build(
 ) -> None:
     """Build the snapshots that are due; safe beside services that run. Exit code 1 if one could not be built."""
     types = aggregates_in(aggregate)
-    one = _one_customer(customer, everybody)
+    one = one_customer(customer, everybody)
     with upkeep(store, keys, master) as (repository, progress):
         threads = jobs_on(repository.store, jobs)
         built = backfill.build_snapshots(repository, types, backfill.Override(every, keep), progress, one, threads)
@@ -70,7 +70,7 @@ def audit(
 ) -> None:
     """Compare snapshots, directory, digests and read tables with the events. Exit code 1 if a finding is left."""
     types = aggregates_in(aggregate)
-    one = _one_customer(customer, everybody)
+    one = one_customer(customer, everybody)
     with upkeep(store, keys, master, module) as (repository, progress):
         threads = jobs_on(repository.store, jobs)
         found = full_audit.audit(repository, types, say, progress, repair=repair, customer_id=one, jobs=threads)
@@ -86,7 +86,7 @@ def repair(
     jobs: Jobs = None,
 ) -> None:
     """Read all rows at ALL, so that Cassandra makes its regions equal; all replicas must be up."""
-    one = _one_customer(customer, everybody)
+    one = one_customer(customer, everybody)
     layouts = [table.layout for table in tables_in(module)]
     with closing(open_store(existing(store))) as opened:
         if not read_repair.has_replicas(opened):
@@ -109,7 +109,7 @@ def upkeep(
             yield repository, progress
 
 
-def _one_customer(customer: str, everybody: bool) -> str | None:
+def one_customer(customer: str, everybody: bool) -> str | None:
     """The one customer that was named, or None for all."""
     if bool(customer) == everybody:
         found = "both" if everybody else "neither"

@@ -173,7 +173,7 @@ def walk(
             problems.add(error)
     if problems:
         save_checkpoint(store, name, Checkpoint(checkpoint.complete))
-        raise _incomplete(summary(name, len(problems), Walked(customers, rows)), problems)
+        raise incomplete(summary(name, len(problems), Walked(customers, rows)), problems)
     return Walked(customers, rows)
 
 
@@ -205,7 +205,7 @@ def _visit_alone(name: str, customer: str, work: Work, summary: Summary) -> Walk
     visit = _visit(work, customer)
     walked = Walked(1, visit.rows)
     if visit.problems:
-        raise _incomplete(summary(name, len(visit.problems), walked), visit.problems)
+        raise incomplete(summary(name, len(visit.problems), walked), visit.problems)
     return walked
 
 
@@ -230,7 +230,7 @@ def _visit(work: Work, customer: str) -> _Visit:
     return _Visit(rows, problems)
 
 
-def _incomplete(summary: str, problems: Problems) -> Unreadable:
+def incomplete(summary: str, problems: Problems) -> Unreadable:
     """The error that ends a walk which met problems."""
     first = problems.named[0]
     return Unreadable(

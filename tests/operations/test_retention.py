@@ -91,16 +91,18 @@ def test_events_are_kept_until_no_hydration_reads_by_an_older_floor(
 def test_all_of_it_is_read_and_written_everywhere(
     filled: Repository, store: EventStore, clock: ManualClock, archive: list[Commit]
 ) -> None:
-    """While a region can't be reached, nothing is deleted; a later run begins anew."""
+    """And the events at ALL. While a replica can't be reached, nothing is deleted; a later run begins anew."""
     faulty = Faulty(store)
-    faulty.refuse[Consistency.EVERYWHERE] = StoreUnavailable("Asia is cut off")
     cut = Repository(faulty, clock)
-    with pytest.raises(StoreUnavailable):
-        turn(cut, archive)
-    assert (len(rows(store)), archive) == (12, [])
+    for reach in (Consistency.EVERYWHERE, Consistency.ALL):
+        faulty.refuse = {reach: StoreUnavailable("Asia is cut off")}
+        with pytest.raises(StoreUnavailable):
+            turn(cut, archive)
+        assert (len(rows(store)), archive) == (12, [])
     faulty.refuse.clear()
     assert turn(cut, archive) == 10
-    assert {reach for name, reach in faulty.calls if name in ("heads", "rows_many", "mark")} == {Consistency.EVERYWHERE}
+    assert {reach for name, reach in faulty.calls if name in ("heads", "mark")} == {Consistency.EVERYWHERE}
+    assert {reach for name, reach in faulty.calls if name == "rows_many"} == {Consistency.ALL}
 
 
 def test_a_base_that_is_gone_stops_it(filled: Repository, store: EventStore, archive: list[Commit]) -> None:

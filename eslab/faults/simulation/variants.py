@@ -154,16 +154,16 @@ class Unmarked:
 
 
 def unannounced_floor() -> list[Any]:
-    announce = retention._Rotation.announce
+    announce = retention.Rotation.announce
 
-    def silent(self: retention._Rotation) -> Any:
+    def silent(self: retention.Rotation) -> Any:
         store: Any = self.store
         self.store = cast("EventStore", Unmarked(store))
         found = announce(self)
         self.store = store
         return found
 
-    return [patch.object(retention._Rotation, "announce", silent)]
+    return [patch.object(retention.Rotation, "announce", silent)]
 
 
 def endless_hydration() -> list[Any]:

@@ -1,0 +1,223 @@
+"""Rotation of all customers: events go from the store to the archive, never to nowhere, and states stay."""
+
+import errno
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eslab import EventStore, InvalidInput, ManualClock, Repository, SnapshotPolicy, StoreFull, Unreadable
+from eslab.operations import archive_files, rotation
+from eslab.operations.archive import Archive, seamless
+from eslab.operations.archive_files import Row, manifests, read_rows
+from eslab.operations.rotation import rotate_all
+from eslab.operations.snapshots import build_snapshot
+from eslab.request import latest_at
+from eslab.store import Commit
+from eslab.stores.keys import MemoryKeys
+from tests.operations.test_restore import damage
+from tests.support.sample import DAY, HOUR, START, Counted, Counter, at, commits, everything, fill, rows
+from tests.support.ward import Chart, diagnose
+
+pytest.importorskip("pyarrow")
+
+BROKEN = "counter:2"
+CUSTOMERS = ("ann", "bob", "cy")
+BEFORE = START + 12 * HOUR
+LATER = START + 10 * DAY
+
+
+def no_wait(seconds: float) -> None:
+    """All hydrations end at once."""
+
+
+def turn(repository: Repository, folder: Path, before: datetime = BEFORE, **options: Any) -> str:
+    """Rotate, and say what was done."""
+    options = {"wait": no_wait, **options}
+    return str(rotate_all(repository, [Counter], before, Archive(folder), **options))
+
+
+def lived(store: EventStore) -> Repository:
+    """Ten commits of each of two counters of three customers, and one of each on the day after."""
+    for customer in CUSTOMERS:
+        for id in ("counter:1", "counter:2"):
+            fill(store, 10, id, customer)
+            store.append(customer, commits(at(24 * 60), {id: [Counted("milk")]}, customer=customer))
+    return Repository(store, ManualClock(LATER))
+
+
+def states(repository: Repository) -> dict[tuple[str, str], Counter]:
+    """All states."""
+    return {(name, key): repository.load(name, Counter, key) for name in CUSTOMERS for key in ("1", "2")}
+
+
+def all_rows(store: EventStore) -> dict[tuple[str, str], list[Commit]]:
+    """All commits in the store."""
+    return {(name, id): rows(store, id, name) for name in CUSTOMERS for id in ("counter:1", "counter:2")}
+
+
+def archived(folder: Path) -> dict[tuple[str, str], list[Commit]]:
+    """All commits in the archive, and each is there once."""
+    archive = Archive(folder)
+    found = {(name, id): archive.commits(name, id) for name in CUSTOMERS for id in ("counter:1", "counter:2")}
+    written = sum(file.rows for manifest in manifests(folder) for file in manifest.files)
+    assert written == sum(map(len, found.values()))
+    return found
+
+
+def rows_of(folder: Path, customer_id: str) -> list[Row]:
+    """A customer's rows in the archive."""
+    files = [file for manifest in manifests(folder) for file in manifest.files]
+    return [row for file in files for row in read_rows(folder, file, customer_id)]
+
+
+def test_what_lies_before_the_moment_is_archived_and_deleted(store: EventStore, tmp_path: Path) -> None:
+    """The rest and all states stay; a second run finds nothing to do."""
+    repository = lived(store)
+    before, whole = states(repository), all_rows(store)
+    said = "3 customers: 6 floors raised, 60 commits archived, 60 deleted"
+    assert turn(repository, tmp_path) == said
+    assert archived(tmp_path) == {key: commits[:10] for key, commits in whole.items()}
+    assert all_rows(store) == {key: commits[10:] for key, commits in whole.items()}
+    assert states(repository) == states(Repository(store, ManualClock(LATER))) == before
+    assert turn(repository, tmp_path) == "3 customers: 0 floors raised, 0 commits archived, 0 deleted"
+
+
+def test_one_customer_is_rotated_alone(store: EventStore, tmp_path: Path) -> None:
+    """The others stay whole."""
+    repository = lived(store)
+    assert (
+        turn(repository, tmp_path, customer_id="bob") == "1 customer: 2 floors raised, 20 commits archived, 20 deleted"
+    )
+    assert {key: len(found) for key, found in all_rows(store).items() if key[0] != "bob"} == {
+        (name, id): 11 for name in ("ann", "cy") for id in ("counter:1", "counter:2")
+    }
+
+
+def test_the_archive_is_written_in_segments(store: EventStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of whole customers; each is deleted when it is on the disk."""
+    monkeypatch.setattr(rotation, "ROWS_IN_SEGMENT", 15)
+    repository = lived(store)
+    whole = all_rows(store)
+    turn(repository, tmp_path)
+    assert [sum(file.rows for file in manifest.files) for manifest in manifests(tmp_path)] == [20, 20, 20]
+    assert archived(tmp_path) == {key: commits[:10] for key, commits in whole.items()}
+
+
+def test_G5_a_moment_behind_which_decisions_are_made_is_refused(store: EventStore, tmp_path: Path) -> None:
+    """Nothing happens."""
+    repository = lived(store)
+    whole = everything(store)
+    with pytest.raises(InvalidInput, match="may still be decided"):
+        turn(repository, tmp_path, LATER - repository.bounds.fold_after + HOUR)
+    assert everything(store) == whole
+
+
+def test_aggregates_that_began_later_are_left_alone(store: EventStore, tmp_path: Path) -> None:
+    """They have nothing to rotate, and get no floor."""
+    repository = lived(store)
+    assert turn(repository, tmp_path, START - HOUR) == "3 customers: 0 floors raised, 0 commits archived, 0 deleted"
+    assert store.heads("ann", ["counter:1"])["counter:1"].floor is None
+
+
+def test_a_snapshot_of_the_past_is_kept_though_there_are_newer_ones(store: EventStore, tmp_path: Path) -> None:
+    """It is not among the newest three, and is needed."""
+    repository = lived(store)
+    for days in (2, 3, 4):
+        clock = ManualClock(START + days * DAY + 3 * HOUR)
+        build_snapshot(Repository(store, clock), "ann", Counter, "1", SnapshotPolicy(every=1))
+        store.append("ann", commits(at(days * 24 * 60), {"counter:1": [Counted("rum")]}))
+    assert "60 commits archived, 60 deleted" in turn(repository, tmp_path)
+
+
+def test_G8_what_can_not_be_read_is_named_and_the_others_are_rotated(store: EventStore, tmp_path: Path) -> None:
+    """Nothing of it is deleted."""
+    repository = lived(store)
+    damage(store, rows(store, BROKEN, "bob")[3], b"broken", "bob")
+    with pytest.raises(
+        Unreadable, match=r"1 aggregate can't be rotated, and nothing of them was deleted[^~]*counter:2"
+    ):
+        turn(repository, tmp_path)
+    assert len(rows(store, "counter:2", "bob")) == 11
+
+
+def test_of_a_forgotten_customer_nothing_is_touched(store: EventStore, clock: ManualClock, tmp_path: Path) -> None:
+    """Its encrypted events can't be folded; those of others are archived as they are, without their words."""
+    keys = MemoryKeys()
+    repository = Repository(store, clock, keys=keys)
+    for customer in ("ann", "bob"):
+        diagnose(repository, "measles", customer=customer)
+    payload = rows(store, "chart:1", "bob")[0].payload
+    keys.destroy("ann")
+    later = Repository(store, ManualClock(LATER), keys=keys)
+    rotated = rotate_all(later, [Chart], BEFORE, Archive(tmp_path), wait=no_wait)
+    assert str(rotated) == "2 customers: 1 floor raised, 1 commit archived, 1 deleted"
+    ((commit,), (row,)) = Archive(tmp_path).commits("bob"), rows_of(tmp_path, "bob")
+    assert (commit.payload, row.events) == (payload, None)
+    assert later.load("bob", Chart, "1").illnesses == {"measles"}
+    assert len(rows(store, "chart:1")) == 1
+
+
+def test_the_floor_of_another_rotation_is_left_to_it(store: EventStore, tmp_path: Path) -> None:
+    """Hydrations may still read by the one before: it has not waited yet."""
+    repository = lived(store)
+
+    def other(seconds: float) -> None:
+        store.mark("ann", "counter:1", floor=latest_at(START + 2 * DAY))
+
+    assert "50 commits archived, 50 deleted" in turn(repository, tmp_path, wait=other)
+    assert len(rows(store)) == 11
+
+
+class Killed(BaseException):
+    """The end of the process."""
+
+
+class Dying:
+    """A store whose process dies before one of its writes."""
+
+    WRITES = ("mark", "save_snapshot", "delete_snapshot", "delete_events", "set_checkpoint")
+
+    def __init__(self, store: EventStore, step: int) -> None:
+        self.store = store
+        self.step = step
+        self.writes = count(1)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self.WRITES and next(self.writes) == self.step:
+            raise Killed
+        return getattr(self.store, name)
+
+
+@pytest.mark.parametrize("step", range(1, 34, 3))
+def test_a_rotation_that_dies_is_repeated(store: EventStore, tmp_path: Path, step: int) -> None:
+    """At any write: nothing is lost, nothing is archived twice, and the states are the same all the while."""
+    repository = lived(store)
+    before, whole = states(repository), all_rows(store)
+    dying: Any = Dying(store, step)
+    with pytest.raises(Killed):
+        turn(Repository(dying, ManualClock(LATER)), tmp_path)
+    assert states(repository) == before
+    assert {key: seamless(found, all_rows(store)[key]) for key, found in archived(tmp_path).items()} == whole
+    turn(repository, tmp_path)
+    assert archived(tmp_path) == {key: found[:10] for key, found in whole.items()}
+    assert all_rows(store) == {key: found[10:] for key, found in whole.items()}
+    assert states(repository) == before
+
+
+def test_a_full_archive_deletes_nothing(store: EventStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events stay in the store until they are on another disk."""
+    repository = lived(store)
+    whole = all_rows(store)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archive_files.os, "fsync", full)
+        with pytest.raises(StoreFull):
+            turn(repository, tmp_path)
+    assert all_rows(store) == whole
+    assert "60 commits archived, 60 deleted" in turn(repository, tmp_path)
