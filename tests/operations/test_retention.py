@@ -11,6 +11,7 @@ from eslab.operations.retention import rotate
 from eslab.operations.snapshots import build_snapshot
 from eslab.payload.serializer import command_hash
 from eslab.store import Commit, Consistency
+from tests.conftest import REAL, alone
 from tests.support.sample import (
     DAY,
     HOUR,
@@ -50,6 +51,7 @@ def turn(repository: Repository, archive: list[Commit], wait: Callable[[float], 
     return rotate(repository, "ann", Counter, "1", archive.extend, wait)
 
 
+@alone
 def test_what_a_snapshot_holds_is_archived_and_deleted(
     filled: Repository, store: EventStore, archive: list[Commit]
 ) -> None:
@@ -71,6 +73,7 @@ def test_without_a_usable_snapshot_nothing_happens(
     assert (everything(store), archive) == (before, [])
 
 
+@alone
 def test_events_are_kept_until_no_hydration_reads_by_an_older_floor(
     filled: Repository, store: EventStore, archive: list[Commit]
 ) -> None:
@@ -88,6 +91,7 @@ def test_events_are_kept_until_no_hydration_reads_by_an_older_floor(
     assert waited and waited[0] > (bounds.grace + 2 * bounds.skew).total_seconds()
 
 
+@alone
 def test_all_of_it_is_read_and_written_everywhere(
     filled: Repository, store: EventStore, clock: ManualClock, archive: list[Commit]
 ) -> None:
@@ -105,6 +109,23 @@ def test_all_of_it_is_read_and_written_everywhere(
     assert {reach for name, reach in faulty.calls if name == "rows_many"} == {Consistency.ALL}
 
 
+@alone
+def test_G6_a_floor_that_somebody_raised_meanwhile_is_not_waited_for(
+    filled: Repository, store: EventStore, clock: ManualClock, archive: list[Commit]
+) -> None:
+    """Only what lay below the floor when the wait began is deleted: hydrations may still read by that one."""
+
+    def wait(seconds: float) -> None:
+        clock.advance(30 * HOUR)
+        later = build_snapshot(filled, "ann", Counter, "1", ONE)
+        assert later
+        store.mark("ann", "counter:1", floor=later.up_to)
+
+    assert turn(filled, archive, wait) == 10
+    assert len(rows(store)) == 2
+
+
+@alone
 def test_a_base_that_is_gone_stops_it(filled: Repository, store: EventStore, archive: list[Commit]) -> None:
     """Whatever deleted the snapshot on the floor meanwhile: the events are the last that is left, and stay."""
 
@@ -117,6 +138,7 @@ def test_a_base_that_is_gone_stops_it(filled: Repository, store: EventStore, arc
     assert (len(rows(store)), archive) == (12, [])
 
 
+@alone
 def test_an_archive_that_fails_stops_it(filled: Repository, store: EventStore) -> None:
     """Nothing is deleted that was not kept elsewhere."""
 
@@ -128,6 +150,7 @@ def test_an_archive_that_fails_stops_it(filled: Repository, store: EventStore) -
     assert len(rows(store)) == 12
 
 
+@alone
 def test_a_commit_that_was_made_safe_meanwhile_stops_it(
     filled: Repository, store: EventStore, clock: ManualClock, archive: list[Commit]
 ) -> None:
@@ -147,6 +170,7 @@ def test_a_commit_that_was_made_safe_meanwhile_stops_it(
     assert filled.load("ann", Counter, "1").counts["rum"] == 1
 
 
+@alone
 def test_a_snapshot_that_was_built_before_does_not_replace_the_base(
     filled: Repository, store: EventStore, clock: ManualClock, archive: list[Commit]
 ) -> None:
@@ -159,6 +183,7 @@ def test_a_snapshot_that_was_built_before_does_not_replace_the_base(
     assert turn(filled, archive, wait) == 10
 
 
+@alone
 def test_behind_a_floor_nothing_is_decided_or_answered(
     filled: Repository, store: EventStore, clock: ManualClock, archive: list[Commit]
 ) -> None:
@@ -173,3 +198,11 @@ def test_behind_a_floor_nothing_is_decided_or_answered(
     turn(filled, archive, wait)
     with pytest.raises(OutOfTime, match="its record is in the archive"):
         filled.begin("ann", at(0), Count("thing 0")).load((Counter, "1"))
+
+
+@pytest.mark.parametrize("open_new", [pytest.param("us3", marks=REAL)], indirect=True)
+def test_a_silent_replica_stops_it(filled: Repository, store: EventStore, archive: list[Commit]) -> None:
+    """It may hold a commit that no other one has; nothing is deleted."""
+    with pytest.raises(StoreUnavailable):
+        turn(filled, archive)
+    assert (len(rows(store)), archive) == (12, [])

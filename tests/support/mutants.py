@@ -38,6 +38,7 @@ class Mutant(NamedTuple):
 
 
 CONTRACT, SQLITE, WISH = "tests/stores/test_contract.py", "tests/stores/test_sqlite.py", "tests/test_unit_of_work.py"
+ARCHIVE, ROTATIONS = "tests/operations/test_archive.py", "tests/operations/test_rotation.py"
 BUILD, WALK = "tests/operations/test_snapshots.py", "tests/operations/test_walk.py"
 REPAIR = "tests/operations/test_read_repair.py"
 PARALLEL = "tests/operations/test_parallel.py"
@@ -220,9 +221,9 @@ MUTANTS = [
     Mutant("G6", "operations/retention.py", "        self.store.mark(self.customer_id, self.id, intended=up_to)\n", "", ROTATION),
     Mutant("G6", "operations/retention.py", "+ 2 * repository.bounds.skew + MOMENT", "+ 2 * repository.bounds.skew", ROTATION),
     Mutant("G6", "operations/retention.py", "time_on(self.repository.clock) + 2 *", "time_on(self.repository.clock) + 0 *", ROTATION),
-    Mutant("G6", "operations/retention.py", "for again in self._usable(self._head()) if again.snapshot.up_to == up_to), None)", "for again in [base]), None)", ROTATION),
-    Mutant("G6", "operations/retention.py", "not any(base.snapshot.up_to == floor for base in self._usable(head))", "False", ROTATION),
-    Mutant("G6", "operations/retention.py", "            archive(commits)\n", "", ROTATION),
+    Mutant("G6", "operations/retention.py", "for again in self._usable(self._head(), up_to) if again.snapshot.up_to == up_to), None)", "for again in [base]), None)", ROTATION),
+    Mutant("G6", "operations/retention.py", "not any(base.snapshot.up_to == floor for base in self._usable(head, floor))", "False", ROTATION),
+    Mutant("G6", "operations/retention.py", "        archive(commits)\n", "", ROTATION),
     Mutant("G6", "stores/sqlite/statements.py", "floor = max(ifnull(floor, excluded.floor), ifnull(excluded.floor, floor))", "floor = excluded.floor", CONTRACT),
     Mutant("G6", "stores/memory.py", "check_floor(log.floor", "(lambda *_: None)(log.floor", CONTRACT),
     Mutant("G6", "stores/sqlite/__init__.py", "check_floor(floor", "(lambda *_: None)(floor", CONTRACT),
@@ -428,6 +429,20 @@ MUTANTS = [
     Mutant("G5", "settled.py", 'if aware(as_of, "as_of") > newest:', "if False:", BUILD),
     Mutant("G6", "operations/history.py", "(after and not (head.floor and is_after(head.floor, after)))", "after", "tests/operations/test_history.py"),
     Mutant("G10", "domains/coffees.py", "Random(self.seed)", "Random()", LEDGER),
+    # What is rotated is in the archive before it leaves the store, once, and as it was.
+    Mutant("G6", "operations/retention.py", "floor if is_after(waited, floor) else waited", "floor", ROTATION),
+    Mutant("G6", "operations/retention.py", "floor, Consistency.ALL)", "floor, Consistency.EVERYWHERE)", ROTATION),
+    Mutant("G6", "operations/rotation.py", "if head.floor is None or is_after(head.floor, self.up_to):", "if head.floor is None:", ROTATIONS),
+    Mutant("G6", "operations/rotation.py", "        self.writer.flush()\n        for rotation", "        for rotation", ROTATIONS),
+    Mutant("G6", "operations/rotation.py", "keep=1_000_000", "keep=3", ROTATIONS),
+    Mutant("G5", "operations/rotation.py", "    if until > newest:\n", "    if False:\n", ROTATIONS),
+    Mutant("G8", "operations/rotation.py", "            problem = error\n", "            raise\n", ROTATIONS),
+    Mutant("G6", "operations/archive.py", "if (commit.event_time, commit.payload) not in known]", "]", ARCHIVE),
+    Mutant("G1", "operations/archive.py", "found[key] = max(found.get(key, commit), commit, key=lambda one: one.payload)", "found[key] = commit", ARCHIVE),
+    Mutant("G8", "operations/archive.py", "            remove_unfinished(self.folder)\n", "", ARCHIVE),
+    Mutant("G8", "operations/archive_files.py", "    if found != list(rows):\n", "    if False:\n", ARCHIVE),
+    Mutant("G8", "operations/archive_files.py", "    if found != file.sha256:\n", "    if False:\n", ARCHIVE),
+    Mutant("G8", "operations/archive_files.py", "        if hashlib.sha256(text).hexdigest() != path.stem:\n", "        if False:\n", ARCHIVE),
     # What a process keeps is judged like what is stored, and is let go in time.
     Mutant("G5", "hydration_cache.py", "one = Hydrator(environment,", "one = type('Near', (Hydrator,), {'hydrate': lambda self, up_to, consistency, kept: Hydrator.hydrate(self, up_to=up_to, kept=kept)})(environment,", CACHE),
     Mutant("G5", "hydration_cache.py", "entry.age if follows else began", "began", CACHE),
