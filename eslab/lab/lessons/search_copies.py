@@ -56,7 +56,7 @@ class Link:
         bytes_of = {"rows": self.weights.rows, "read tables": self.weights.table, "index": self.weights.entry}
         measured = {f"{name} of a download": f"{size:,.0f} bytes, measured" for name, size in bytes_of.items()}
         assumed = {
-            "load": f"{self.writes:,} downloads a second, and up to {VARIES:.0%} more or less",
+            "load": f"{quantity(self.writes, 'download')} a second, and up to {VARIES:.0%} more or less",
             "link": f"{self.megabits:,} Mbit/s: {self.capacity / 1e6:g} MB in a second",
             "nodes": f"{self.nodes}, and {REPLICAS} replicas of each row",
             "index": f"a commit every {COMMIT} s; {self.merge} segments become one",
@@ -99,6 +99,7 @@ class Files:
             self._add(level, sum(one.size for one in full))
 
     def _add(self, level: int, size: float) -> None:
+        """Write a new file."""
         self._number += 1
         self.segments.append(Segment(self._number, level, size))
 

@@ -9,6 +9,7 @@ from typing import Any
 import altair
 import pandas
 
+from eslab.display import quantity
 from eslab.lab import charts
 from eslab.lab.lessons.search_copies import (
     COMMIT,
@@ -73,7 +74,7 @@ def in_words(link: Link, ran: Any, design: str = INDEX) -> str:
     found = worst(ran, link)
     minutes = f"{len(ran) / 60:.0f} minutes"
     told = f"In {minutes} the link is {found.busy:.0%} full on average"
-    search = f"A search is up to {brief(found.lag)} behind, and misses up to {found.not_found:,} downloads"
+    search = f"A search is up to {brief(found.lag)} behind, and misses up to {quantity(found.not_found, 'download')}"
     waits = f"Writes wait up to {brief(found.wait)}" if found.wait >= 0.1 else "No write waits"
     return f"{told}. {waits}." if design == TABLE else f"{told}. {search}. {waits}."
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from eslab import Request
+from eslab.display import quantity
 from eslab.lab.answers import Answer
 from eslab.lab.exercises import Exercise, Rule, Wrong
 from eslab.lab.feedback import Difference
@@ -27,7 +28,7 @@ def writes_the_download(answer: Answer, wish: Wish) -> Difference | None:
         rows = rows_in(us)
     expected = f"one row of {wish[1]} and {wish[2]!r}, with an id"
     if len(rows) != 1:
-        return told.differs(expected, f"{len(rows)} rows", WHY["nothing"] if not rows else "")
+        return told.differs(expected, quantity(len(rows), "row"), WHY["nothing"] if not rows else "")
     if rows[0].id is None:
         return told.differs(expected, "a row without an id", WHY["id"])
     if (rows[0].customer, rows[0].title) != wish[1:]:
@@ -79,7 +80,7 @@ def keeps_wishes_apart(answer: Answer, case: tuple[str, Sequence[Wish]]) -> Diff
             if difference := told.execute(us, "us", wish, WHY[why]):
                 return difference
         rows = rows_in(us)
-    return None if len(rows) == 2 else told.differs("2 rows", f"{len(rows)} row", WHY[why])
+    return None if len(rows) == 2 else told.differs("2 rows", quantity(len(rows), "row"), WHY[why])
 
 
 def keeps_the_time(answer: Answer, wishes: Sequence[Wish]) -> Difference | None:
