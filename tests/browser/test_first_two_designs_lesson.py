@@ -29,17 +29,17 @@ def test_a_faster_link_is_bought_and_outgrown_by_keyboard(lesson):
     """The hour passes on the fastest link, until there are enough downloads; each run is told in words."""
     page, desk = lesson.page, desk_of(lesson)
     lesson.picture("link_desk")
-    assert "✓" in row(desk, "search index, 5 minutes") and "✗" in row(desk, "search index, 60 minutes")
+    assert "✓" in row(desk, "search index, 5 min") and "✗" in row(desk, "search index, 60 min")
     page.get_by_role("slider", name="link, Mbit/s").focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
-    desk.get_by_role("row", name="search index, 60 minutes").filter(has_text="✓").wait_for(timeout=20_000)
+    desk.get_by_role("row", name="search index, 60 min").filter(has_text="✓").wait_for(timeout=20_000)
     page.get_by_role("slider", name="downloads a second").focus()
     page.keyboard.press("End")
-    desk.get_by_role("row", name="search index, 60 minutes").filter(has_text="✗").wait_for(timeout=20_000)
+    desk.get_by_role("row", name="search index, 60 min").filter(has_text="✗").wait_for(timeout=20_000)
     lesson.picture("link_desk_outgrown")
     page.keyboard.press("ArrowLeft")
-    desk.get_by_role("row", name="read tables, 60 minutes").filter(has_text="never").wait_for(timeout=20_000)
+    desk.get_by_role("row", name="read tables, 60 min").filter(has_text="never").wait_for(timeout=20_000)
 
 
 def test_copies_are_added_by_keyboard_and_the_picture_follows(lesson):

@@ -46,7 +46,8 @@ def test_the_map_says_what_the_reader_has_done():
 def test_the_map_is_a_drawing_with_words_and_a_table():
     """Its text has the page's own colour; every lesson is a link in the table."""
     page = BeautifulSoup(course.map()._repr_html_(), "html.parser")
-    assert page.svg["role"] == "img" and page.svg["aria-label"].startswith("A map of the course. 8 lessons")
+    words = f"A map of the course. {len(course.LESSONS)} lessons"
+    assert page.svg["role"] == "img" and page.svg["aria-label"].startswith(words)
     assert {tag["fill"] for tag in page.svg.find_all(fill=True)} == {"currentColor", "none"}
     assert len(page.svg.find_all("path")) == sum(len(lesson.after) for lesson in course.LESSONS)
     assert [a["href"] for a in page.table.find_all("a")] == [f"{lesson.name}.ipynb" for lesson in course.LESSONS]

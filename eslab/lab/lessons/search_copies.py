@@ -54,7 +54,9 @@ class Link:
     def assumptions(self) -> dict[str, str]:
         """Each figure with its unit, and whether it was measured."""
         bytes_of = {"rows": self.weights.rows, "read tables": self.weights.table, "index": self.weights.entry}
-        measured = {f"{name} of a download": f"{size:,.0f} bytes, measured" for name, size in bytes_of.items()}
+        measured = {
+            f"{name} of a download": f"{quantity(round(size), 'byte')}, measured" for name, size in bytes_of.items()
+        }
         assumed = {
             "load": f"{quantity(self.writes, 'download')} a second, and up to {VARIES:.0%} more or less",
             "link": f"{self.megabits:,} Mbit/s: {self.capacity / 1e6:g} MB in a second",

@@ -108,12 +108,12 @@ def line(link: Link, design: str, seconds: int) -> dict[str, str]:
     """A line of the desk's table: a run of this design."""
     found = worst(travel(link, design, seconds), link)
     return {
-        "": f"{design}, {seconds // 60} minutes",
+        "": f"{design}, {seconds // 60} min",
         "link full": f"{found.busy:.0%}",
         "search behind": brief(found.lag) if found.lag else "never",
         "not found": f"{found.not_found:,}",
         "writes wait": brief(found.wait) if found.wait >= 0.1 else "no",
-        "demand": "✓ kept" if found.passes else "✗ broken",
+        "kept": "✓ yes" if found.passes else "✗ no",
     }
 
 
