@@ -126,16 +126,16 @@ class Drift(NamedTuple):
         """The columns of a table."""
         return {
             "ids and times": self.ids,
-            "wishes": self.wishes,
             "parted: us, eu": f"{self.us}, {self.eu}",
             "in both": self.equal,
             "healed: us, eu": f"{self.us_healed}, {self.eu_healed}",
             "then in both": self.equal_healed,
-            "wishes with two rows": self.doubled,
+            "doubled": self.doubled,
         }
 
     def __str__(self) -> str:
-        return ", ".join(f"{name}: {value}" for name, value in self.line().items()) + f" (on {self.where})"
+        line = {"wishes": self.wishes, **self.line(), "run on": self.where}
+        return "; ".join(f"{name}: {value}" for name, value in line.items())
 
 
 def execute_in_both(made: Sequence[Wish], statement: Callable[[Wish], Statement], us: Region, eu: Region) -> None:

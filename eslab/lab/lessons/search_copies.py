@@ -172,7 +172,7 @@ class Worst(NamedTuple):
         return self.lag <= LONGEST_LAG and self.wait <= LONGEST_WAIT
 
     def __str__(self) -> str:
-        told = [f"search {brief(self.lag)} behind"] if self.lag else []
+        told = [f"{brief(self.lag)} behind"] if self.lag else []
         told += [f"writes wait {brief(self.wait)}"] if self.wait > LONGEST_WAIT else []
         return f"{'✓' if self.passes else '✗'} {', '.join(told) or 'nothing waits'}"
 
@@ -196,7 +196,7 @@ def times_sent(link: Link) -> float:
     return float(ran["index, MB/s"].sum()) * 1e6 / (HOUR * link.writes * link.weights.entry * link.copies)
 
 
-GROWTH = (1, 2, 4, 8)
+GROWTH = (1, 4, 8)
 PLANS = {  # what is changed before the load grows, and what grows along with it
     "the index as it is": (INDEX, {}, False),
     "a link ten times as fast": (INDEX, {"megabits": 10}, False),

@@ -27,7 +27,7 @@ def test_what_each_region_evaluates_is_nowhere_the_same() -> None:
     by_ids = {drift.ids: drift for drift in drifts(wishes(30))}
     assert by_ids[EVALUATED][2:] == (30, 30, 30, 0, 60, 60, 60, 30)
     assert by_ids[DERIVED][2:] == (30, 30, 30, 30, 30, 30, 30, 0)
-    assert "on two SQLite files" in str(by_ids[DERIVED])
+    assert "run on: two SQLite files" in str(by_ids[DERIVED])
     assert len(drift_table(list(by_ids.values()))) == len(DESIGNS)
 
 

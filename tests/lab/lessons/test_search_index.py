@@ -142,7 +142,7 @@ def test_growth_has_a_line_for_each_plan() -> None:
     """In words, with a mark."""
     grown = growth(LINK).set_index("plan")
     assert list(grown.index) == list(PLANS)
-    assert grown.loc["read tables, on nodes that grow"].tolist() == ["✓ nothing waits"] * 4
+    assert grown.loc["read tables, on nodes that grow"].tolist() == ["✓ nothing waits"] * 3
     assert "writes wait" in grown.loc["the index as it is", "load x 8"]
 
 
