@@ -97,6 +97,8 @@ def measure_on(cluster: "Cluster", requests: int, speculate: float, on_step: OnS
         with _side("", url) as plain, _side("speculated ", f"{url}&speculate={speculate:g}") as speculating:
             sides = (plain, speculating)
             on_step(f"{manner}: warm up")
+            for number in range(CUSTOMERS):
+                plain.append(_customer(number))  # a read may overtake an append that is sent before it
             _send_all(sides, CUSTOMERS)
             for side in sides:
                 side.sent.clear()
@@ -162,13 +164,17 @@ def _send_all(sides: Sequence[Side], requests: int) -> dict[str, list[float]]:
     ticks = count()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for number in range(requests):
-            customer = f"customer {number % CUSTOMERS}"
+            customer = _customer(number)
             for side in sides:
                 for name, step in (("append", side.append), ("read", side.read)):
                     due = began + next(ticks) * EVERY
                     sleep(max(0.0, due - perf_counter()))
                     futures.setdefault(side.prefix + name, []).append(pool.submit(_time, step, customer, due))
         return {name: [it.result() for it in some] for name, some in futures.items()}
+
+
+def _customer(number: int) -> str:
+    return f"customer {number % CUSTOMERS}"
 
 
 def _time(step: Callable[[str], None], customer: str, due: float) -> float:

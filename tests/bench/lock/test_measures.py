@@ -1,6 +1,7 @@
 """What `eslab bench lock` measures is checked: a request that is missing, or there twice, is not a result."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -8,13 +9,15 @@ from uuid import UUID
 import pytest
 
 from eslab import EslabError, OutcomeUnknown, Request
+from eslab.bench.compare import Comparison, Figures
 from eslab.bench.lock import parted
 from eslab.bench.lock.measure import LONG_AWAY, measure_on
+from eslab.bench.lock.parted import Told
 from eslab.bench.lock.strict import Settled
 from eslab.bench.lock.unanswered import SENT, measure_impatient
 from eslab.bench.lock.ways import LEVELS, STRICT_LEVELS, new_request
 from eslab.bench.lock.writers import Plan, measure_writers
-from eslab.bench.measure import Report
+from eslab.bench.measure import Report, Row
 from eslab.bench.steps import unseen
 from eslab.bench.table import ratios, show
 from eslab.cluster.cluster import Cluster
@@ -90,6 +93,24 @@ def test_the_ratios_compare_appends_with_locks() -> None:
     assert ratios(rows[5:10])[1].startswith(f"append LOCAL_QUORUM is {rows[5].per_second / lock.per_second:,.1f} ") or (
         rows[5].per_second < lock.per_second
     )
+
+
+def _a_run(answers: bool) -> list[Row]:
+    """Rows of each kind."""
+    told = Told([0.1], [], [] if answers else ["StoreUnavailable: Unavailable"]).row("asia", "strict SERIAL")
+    impatient = measure_impatient(InMemory("strict SERIAL", answers=answers), unseen)
+    return [*measure_writers([InMemory()], Plan(writes=4, writers=2), unseen), impatient, told]
+
+
+def test_two_runs_can_be_compared(tmp_path: Path) -> None:
+    """Row by row: what was counted and which error came is no setting."""
+    before, after = _a_run(answers=True), _a_run(answers=False)
+    files = [tmp_path / "a", tmp_path / "b"]
+    for file, rows in zip(files, (before, after), strict=True):
+        file.write_text(Report(rows, "", {}).as_json())
+    comparison = Comparison(*map(Figures.read, files))
+    assert len(comparison.both) == len(before) == 5
+    assert [*comparison.counts(comparison.both[3])] == [f"answered {SENT} to 0", f"happened 0 to {SENT // 2}"]
 
 
 def test_writes_without_an_answer_are_settled_and_told_apart() -> None:
