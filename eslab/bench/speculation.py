@@ -147,12 +147,16 @@ def slow_link(cluster: "Cluster") -> Generator[None, None, None]:
 def pauses(cluster: "Cluster") -> Generator[None, None, None]:
     """Let one replica stand still now and then meanwhile."""
     over = Event()
+    errors: list[Exception] = []
 
     def pause() -> None:
-        while not over.wait(AWAKE):
-            cluster.freeze(SLOW)
-            over.wait(FROZEN)
-            cluster.thaw(SLOW)
+        try:
+            while not over.wait(AWAKE):
+                cluster.freeze(SLOW)
+                over.wait(FROZEN)
+                cluster.thaw(SLOW)
+        except Exception as error:  # raised below, in the thread that measures
+            errors.append(error)
 
     thread = Thread(target=pause)
     thread.start()
@@ -162,6 +166,8 @@ def pauses(cluster: "Cluster") -> Generator[None, None, None]:
         over.set()
         thread.join()
         cluster.thaw(SLOW)
+    if errors:
+        raise errors[0]
 
 
 def _send_all(sides: Sequence[Side], requests: int) -> dict[str, list[float]]:

@@ -10,6 +10,7 @@ from eslab.bench.measure import single_row
 from eslab.bench.speculation import CUSTOMERS, Side, measure_on
 from eslab.bench.table import ratios, show
 from eslab.cluster.cluster import Cluster
+from eslab.cluster.errors import ClusterError
 
 
 def test_the_ratios_compare_p99() -> None:
@@ -55,6 +56,24 @@ def test_a_wait_for_a_thread_is_part_of_the_answer(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(speculation, "AT_ONCE", 1)
     side: Any = Standing()
     assert min(speculation._send_all([side], 2)["read"][:1]) > 0.2
+
+
+class Stubborn:
+    """A cluster whose node can't be frozen."""
+
+    def freeze(self, target: str) -> None:
+        raise ClusterError("no such node")
+
+    def thaw(self, target: str) -> None:
+        pass
+
+
+def test_a_replica_that_never_paused_ends_the_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And does not give the figures of a calm cluster."""
+    monkeypatch.setattr(speculation, "AWAKE", 0.01)
+    cluster: Any = Stubborn()
+    with pytest.raises(ClusterError, match="no such node"), speculation.pauses(cluster):
+        sleep(0.2)
 
 
 def test_statements_with_a_second_replica_are_counted_by_kind() -> None:
