@@ -7,17 +7,16 @@ Each write goes to a stream of its own. The strict log finds out by reading at i
 had not happened. An idempotent append needn't know: it is sent again. In the end every request is there once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from statistics import median
 from time import perf_counter, sleep
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
-from eslab.bench.lock.parted import PATIENCE, cut_off
-from eslab.bench.lock.strict import Settled
+from eslab.bench.lock.parted import cut_off
 from eslab.bench.lock.ways import Way, new_request
-from eslab.bench.lock.writers import STORE, check_stream
+from eslab.bench.lock.writers import STORE, check_stream, settle
 from eslab.bench.measure import Row
 from eslab.bench.steps import OnStep
 from eslab.errors import OutcomeUnknown, StoreUnavailable
@@ -81,9 +80,8 @@ def _settle(way: Way, sent: Sequence[Sent], part: str) -> Row:
     unanswered = [it for it in sent if not it.answered]
     for customer, request, _ in unanswered:
         began = perf_counter()
-        settled = _until_settled(lambda c=customer, r=request: way.wish(c, r, again=True))
+        happened += settle(way, customer, request, again=True).surfaced
         seconds.append(perf_counter() - began)
-        happened += settled.repeated or settled.surfaced
     for customer, *_ in sent:
         check_stream(way, customer, 1)
     counts = {"tries": len(sent), "answered": len(sent) - len(unanswered), "happened": happened}
@@ -92,15 +90,3 @@ def _settle(way: Way, sent: Sequence[Sent], part: str) -> Row:
     return Row(
         f"settled: {way.name}", STORE, 1, middle, 1 / middle if middle else 0.0, *spread, {"part": part, **counts}
     )
-
-
-def _until_settled(settle: Callable[[], Settled]) -> Settled:
-    """Settle a request; nodes may still be connecting again for a while."""
-    end = perf_counter() + PATIENCE
-    while True:
-        try:
-            return settle()
-        except (OutcomeUnknown, StoreUnavailable):
-            if perf_counter() > end:
-                raise
-            sleep(0.2)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from math import ceil
 from statistics import mean, median
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
@@ -16,9 +16,12 @@ from eslab.bench.lock.ways import Way, new_request
 from eslab.bench.measure import Row, p99, small_heap
 from eslab.bench.steps import OnStep
 from eslab.display import quantity
-from eslab.errors import EslabError, OutcomeUnknown
+from eslab.errors import EslabError, OutcomeUnknown, StoreUnavailable
+from eslab.request import Request
 
 STORE = "cassandra"
+PATIENCE = 60.0  # seconds until a wish without an answer is given up
+LOOK_AGAIN = 0.2
 
 
 @dataclass(frozen=True)
@@ -97,9 +100,29 @@ def _one_stream(way: Way, customer: str, writer: int, writes: int) -> list[Writt
     for _ in range(writes):
         request = new_request()
         began = perf_counter()
-        settled = way.wish(customer, request)
+        settled = settle(way, customer, request)
         written.append(Written(perf_counter() - began, settled))
     return written
+
+
+def settle(way: Way, customer: str, request: Request, again: bool = False) -> Settled:
+    """Send a wish, and the same one again while there is no answer; each time counts as unknown.
+
+    `again` says that it was sent before. Raises the last error if there is no answer for a minute.
+    """
+    end = perf_counter() + PATIENCE
+    unknown = int(again)
+    while True:
+        try:
+            settled = way.wish(customer, request, again=unknown > 0)
+        except (OutcomeUnknown, StoreUnavailable):
+            if perf_counter() > end:
+                raise
+            unknown += 1
+            sleep(LOOK_AGAIN)
+        else:
+            surfaced = settled.surfaced or (settled.repeated and unknown > 0)
+            return replace(settled, unknown=settled.unknown + unknown, surfaced=surfaced)
 
 
 def _write(way: Way, customer: str, version: int) -> Written:
@@ -111,8 +134,7 @@ def _write(way: Way, customer: str, version: int) -> Written:
         step()
         settled = Settled()
     except OutcomeUnknown:
-        settled = way.wish(customer, request, again=True)
-        settled = replace(settled, unknown=settled.unknown + 1, surfaced=settled.surfaced or settled.repeated)
+        settled = settle(way, customer, request, again=True)
     return Written(perf_counter() - began, settled)
 
 

@@ -8,9 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from eslab import EslabError, OutcomeUnknown, Request
+from eslab import EslabError, OutcomeUnknown, Request, StoreUnavailable
 from eslab.bench.compare import Comparison, Figures
-from eslab.bench.lock import parted
+from eslab.bench.lock import parted, writers
 from eslab.bench.lock.measure import LONG_AWAY, measure_on
 from eslab.bench.lock.parted import Told
 from eslab.bench.lock.strict import Settled
@@ -93,6 +93,25 @@ def test_the_ratios_compare_appends_with_locks() -> None:
     assert ratios(rows[5:10])[1].startswith(f"append LOCAL_QUORUM is {rows[5].per_second / lock.per_second:,.1f} ") or (
         rows[5].per_second < lock.per_second
     )
+
+
+def test_a_wish_that_is_not_answered_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the same request, until it is answered; each time counts as unknown."""
+    monkeypatch.setattr(writers, "LOOK_AGAIN", 0)
+
+    class Silent(InMemory):
+        def wish(self, customer: str, request: Request, again: bool = False) -> Settled:
+            self.sent += 1
+            if self.sent == 1:
+                self._keep(customer, request)
+            if self.sent < 3:
+                raise StoreUnavailable("no answer")
+            assert again
+            return super().wish(customer, request, again)
+
+    way = Silent()
+    assert writers.settle(way, "ann", new_request()) == Settled(repeated=True, surfaced=True, unknown=2)
+    assert len(way.held("ann")) == 1
 
 
 def _a_run(answers: bool) -> list[Row]:
