@@ -35,9 +35,9 @@ class BareDriver:
     """The bare driver in a store's keyspace, connected with the store's own settings."""
 
     def __init__(self, url: str) -> None:
-        options = Options.parse(url)
-        self._cluster, self.session = connect(options)
-        self.session.set_keyspace(options.keyspace)
+        self.options = Options.parse(url)
+        self._cluster, self.session = connect(self.options)
+        self.session.set_keyspace(self.options.keyspace)
         self._prepared: dict[str, PreparedStatement] = {}
 
     def statement(self, cql: str) -> PreparedStatement:

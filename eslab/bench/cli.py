@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from eslab.bench import hydrate_cli
+from eslab.bench import hydrate_cli, regions_cli
 from eslab.bench.options import JsonFile, Peers, Runs, SeveralValues, Store, show, write
 from eslab.display import quantity
 from eslab.terminal import say
@@ -15,6 +15,8 @@ app = typer.Typer(
 app.command(cls=SeveralValues)(hydrate_cli.hydrate)
 app.command(cls=SeveralValues)(hydrate_cli.snapshots)
 app.command()(hydrate_cli.compare)
+app.command()(regions_cli.lock)
+app.command()(regions_cli.speculation)
 
 
 @app.command()

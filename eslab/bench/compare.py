@@ -12,7 +12,7 @@ from eslab.errors import InvalidInput
 TIMES = ("median_s", "p99_s")
 NAMES = ("measure", "scenario")  # the column that names a row
 TITLE = (*NAMES, "temperature")
-COUNTS = tuple(it for it in FIGURES if it not in (*TIMES, "min_s", "max_s", "per_second", "runs"))
+COUNTS = tuple(it for it in FIGURES if it not in (*TIMES, "min_s", "max_s", "per_second", "runs", "error"))
 Key = tuple[tuple[str, Any], ...]
 
 

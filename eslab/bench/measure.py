@@ -31,6 +31,8 @@ FIGURES = (
     *("median_s", "p99_s", "min_s", "max_s", "per_second", "runs"),
     *("replayed", "bytes", "snapshot_bytes", "waits", "statements", "memory"),
     *("read_waits", "reads", "write_waits", "writes"),
+    *("conflicts", "unknown", "surfaced", "tries", "answered", "happened", "acknowledged", "held", "lost", "asked_two"),
+    "error",
 )
 IN_FRAME = {"measure": "name", "median_s": "p50", "p99_s": "p99", "min_s": "min", "max_s": "max"}
 

@@ -22,8 +22,13 @@ COMPARED_WITH = {  # by measure: the names, or how they begin, of the measures b
     "command": ("insert", "baseline", "peer-command:"),
     "service": ("baseline", "least"),
     "build": ("appends", "commands"),
+    "append LOCAL_QUORUM": ("strict",),
+    "append QUORUM": ("strict SERIAL",),
+    "speculated append": ("append",),
+    "speculated read": ("read",),
 }
 BY_RATE = {"service"}  # compared by the work done in a second; all others by their medians
+BY_P99 = {"speculated append", "speculated read"}
 Cell = Callable[[Row], str]  # what a row shows in a column; empty for nothing
 LIKE = ("interval", "padding", "replayed", "temperature")  # what two lengths must have alike to show a flat line
 NOT_IN_TITLE = (*FIGURES, "temperature")
@@ -94,7 +99,9 @@ def _by(key: Callable[[Row], Any], rows: Sequence[Row]) -> Iterator[tuple[Any, S
 
 
 def _ratio(row: Row, other: Row) -> str:
-    by_rate = row.measure in BY_RATE
+    if row.measure in BY_P99:
+        return f"The p99 of {row.label} is {row.extra['p99_s'] / other.extra['p99_s']:.2f} of that of {other.label}."
+    by_rate = row.measure in BY_RATE or row.extra.get("writers", 1) > 1
     times = row.per_second / other.per_second if by_rate else other.median_s / row.median_s
     if row.measure == "build":
         return f"{row.label} takes {1 / times:.1%} of the time of {other.events:,} {other.measure}."
@@ -107,7 +114,7 @@ def _ratio(row: Row, other: Row) -> str:
 def _table(rows: Sequence[Row]) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
     table.add_column("measure", no_wrap=True)
-    columns = HYDRATION if _is_hydration(rows[0]) else COLUMNS
+    columns = next((it for name, it in OF_A_KIND.items() if name in rows[0].extra), COLUMNS)
     columns = {name: cell for name, cell in columns.items() if any(map(cell, rows))}
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
@@ -160,8 +167,17 @@ def _rate(row: Row) -> str:
     return f"{row.per_second:,.0f}"
 
 
+def _answered(row: Row) -> str:
+    return f"{row.extra['answered']:,} of {row.extra['tries']:,}" if "answered" in row.extra else ""
+
+
 P99 = _extra("p99_s", time_in_words)
-COLUMNS = {"median": _median, "p99": P99, "min to max": _spread, "per second": _rate}
+COLUMNS = {
+    "median": _median,
+    "p99": P99,
+    "min to max": _spread,
+    "per second": _rate,
+}
 HYDRATION = {
     "replayed": _extra("replayed", "{:,}".format),
     "median": _median,
@@ -170,6 +186,27 @@ HYDRATION = {
     "sent": _extra("statements", str),
     "read": _extra("bytes", _size),
     "memory": _extra("memory", _size),
+}
+WRITERS = {
+    "median": _median,
+    "p99": P99,
+    "per second": _rate,
+    "conflicts": _extra("conflicts", "{:,}".format),
+    "unknown": _extra("unknown", "{:,}".format),
+}
+OUTCOMES = {
+    "median": _median,
+    "answered": _answered,
+    **{name: _extra(name, "{:,}".format) for name in ("happened", "acknowledged", "held", "lost")},
+    "error": _extra("error", str),
+}
+SPECULATION = {"median": _median, "p99": P99, "asked a second replica": _extra("asked_two", "{:,}".format)}
+OF_A_KIND = {  # by a column that only such rows have
+    "temperature": HYDRATION,
+    "conflicts": WRITERS,
+    "answered": OUTCOMES,
+    "acknowledged": OUTCOMES,
+    "asked_two": SPECULATION,
 }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-OnProgress = Callable[[str], None]
+OnProgress = Callable[[str], object]
 
 
 def silent(sentence: str) -> None:

@@ -73,6 +73,7 @@ LINE, PLANS, FAULTY, CLIENT, STORM = (
 HYDRATION, SIMULATED = "tests/test_hydration.py", "tests/faults/simulation/test_simulated_store.py"
 CACHE = "tests/test_hydration_cache.py"
 BENCH = "tests/bench/test_"
+STRICT, LOCKS = "tests/bench/lock/test_strict.py", "tests/bench/lock/test_measures.py"
 
 MUTANTS = [
     # A retry writes to the same keys, and of two decisions the same one wins everywhere.
@@ -539,6 +540,16 @@ MUTANTS = [
     Mutant("G8", "bench/compare.py", "if name not in FIGURES)", "if name in NAMES)", BENCH + "compare.py"),
     Mutant("G8", "bench/measure.py", "seconds[measure.name] += timed if run else []", "seconds[measure.name] += timed", BENCH + "measure.py"),
     Mutant("G8", "bench/measure.py", "    check(measure, [answer])\n", "", BENCH + "measure.py"),
+    # The log that locks, for comparison, is a fair one: it settles what wasn't answered, and counts nothing twice.
+    Mutant("G3", "bench/lock/strict.py", "version = stream.version_of(request_id)", "version = None", STRICT),
+    Mutant("G3", "bench/lock/strict.py", "stream = self.table.read(place, settled=again or tries > 0)", "stream = self.table.read(place) if not tries else stream", STRICT),
+    Mutant("G3", "bench/lock/strict.py", "settled=again or tries > 0", "settled=again", STRICT),
+    Mutant("G3", "bench/lock/strict.py", "settled=again or tries > 0", "settled=tries > 0", STRICT),
+    Mutant("G3", "bench/lock/strict.py", "if tries and stream.version >= tried:", "if tries:", STRICT),
+    Mutant("G2", "bench/lock/parted.py", 'if lost and name.startswith("append"):', "if False:", LOCKS),
+    Mutant("G2", "bench/lock/parted.py", "lost = len({*acknowledged} - {*held})", "lost = max(0, len(acknowledged) - len(held))", LOCKS),
+    Mutant("G8", "bench/lock/writers.py", "if len(held) != expected or len({*held}) != expected:", "if len({*held}) != expected:", LOCKS),
+    Mutant("G8", "bench/speculation.py", "return perf_counter() - due", "return 0 * due", BENCH + "speculation.py"),
 ]  # fmt: skip
 
 
