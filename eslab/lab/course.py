@@ -70,6 +70,7 @@ LESSONS = (
     Lesson("05_versioned_serializer", "The versioned serializer", 40, ("02_downloads",)),
     Lesson("06_snapshot_vs_replay", "Snapshot versus replay", 60, ("05_versioned_serializer",)),
     Lesson("07_retries_and_duplicates", "Retries and duplicates", 55, ("02_downloads",)),
+    Lesson("08_three_regions", "Three regions", 60, ("07_retries_and_duplicates",)),
     Lesson("09_why_the_first_two_designs_failed", "Why two designs failed", 50, ("07_retries_and_duplicates",)),
 )
 

@@ -145,7 +145,10 @@ class Cluster:
 
         sent = self._send(region, replica.region, arrive, replica)
         if not sent and not self._choices.chance(self.network.hints_lost):
-            self._hints.append((region, replica, mutation))
+            self._keep_hint(region, replica, mutation)
+
+    def _keep_hint(self, region: str, replica: Replica, mutation: Mutation) -> None:
+        self._hints.append((region, replica, mutation))
 
     def _ask(
         self,
@@ -167,12 +170,16 @@ class Cluster:
         if is_cut or (network.lost and self._choices.chance(network.lost)):
             self.world.meet("messages lost")
             return False
-        delay = NEAR if source == target else FAR
+        delay = self._way(source, target)
         if network.late and self._choices.chance(network.late):
             delay += self._choices.among(LATE)
 
         self.world.after(delay, arrive if replica is None else lambda: replica.take(arrive))
         return True
+
+    def _way(self, source: str, target: str) -> float:
+        """The seconds that a message takes one way."""
+        return NEAR if source == target else FAR
 
     def _repaired(
         self, region: str, query: Query, came: Sequence[tuple[Replica, Partition]]
@@ -184,8 +191,7 @@ class Cluster:
         stale = [replica for replica, found in came if found != merged]
         for replica in stale:
             replica.partition(query.table.name, query.partition or ()).merge(merged)
-        far = any(replica.region != region for replica in stale)
-        return merged, (2 * FAR if far else 2 * NEAR) if stale else 0.0
+        return merged, 2 * max((self._way(region, replica.region) for replica in stale), default=0.0)
 
     def _needed(self, level: int, region: str) -> "Needed":
         if level == ConsistencyLevel.LOCAL_QUORUM:

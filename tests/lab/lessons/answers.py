@@ -20,6 +20,7 @@ class Wrong(NamedTuple):
 ELSEWHERE = (
     "06_snapshot_vs_replay",
     "07_retries_and_duplicates",
+    "08_three_regions",
     "09_why_the_first_two_designs_failed",
 )  # answers of these lessons are in test files of their own
 EXERCISES: dict[str, Exercise] = {
