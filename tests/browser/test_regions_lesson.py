@@ -1,4 +1,4 @@
-"""The lesson on three regions as a learner meets it: run from the top in a real JupyterLab, then its desk by keyboard."""
+"""The lesson on three regions as a learner meets it: run in a real JupyterLab, then its desk by keyboard and mouse."""
 
 import pytest
 

@@ -7,13 +7,15 @@ from html import escape
 import altair
 import pandas
 
+from eslab.display import quantity
 from eslab.faults.simulation.parted import ROUND_TRIPS
 from eslab.lab import charts
 from eslab.lab.lessons.regions import LINKS, NAMES, Regions, Shown, Step, history, in_seconds, of_limit
 from eslab.lab.tables import html_table
 
 WIDTH, HEIGHT, RADIUS = 640, 300, 46
-PLACES = {"us": (120, 130), "eu": (330, 85), "asia": (530, 175)}
+PLACES = {"us": (110, 125), "eu": (335, 75), "asia": (540, 185)}
+LABELS = {("us", "eu"): (222, 88), ("us", "asia"): (290, 172), ("eu", "asia"): (462, 120)}
 # Coasts for the eye, in a few strokes: nobody should navigate by them.
 COASTS = (
     "M20 55 L95 25 L190 50 L205 95 L165 130 L170 165 L120 195 L150 240 L130 290 L100 250 L85 185 L45 150 Z",
@@ -63,13 +65,13 @@ def in_words(regions: Regions, shown: Shown) -> str:
 def _link(regions: Regions, one: str, other: str) -> str:
     (x1, y1), (x2, y2) = PLACES[one], PLACES[other]
     is_cut = frozenset((one, other)) in regions.cuts
-    x, y = (x1 + x2) / 2, (y1 + y2) / 2
+    x, y = LABELS[one, other]
     label = "✗ cut" if is_cut else f"{1000 * ROUND_TRIPS[one, other]:.0f} ms"
     dash = ' stroke-dasharray="7 7"' if is_cut else ""
     return (
         f'<path d="M{x1} {y1} L{x2} {y2}" stroke="{CUT if is_cut else OPEN}" '
         f'stroke-width="{2 if is_cut else 4}"{dash}/>'
-        f'<text x="{x}" y="{y - 9}" fill="currentColor" font-size="13" text-anchor="middle" '
+        f'<text x="{x}" y="{y}" fill="currentColor" font-size="15" text-anchor="middle" '
         f'font-weight="{600 if is_cut else 400}">{label}</text>'
     )
 
@@ -85,7 +87,7 @@ def _place(regions: Regions, region: str, used: int | None) -> str:
         if frozen
         else f'<circle cx="{x}" cy="{y}" r="{RADIUS}" {look}/>'
     )
-    lines = [(region, 16, 700), (of_limit(used) + " ✗" * over, 14, 400), *([("frozen", 12, 400)] if frozen else [])]
+    lines = [(region, 18, 700), (of_limit(used) + " ✗" * over, 15, 400), *([("frozen", 13, 400)] if frozen else [])]
     texts = "".join(
         f'<text x="{x}" y="{y - 6 + 20 * row}" fill="currentColor" font-size="{size}" font-weight="{weight}" '
         f'text-anchor="middle">{line}</text>'
@@ -121,7 +123,7 @@ def over_time(steps: Sequence[Step], where: str) -> charts.Figure:
     chart = (marks + words).properties(width={"step": 44}, height={"step": 30})
     last = ", ".join(f"{region} {of_limit(steps[-1].shown[region])}" for region in NAMES)
     return charts.show(
-        chart, alt=f"What each region shows, over {len(steps)} steps on {where}; after the last: {last}.",
+        chart, alt=f"What each region shows, over {quantity(len(steps), 'step')} on {where}; after the last: {last}.",
         table=numbered(steps),
     )  # fmt: skip
 

@@ -64,10 +64,11 @@ class RegionsDesk(Desk):
 
     def _act(self, action: Callable[[], str]) -> None:
         try:
-            did = action()
+            did = short = action()
         except EslabError as error:
-            did = f"✗ {type(error).__name__}: {error}"
-        self.regions.note(did.partition(": Expected")[0][:90])
+            short = f"✗ {type(error).__name__}"
+            did = f"{short}: {error}"
+        self.regions.note(short)
         self._show(did)
 
     def _turned(self, on: bool, target: tuple[str, ...]) -> None:

@@ -243,11 +243,18 @@ class TestOnRealRegions:
         finally:
             real.close()
 
-    def test_the_same_request_in_two_regions_is_one_row(self, regions) -> None:
-        """As on the simulator."""
+    def test_the_same_request_in_two_parted_regions_is_one_row(self, regions) -> None:
+        """Both decide, and hints bring each the other's row, under the same key."""
         real = RealRegions(regions)
         try:
-            test_the_same_request_in_two_regions_is_one_row(real)
+            for one, other in LINKS:
+                real.cut(one, other)
+            request = real.request()
+            first, second = real.sell("us", "phone", request), real.sell("eu", "phone", request)
+            assert not second.repeated and first.license_id == second.license_id
+            real.heal_all()
+            real.wait(40)
+            assert set(real.shown().values()) == {1}
         finally:
             real.close()
 
