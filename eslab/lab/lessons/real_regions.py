@@ -34,6 +34,7 @@ class RealRegions(Regions):
         urls = {region: f"{cluster.url(KEYSPACE, region)}&timeout={TIMEOUT}" for region in NAMES}
         self._stores = {region: open_store(url) for region, url in urls.items()}
         make_empty(self._stores[NAMES[0]], urls[NAMES[0]])
+        self.service(NAMES[0])  # the first service shares its settings EVERYWHERE, which no region can do while parted
 
     @property
     def now(self) -> float:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from io import StringIO
-from typing import Any
+from typing import Any, cast
 
-from eslab import Request
+from eslab import EventStore, Request
 from eslab.domains.downloads.commands import RequestDownload
 from eslab.domains.downloads.downloaded import DownloadCounted, Downloaded
 from eslab.domains.downloads.service import DownloadService
@@ -14,9 +14,10 @@ from eslab.errors import EslabError, InvalidInput
 from eslab.faults.simulation.cluster import SERVER_TIMEOUT
 from eslab.faults.simulation.parted import ROUND_TRIPS
 from eslab.lab.answers import Outcome, Undecided
-from eslab.lab.lessons.lightweight import LOCAL_SERIAL, SERIAL, Lightweight
+from eslab.lab.lessons.lightweight import LOCAL_SERIAL, SERIAL, Capture, Lightweight
 from eslab.lab.lessons.regions import ANN, EU, GLOW, LEVELS, NAMES, US
 from eslab.lab.lessons.simulated_regions import SimulatedRegions
+from eslab.store import Consistency
 
 READS = ("LOCAL_QUORUM", "QUORUM", "EACH_QUORUM")
 Policy = Callable[["Shop"], Any]
@@ -63,13 +64,12 @@ class Shop:
         return Shop(region, self.arena, self.request, self.device, self.origin)
 
     def _written(self, level: str) -> bool:
-        service = self.arena.regions.service(self.region)
-        store = self.arena.regions.store(self.region)
-        captured: list[Any] = []
-        service.repository.store.append = lambda customer, commits, *_, **__: captured.extend(commits)  # type: ignore
-        self._add(service, None)
-        if captured:
-            store.append(ANN, captured, LEVELS[level])
+        regions = self.arena.regions
+        store = regions.store(self.region)
+        captured = Capture(store, Consistency.LOCAL)
+        self._add(DownloadService(cast("EventStore", captured), regions.clock, read_tables=()), None)
+        if captured.commits:
+            store.append(ANN, captured.commits, LEVELS[level])
         return True
 
     def _add(self, service: DownloadService, used: int | None) -> bool:
