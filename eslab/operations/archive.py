@@ -24,7 +24,16 @@ from uuid import UUID
 import msgspec
 
 from eslab.errors import InvalidInput, StoreUnavailable, Unreadable
-from eslab.operations.archive_files import ArchivedFile, Row, manifests, read_rows, remove_unfinished, write_segment
+from eslab.operations.archive_files import (
+    ArchivedFile,
+    Row,
+    check_file,
+    manifests,
+    month_of,
+    remove_unfinished,
+    rows_in,
+    write_segment,
+)
 from eslab.payload.checksum import Checksum
 from eslab.payload.encryption import is_encrypted
 from eslab.payload.serializer import SKIPPED, decode_envelope, raw_events
@@ -39,6 +48,7 @@ class Archive:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
+        self._proved: set[str] = set()  # the files whose sha256 was right
         if self.folder.exists() and not self.folder.is_dir():
             raise InvalidInput(f"Expected a folder for an archive, got the file {self.folder}. Name another one.")
 
@@ -58,6 +68,7 @@ class Archive:
     def refresh(self) -> None:
         """Look at the folder again: another process may have written to it."""
         vars(self).pop("_files", None)
+        self._proved.clear()
 
     def customers(self) -> list[str]:
         """All customers with archived commits, in order."""
@@ -66,18 +77,32 @@ class Archive:
     def commits(self, customer_id: str, aggregate_id: str | None = None, up_to: UUID | None = None) -> list[Commit]:
         """A customer's archived commits, or those of one aggregate, in the order of aggregate id and event time.
 
-        Reads the files with commits of the customer, each checked by its sha256. Of two commits with one key the
-        greater payload counts, as in a store (G1). Raises `Unreadable` for a file that is missing or another one.
+        Reads the files with commits of the customer; each is proved by its sha256 when it is read first. Of two commits
+        with one key the greater payload counts, as in a store (G1). Raises `Unreadable` for a file that is missing or
+        another one.
         """
         found: dict[tuple[str, UUID], Commit] = {}
-        for file in self._files.get(customer_id, ()):
-            for row in read_rows(self.folder, file, customer_id):
-                commit = row.commit
-                key = commit.aggregate_id, commit.event_time
-                if aggregate_id not in (None, commit.aggregate_id) or (up_to and is_after(commit.event_time, up_to)):
-                    continue
-                found[key] = max(found.get(key, commit), commit, key=lambda one: one.payload)
+        for row in self._rows(customer_id, self._files.get(customer_id, ())):
+            commit = row.commit
+            key = commit.aggregate_id, commit.event_time
+            if aggregate_id not in (None, commit.aggregate_id) or (up_to and is_after(commit.event_time, up_to)):
+                continue
+            found[key] = max(found.get(key, commit), commit, key=lambda one: one.payload)
         return sorted(found.values(), key=lambda one: (one.aggregate_id.encode(), sort_key(one.event_time)))
+
+    def known(self, customer_id: str, commits: Iterable[Commit]) -> set[Commit]:
+        """Those of a customer's commits that are archived already; reads only files of their months."""
+        wanted = set(commits)
+        months = {month_of(commit) for commit in wanted}
+        files = [file for file in self._files.get(customer_id, ()) if file.month in months]
+        return {commit for _, commit, _ in self._rows(customer_id, files)} & wanted
+
+    def _rows(self, customer_id: str, files: Iterable[ArchivedFile]) -> Iterator[Row]:
+        for file in files:
+            if file.path not in self._proved:
+                check_file(self.folder, file)
+                self._proved.add(file.path)
+            yield from rows_in(self.folder / file.path, customer_id)
 
     @contextmanager
     def writing(self) -> Iterator["Writer"]:
@@ -108,14 +133,12 @@ class Writer:
         self.rows: list[Row] = []
 
     def keep(self, customer_id: str, commits: Sequence[Commit]) -> int:
-        """Take commits, all of one aggregate, into the next segment, except those that the archive has already.
+        """Take commits of a customer into the next segment, except those that the archive has already.
 
         Returns how many are new. Each is proved by its checksum: raises `Unreadable` for a broken one, and takes none.
         """
-        if not commits:
-            return 0
-        known = {(one.event_time, one.payload) for one in self.archive.commits(customer_id, commits[0].aggregate_id)}
-        new = [commit for commit in commits if (commit.event_time, commit.payload) not in known]
+        known = self.archive.known(customer_id, commits)
+        new = [commit for commit in commits if commit not in known]
         rows = [Row(customer_id, commit, readable(customer_id, commit)) for commit in new]
         self.rows += rows
         return len(rows)

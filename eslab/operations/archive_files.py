@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 MANIFESTS = "manifests"
+MONTH = "month="  # pandas and DuckDB make a column of it
 UNFINISHED = ".unfinished"  # the end of the name of a file that is being written
 ROWS_IN_GROUP = 10_000  # of a file are read together
 RESTORE = "Restore it from a copy of the archive."
@@ -58,6 +59,11 @@ class ArchivedFile(msgspec.Struct, frozen=True):
     sha256: str
     rows: int
     customers: list[str]  # all whose commits are in it, in order
+
+    @property
+    def month(self) -> str:
+        """The month of its requests, such as 2026-01."""
+        return self.path.partition("/")[0].removeprefix(MONTH)
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -108,12 +114,6 @@ def remove_unfinished(folder: Path) -> None:
             path.unlink()
 
 
-def read_rows(folder: Path, file: ArchivedFile, customer_id: str | None = None) -> list[Row]:
-    """The rows of a file, or a customer's; raises `Unreadable` if the file isn't the one that was written."""
-    check_file(folder, file)
-    return _rows_in(folder / file.path, customer_id)
-
-
 def check_file(folder: Path, file: ArchivedFile) -> None:
     """Raise `Unreadable` unless the file is there as it was written."""
     path = folder / file.path
@@ -126,10 +126,15 @@ def check_file(folder: Path, file: ArchivedFile) -> None:
         raise Unreadable(f"{path}: Expected a file of sha256 {file.sha256}, found {found}. {RESTORE}")
 
 
+def month_of(commit: Commit) -> str:
+    """The month of a commit's request, in UTC."""
+    return f"{time_of(commit.event_time):%Y-%m}"
+
+
 def _by_month(rows: Iterable[Row]) -> dict[str, list[Row]]:
     months: dict[str, list[Row]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: row.order):
-        months[f"{time_of(row.commit.event_time):%Y-%m}"].append(row)
+        months[month_of(row.commit)].append(row)
     return months
 
 
@@ -137,7 +142,7 @@ def _write_month(folder: Path, month: str, rows: Sequence[Row]) -> tuple[Path, A
     """Write the rows of a month under a name that doesn't count yet."""
     from pyarrow import parquet
 
-    inside = folder / f"month={month}"
+    inside = folder / f"{MONTH}{month}"
     inside.mkdir(exist_ok=True)
     temporary = inside / f"{os.getpid()}{UNFINISHED}"
     parquet.write_table(_table(rows), temporary, compression="zstd", row_group_size=ROWS_IN_GROUP)
@@ -151,7 +156,7 @@ def _write_month(folder: Path, month: str, rows: Sequence[Row]) -> tuple[Path, A
 
 def _prove(folder: Path, temporary: Path, file: ArchivedFile, rows: Sequence[Row]) -> None:
     """Read the file back and compare; raises `Unreadable` if a row is another one."""
-    found = _rows_in(temporary, None)
+    found = rows_in(temporary)
     if found != list(rows):
         raise Unreadable(
             f"{folder / file.path}: Expected the {quantity(len(rows), 'row')} that were written, found others when "
@@ -179,7 +184,8 @@ def _table(rows: Sequence[Row]) -> "pyarrow.Table":
     return pyarrow.table(arrays)
 
 
-def _rows_in(path: Path, customer_id: str | None) -> list[Row]:
+def rows_in(path: Path, customer_id: str | None = None) -> list[Row]:
+    """The rows of a file, or a customer's; raises `Unreadable` for one that is no Parquet file of an archive."""
     import pyarrow
     from pyarrow import parquet
 

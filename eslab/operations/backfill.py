@@ -39,6 +39,11 @@ class Override:
         return "".join(f" {name} {value}" for name, value in vars(self).items() if value is not None)
 
 
+def is_of_one(error: EslabError) -> bool:
+    """Is an error that of one aggregate, such as a history that takes too long, and not of a store or a region?"""
+    return isinstance(error, BROKEN) or (isinstance(error, StoreUnavailable) and error.customer_id is not None)
+
+
 def build_snapshots(
     repository: Repository,
     aggregate_types: Sequence[type[Aggregate]],
@@ -72,8 +77,8 @@ def _build(repository: Repository, policies: Mapping[type[Aggregate], SnapshotPo
                 built += build_snapshot(repository, customer_id, aggregate_type, key, policy) is not None
             except Forgotten:
                 break
-            except (*BROKEN, StoreUnavailable) as error:
-                if isinstance(error, StoreUnavailable) and error.customer_id is None:  # a region, not one long history
+            except EslabError as error:
+                if not is_of_one(error):
                     raise
                 problems.append(error)
     if problems:

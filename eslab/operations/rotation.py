@@ -1,10 +1,10 @@
 """Log rotation of all customers: what a snapshot holds goes to an archive, and is deleted in the store then.
 
-Three passes over the customers, and a rerun begins with the first one: whatever is done already costs it only a look.
+Three steps, and a rerun begins with the first one: whatever is done already costs it only a look.
 
-    1. build the snapshot of the moment, announce it as the floor, and raise the floor
-    2. wait until no hydration can still read by an older floor: once for all customers
-    3. read what lies below the floors, keep it in the archive, and delete it only then
+    1. for each customer, build the snapshots of the moment, announce them as the floors, and raise the floors
+    2. wait until no hydration can still read by an older floor: once for all customers, if something is to be deleted
+    3. for each customer, read what lies below the floors, keep it in the archive, and delete it only then
 
 A process that dies in between leaves events in both places or in the store alone, never in none; the archive takes
 nothing twice.
@@ -23,7 +23,7 @@ from eslab.clock import MILLISECOND, aware, time_on
 from eslab.display import quantity
 from eslab.errors import EslabError, Forgotten, InvalidInput, Unreadable
 from eslab.operations.archive import Archive, Writer
-from eslab.operations.backfill import BROKEN
+from eslab.operations.backfill import is_of_one
 from eslab.operations.readable import check_types
 from eslab.operations.retention import Rotation, wait_for_readers
 from eslab.operations.snapshots import build_snapshot
@@ -83,8 +83,7 @@ def rotate_all(
             raised = _raise_floors(repository, aggregate_types, until, on_progress, customer_id, jobs)
         except Unreadable as error:  # one broken row must not keep all others from being archived
             problem = error
-        wait(wait_for_readers(repository))
-        last = _LastPass(repository, aggregate_types, latest_at(until), writer)
+        last = _LastPass(repository, aggregate_types, latest_at(until), writer, wait)
         last.run(_listed(repository, customer_id), on_progress)
     if problem:
         raise problem
@@ -123,7 +122,9 @@ def _raise_floors_of(
                 raised += _raise_floor(repository, customer_id, aggregate_type, id, head, until)
             except Forgotten:
                 break
-            except BROKEN as error:
+            except EslabError as error:
+                if not is_of_one(error):
+                    raise
                 problems.append(error)
     if problems:
         raise Damaged(raised, problems)
@@ -162,6 +163,8 @@ class _LastPass:
     aggregate_types: Sequence[type[Aggregate]]
     up_to: UUID  # floors above it are another rotation's, which may not have waited yet
     writer: Writer
+    wait: Callable[[float], object]
+    waited: bool = False
     customers: int = 0
     archived: int = 0
     deleted: int = 0
@@ -190,16 +193,27 @@ class _LastPass:
                 continue
             rotation = Rotation(self.repository, customer_id, aggregate_type, id)
             try:
-                commits = rotation.covered(self.up_to)
+                commits = self._covered(rotation)
                 self.archived += self.writer.keep(customer_id, commits)
             except Forgotten:
                 break
-            except BROKEN as error:
+            except EslabError as error:
+                if not is_of_one(error):
+                    raise
                 problems.append(error)
                 continue
             if commits:
                 self.taken.append((rotation, commits))
         return problems
+
+    def _covered(self, rotation: Rotation) -> Sequence[Commit]:
+        """What can be deleted: the first time that there is something, wait for those who still read it."""
+        commits = rotation.covered(self.up_to)
+        if self.waited or not commits:
+            return commits
+        self.wait(wait_for_readers(self.repository))
+        self.waited = True
+        return rotation.covered(self.up_to)
 
     def _finish(self) -> None:
         """Write the segment, and delete what is in it."""

@@ -112,7 +112,7 @@ def test_a_segment_that_is_read_back_otherwise_is_no_part_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A disk that lies is noticed before anything is deleted."""
-    monkeypatch.setattr(archive_files, "_rows_in", lambda path, customer: [])
+    monkeypatch.setattr(archive_files, "rows_in", lambda path: [])
     with pytest.raises(Unreadable, match="read back"):
         kept(tmp_path, *counted(0))
     monkeypatch.undo()

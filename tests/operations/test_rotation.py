@@ -25,7 +25,7 @@ from eslab import (
 from eslab.cli import app
 from eslab.operations import archive_files, rotation
 from eslab.operations.archive import Archive, seamless
-from eslab.operations.archive_files import Row, manifests, read_rows
+from eslab.operations.archive_files import Row, manifests, rows_in
 from eslab.operations.history import history
 from eslab.operations.rotation import rotate_all
 from eslab.operations.snapshots import build_snapshot
@@ -86,7 +86,7 @@ def archived(folder: Path) -> dict[tuple[str, str], list[Commit]]:
 def rows_of(folder: Path, customer_id: str) -> list[Row]:
     """A customer's rows in the archive."""
     files = [file for manifest in manifests(folder) for file in manifest.files]
-    return [row for file in files for row in read_rows(folder, file, customer_id)]
+    return [row for file in files for row in rows_in(folder / file.path, customer_id)]
 
 
 @alone
@@ -100,6 +100,25 @@ def test_what_lies_before_the_moment_is_archived_and_deleted(store: EventStore, 
     assert all_rows(store) == {key: commits[10:] for key, commits in whole.items()}
     assert states(repository) == states(Repository(store, ManualClock(LATER))) == before
     assert turn(repository, tmp_path) == "3 customers: 0 floors raised, 0 commits archived, 0 deleted"
+
+
+@alone
+def test_it_waits_once_and_only_if_there_is_something_to_delete(store: EventStore, tmp_path: Path) -> None:
+    """For longer than the longest hydration and two skews; a rerun of a run that died waits again."""
+    repository = lived(store)
+    waits: list[float] = []
+
+    def dies(seconds: float) -> None:
+        assert len(rows(store)) == 11
+        waits.append(seconds)
+        raise Killed
+
+    with pytest.raises(Killed):
+        turn(repository, tmp_path, wait=dies)
+    for _ in range(2):
+        turn(repository, tmp_path, wait=waits.append)
+    assert len(waits) == 2
+    assert min(waits) > (repository.bounds.grace + 2 * repository.bounds.skew).total_seconds()
 
 
 @alone
@@ -190,10 +209,10 @@ def test_the_floor_of_another_rotation_is_left_to_it(store: EventStore, tmp_path
     repository = lived(store)
 
     def other(seconds: float) -> None:
-        store.mark("ann", "counter:1", floor=latest_at(START + 2 * DAY))
+        store.mark("cy", "counter:1", floor=latest_at(START + 2 * DAY))
 
     assert "50 commits archived, 50 deleted" in turn(repository, tmp_path, wait=other)
-    assert len(rows(store)) == 11
+    assert len(rows(store, "counter:1", "cy")) == 11
 
 
 class Killed(BaseException):
