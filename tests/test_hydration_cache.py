@@ -33,6 +33,7 @@ from eslab.request import latest_at
 from eslab.store import Consistency
 from eslab.stores.keys import MemoryKeys
 from eslab.stores.memory import MemoryStore
+from tests.conftest import alone
 from tests.operations.test_restore import FLIP, damage
 from tests.support.sample import (
     DAY,
@@ -241,6 +242,7 @@ def test_of_threads_that_hydrate_at_once_one_folds(store: EventStore, clock: Man
 # What it gives
 
 
+@alone
 @given(
     st.lists(
         st.tuples(
@@ -325,6 +327,7 @@ def test_G5_what_nobody_was_told_of_is_shown_when_it_grows_old(
     assert cached.hydrate("ann", Counter, "1").tail == 0
 
 
+@alone
 def test_G6_what_is_kept_is_not_used_below_a_floor(store: EventStore, cached: Repository, clock: ManualClock) -> None:
     """However it came to lie there; without the snapshot on the floor, history is gone."""
     clock.advance(DAY)

@@ -95,6 +95,7 @@ def lose(store: EventStore) -> None:
 # What is whole
 
 
+@alone
 def test_what_is_whole_has_no_findings(store: EventStore, later: Repository) -> None:
     """Snapshots, appends of several aggregates, a losing decision's row, archived history."""
     fill(store, 5)
@@ -262,6 +263,7 @@ def test_G5_what_readers_pass_over_is_not_compared(store: EventStore, later: Rep
     assert found(later) == []
 
 
+@alone
 def test_G6_above_a_floor_a_replay_begins_from_its_base(store: EventStore, later: Repository) -> None:
     """The events below are gone, and the base on the floor is believed; later snapshots are compared with it."""
     fill(store, 5)
@@ -384,6 +386,7 @@ def test_G2_an_append_that_arrives_during_the_audit_is_whole(store: EventStore) 
     assert found(Repository(faulty, ManualClock(LATER))) == []
 
 
+@alone
 def test_a_part_of_an_append_that_lies_below_a_floor_is_not_missing(store: EventStore, later: Repository) -> None:
     """It may be archived."""
     store.append("ann", commits(at(1), BOTH))
