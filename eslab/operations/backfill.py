@@ -10,14 +10,12 @@ from functools import partial
 
 from eslab.aggregate import Aggregate, SnapshotPolicy, address, type_name
 from eslab.display import quantity
-from eslab.errors import EslabError, Forgotten, HistoryGone, InvalidInput, StoreUnavailable, Unreadable
+from eslab.operations.each_aggregate import each_aggregate
 from eslab.operations.readable import check_types
 from eslab.operations.snapshots import build_snapshot
-from eslab.operations.walk import Damaged, OnProgress, Walked, silent, walk_or_visit
+from eslab.operations.walk import OnProgress, Walked, silent, walk_or_visit
 from eslab.repository import Repository
-from eslab.store import Consistency
-
-BROKEN = (Unreadable, HistoryGone, InvalidInput)  # errors of one aggregate, which say nothing of the next one
+from eslab.store import Head
 
 
 @dataclass(frozen=True)
@@ -37,11 +35,6 @@ class Override:
 
     def __str__(self) -> str:
         return "".join(f" {name} {value}" for name, value in vars(self).items() if value is not None)
-
-
-def is_of_one(error: EslabError) -> bool:
-    """Is an error that of one aggregate, such as a history that takes too long, and not of a store or a region?"""
-    return isinstance(error, BROKEN) or (isinstance(error, StoreUnavailable) and error.customer_id is not None)
 
 
 def build_snapshots(
@@ -66,24 +59,13 @@ def build_snapshots(
 
 
 def _build(repository: Repository, policies: Mapping[type[Aggregate], SnapshotPolicy], customer_id: str) -> int:
-    """Build those of one customer; encrypted aggregates of a forgotten one are passed over."""
-    built = 0
-    problems: list[EslabError] = []
-    for aggregate_type, policy in policies.items():
-        prefix = f"{type_name(aggregate_type)}:"
-        for id in repository.store.heads_of_type(customer_id, prefix, Consistency.EVERYWHERE):
-            try:
-                _, key = address(aggregate_type, id)
-                built += build_snapshot(repository, customer_id, aggregate_type, key, policy) is not None
-            except Forgotten:
-                break
-            except EslabError as error:
-                if not is_of_one(error):
-                    raise
-                problems.append(error)
-    if problems:
-        raise Damaged(built, problems)
-    return built
+    """Build those of one customer."""
+
+    def build(aggregate_type: type[Aggregate], id: str, head: Head) -> int:
+        _, key = address(aggregate_type, id)
+        return build_snapshot(repository, customer_id, aggregate_type, key, policies[aggregate_type]) is not None
+
+    return each_aggregate(repository, customer_id, policies, build)
 
 
 def _name(aggregate_types: Sequence[type[Aggregate]], override: Override) -> str:

@@ -40,8 +40,8 @@ def rotate(
     is gone: then nothing is deleted.
     """
     rotation = Rotation(repository, customer_id, aggregate_type, aggregate_id((aggregate_type, key)))
-    base = rotation.announce()
-    if base is None:
+    base = rotation.base()
+    if base is None or not rotation.announce(base):
         return 0
     rotation.raise_floor(base)
     wait(wait_for_readers(repository))
@@ -75,20 +75,21 @@ class Rotation:
         self.id = aggregate_id
         self.up_to = up_to
 
-    def announce(self) -> Usable | None:
-        """Choose a snapshot, announce it as the floor, and save it once more; None if none is usable, or not any more.
+    def base(self) -> Usable | None:
+        """The newest usable snapshot; None if there is none."""
+        return next(iter(self._usable(self._head(), self.up_to)), None)
+
+    def announce(self, base: Usable) -> bool:
+        """Announce a snapshot as the floor, and save it once more; False if it is not usable any more.
 
         It is stamped later than any builder's clock, so that no snapshot that was built before takes its place.
         """
-        base = next(iter(self._usable(self._head(), self.up_to)), None)
-        if base is None:
-            return None
         up_to = base.snapshot.up_to
         self.store.mark(self.customer_id, self.id, intended=up_to)
         later = time_on(self.repository.clock) + 2 * self.repository.bounds.skew
         self.store.save_snapshot(self.customer_id, self.id, base.snapshot, later)
         # Whoever makes a commit safe looks for an announced floor after they raised the mark of late commits.
-        return next((again for again in self._usable(self._head(), up_to) if again.snapshot.up_to == up_to), None)
+        return any(again.snapshot.up_to == up_to for again in self._usable(self._head(), up_to))
 
     def raise_floor(self, base: Usable) -> None:
         """Raise the floor: from now on no hydration begins below it."""

@@ -21,9 +21,9 @@ from uuid import UUID
 from eslab.aggregate import Aggregate, SnapshotPolicy, address, check_id, type_name
 from eslab.clock import MILLISECOND, aware, time_on
 from eslab.display import quantity
-from eslab.errors import EslabError, Forgotten, InvalidInput, Unreadable
+from eslab.errors import InvalidInput, Unreadable
 from eslab.operations.archive import Archive, Writer
-from eslab.operations.backfill import is_of_one
+from eslab.operations.each_aggregate import each_aggregate
 from eslab.operations.readable import check_types
 from eslab.operations.retention import Rotation, wait_for_readers
 from eslab.operations.snapshots import build_snapshot
@@ -113,46 +113,25 @@ def _raise_floors(
 def _raise_floors_of(
     repository: Repository, aggregate_types: Sequence[type[Aggregate]], until: datetime, customer_id: str
 ) -> int:
-    """Raise the floors of one customer; encrypted aggregates of a forgotten one are passed over."""
-    raised = 0
-    problems: list[EslabError] = []
-    for aggregate_type in aggregate_types:
-        for id, head in _heads(repository, customer_id, aggregate_type).items():
-            try:
-                raised += _raise_floor(repository, customer_id, aggregate_type, id, head, until)
-            except Forgotten:
-                break
-            except EslabError as error:
-                if not is_of_one(error):
-                    raise
-                problems.append(error)
-    if problems:
-        raise Damaged(raised, problems)
-    return raised
+    raise_floor = partial(_raise_floor, repository, customer_id, until)
+    return each_aggregate(repository, customer_id, aggregate_types, raise_floor)
 
 
 def _raise_floor(
-    repository: Repository,
-    customer_id: str,
-    aggregate_type: type[Aggregate],
-    id: str,
-    head: Head,
-    until: datetime,
-) -> bool:
-    if head.first is None or is_after(head.first, latest_at(until)):
-        return False  # all of it is later
+    repository: Repository, customer_id: str, until: datetime, aggregate_type: type[Aggregate], id: str, head: Head
+) -> int:
+    """Build the snapshot of the moment, and raise the floor to the newest one up to then; was it raised?"""
+    up_to = latest_at(until)
+    if head.first is None or is_after(head.first, up_to) or (head.floor and not is_after(up_to, head.floor)):
+        return False  # all of it is later, or it was done before
     _, key = address(aggregate_type, id)
     build_snapshot(repository, customer_id, aggregate_type, key, AT_ONCE, as_of=until)
-    rotation = Rotation(repository, customer_id, aggregate_type, id, latest_at(until))
-    base = rotation.announce()
-    if base is None or base.snapshot.up_to == head.floor:
+    rotation = Rotation(repository, customer_id, aggregate_type, id, up_to)
+    base = rotation.base()
+    if base is None or base.snapshot.up_to == head.floor or not rotation.announce(base):
         return False
     rotation.raise_floor(base)
     return True
-
-
-def _heads(repository: Repository, customer_id: str, aggregate_type: type[Aggregate]) -> dict[str, Head]:
-    return repository.store.heads_of_type(customer_id, f"{type_name(aggregate_type)}:", Consistency.EVERYWHERE)
 
 
 @dataclass
@@ -175,8 +154,10 @@ class _LastPass:
         problems = Problems(Checkpoint())
         for customer_id in customers:
             before = self.deleted
-            for aggregate_type in self.aggregate_types:
-                for error in self._take(customer_id, aggregate_type):
+            try:
+                each_aggregate(self.repository, customer_id, self.aggregate_types, partial(self._take, customer_id))
+            except Damaged as damaged:
+                for error in damaged.problems:
                     problems.add(error)
             if sum(len(commits) for _, commits in self.taken) >= ROWS_IN_SEGMENT:
                 self._finish()
@@ -186,25 +167,16 @@ class _LastPass:
         if problems:
             raise incomplete(_summary("rotation", len(problems), Walked(self.customers, self.deleted)), problems)
 
-    def _take(self, customer_id: str, aggregate_type: type[Aggregate]) -> list[EslabError]:
-        problems: list[EslabError] = []
-        for id, head in _heads(self.repository, customer_id, aggregate_type).items():
-            if head.floor is None or is_after(head.floor, self.up_to):
-                continue
-            rotation = Rotation(self.repository, customer_id, aggregate_type, id)
-            try:
-                commits = self._covered(rotation)
-                self.archived += self.writer.keep(customer_id, commits)
-            except Forgotten:
-                break
-            except EslabError as error:
-                if not is_of_one(error):
-                    raise
-                problems.append(error)
-                continue
-            if commits:
-                self.taken.append((rotation, commits))
-        return problems
+    def _take(self, customer_id: str, aggregate_type: type[Aggregate], id: str, head: Head) -> int:
+        """Take what can be deleted of an aggregate into the segment; returns how many commits."""
+        if head.floor is None or is_after(head.floor, self.up_to):
+            return 0
+        rotation = Rotation(self.repository, customer_id, aggregate_type, id)
+        commits = self._covered(rotation)
+        self.archived += self.writer.keep(customer_id, commits)
+        if commits:
+            self.taken.append((rotation, commits))
+        return len(commits)
 
     def _covered(self, rotation: Rotation) -> Sequence[Commit]:
         """What can be deleted: the first time that there is something, wait for those who still read it."""

@@ -156,10 +156,10 @@ class Unmarked:
 def unannounced_floor() -> list[Any]:
     announce = retention.Rotation.announce
 
-    def silent(self: retention.Rotation) -> Any:
+    def silent(self: retention.Rotation, base: Any) -> bool:
         store: Any = self.store
         self.store = cast("EventStore", Unmarked(store))
-        found = announce(self)
+        found = announce(self, base)
         self.store = store
         return found
 
