@@ -11,7 +11,7 @@ import typer
 
 from eslab.display import duration, quantity
 from eslab.errors import InvalidInput
-from eslab.operations.archive import Archive, readable, seamless
+from eslab.operations.archive import Archive, events_in_json
 from eslab.operations.cli import AggregateId, Customer, Jobs, Keys, Master, Store, jobs_on
 from eslab.operations.discovery import aggregates_in
 from eslab.operations.rotation import rotate_all
@@ -71,10 +71,9 @@ def read(
     aggregate: AggregateId,
     store: Annotated[str, typer.Option(help="Store URL, for the events that are not archived.")] = "",
 ) -> None:
-    """Print the whole past of an aggregate, archived and stored, a line for each commit: time, request, events."""
+    """Print what is archived of an aggregate, with --store its whole past: time, request and events of each commit."""
     opened = Archive(folder)
-    archived = opened.commits(customer, aggregate)
-    past = seamless(_stored(store, customer, aggregate), archived) if store else archived
+    past = _past(opened, store, customer, aggregate) if store else opened.commits(customer, aggregate)
     for line in _lines(customer, past):
         say(line)
     if not past:
@@ -85,9 +84,8 @@ def read(
 def check(folder: Folder) -> None:
     """Read the whole archive: files by their sha256, commits by their checksums."""
     opened = Archive(folder)
-    customers = opened.customers()
-    commits = sum(_checked(opened, customer) for customer in customers)
-    say(f"{folder}: {quantity(commits, 'commit')} of {quantity(len(customers), 'customer')}, all intact")
+    commits = opened.check()
+    say(f"{folder}: {quantity(commits, 'commit')} of {quantity(len(opened.customers()), 'customer')}, all intact")
 
 
 def _day(text: str) -> datetime:
@@ -97,19 +95,12 @@ def _day(text: str) -> datetime:
         raise InvalidInput(f"Expected a day, such as 2025-01-01, got {text!r}.") from None
 
 
-def _stored(url: str, customer: str, aggregate: str) -> list[Commit]:
+def _past(archive: Archive, url: str, customer: str, aggregate: str) -> list[Commit]:
     with closing(open_store(existing(url))) as store:
-        return list(store.rows(customer, aggregate))
+        return archive.past(store, customer, aggregate)
 
 
 def _lines(customer: str, commits: Sequence[Commit]) -> Iterator[str]:
     for commit in commits:
         request = Request.from_event_time(commit.event_time)
-        yield f"{request.time.isoformat()}\t{request.id}\t{readable(customer, commit) or '(encrypted)'}"
-
-
-def _checked(opened: Archive, customer: str) -> int:
-    commits = opened.commits(customer)
-    for commit in commits:
-        readable(customer, commit)
-    return len(commits)
+        yield f"{request.time.isoformat()}\t{request.id}\t{events_in_json(customer, commit) or '(encrypted)'}"

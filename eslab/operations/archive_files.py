@@ -12,7 +12,7 @@ import errno
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -94,21 +94,29 @@ def write_segment(folder: Path, rows: Sequence[Row]) -> Manifest:
     return manifest
 
 
-def manifests(folder: Path) -> Iterator[Manifest]:
-    """The manifests of an archive; raises `Unreadable` for one whose bytes are not those that were written."""
+def manifests(folder: Path, known: Container[str] = ()) -> Iterator[tuple[str, Manifest]]:
+    """The manifests of an archive with their names, except the known ones, which never change.
+
+    Raises `Unreadable` for one whose bytes are not those that were written.
+    """
     for path in sorted((folder / MANIFESTS).glob("*.json")):
-        text = path.read_bytes()
-        if hashlib.sha256(text).hexdigest() != path.stem:
-            raise Unreadable(f"{path}: Expected a manifest with the sha256 of its name, found other bytes. {RESTORE}")
-        manifest = msgspec.json.decode(text, type=Manifest)
-        if manifest.version != VERSION:
-            raise Unreadable(f"{path}: Expected version {VERSION}, found {manifest.version}. Run the newer code.")
-        yield manifest
+        if path.name not in known:
+            yield path.name, _read_manifest(path)
+
+
+def _read_manifest(path: Path) -> Manifest:
+    text = path.read_bytes()
+    if hashlib.sha256(text).hexdigest() != path.stem:
+        raise Unreadable(f"{path}: Expected a manifest with the sha256 of its name, found other bytes. {RESTORE}")
+    manifest = msgspec.json.decode(text, type=Manifest)
+    if manifest.version != VERSION:
+        raise Unreadable(f"{path}: Expected version {VERSION}, found {manifest.version}. Run the newer code.")
+    return manifest
 
 
 def remove_unfinished(folder: Path) -> None:
     """Remove what a killed process left: files that no manifest names. Nobody else may be writing."""
-    named = {file.path for manifest in manifests(folder) for file in manifest.files}
+    named = {file.path for _, manifest in manifests(folder) for file in manifest.files}
     for path in folder.glob("*/*"):
         if path.name.endswith(UNFINISHED) or (path.suffix == ".parquet" and _within(folder, path) not in named):
             path.unlink()

@@ -8,7 +8,7 @@ from eslab import display
 from eslab.aggregate import Aggregate, aggregate_id
 from eslab.clock import MILLISECOND, aware
 from eslab.errors import HistoryGone
-from eslab.operations.archive import Archive, seamless
+from eslab.operations.archive import Archive
 from eslab.payload.skipped import Skipped
 from eslab.repository import Repository
 from eslab.request import Request, is_after, latest_at, time_of
@@ -43,12 +43,8 @@ def history(
     id = aggregate_id((aggregate_type, key))
     hydrator = repository.hydrator(customer_id, {id: aggregate_type})
     after, up_to = _before(since, "since"), _before(until, "until")
-    stored = repository.store.rows(customer_id, id, after, up_to)
-    # The archive is read later: what is rotated meanwhile is in both.
-    commits = seamless(list(stored), _archived(archive, customer_id, id, after, up_to))
-    _check_complete(repository, customer_id, id, after, archive)
     rows = []
-    for commit in commits:
+    for commit in _commits(repository, customer_id, id, after, up_to, archive):
         request = Request.from_event_time(commit.event_time)
         events = hydrator.events_of(commit)
         if isinstance(events, Skipped):
@@ -66,23 +62,33 @@ def _before(time: datetime | None, name: str) -> UUID | None:
     return None if time is None else latest_at(aware(time, name) - MILLISECOND, name)
 
 
-def _archived(
-    archive: Archive | None, customer_id: str, id: str, after: UUID | None, up_to: UUID | None
+def _commits(
+    repository: Repository,
+    customer_id: str,
+    id: str,
+    after: UUID | None,
+    up_to: UUID | None,
+    archive: Archive | None,
 ) -> list[Commit]:
-    commits = archive.commits(customer_id, id, up_to) if archive else []
-    return [commit for commit in commits if after is None or is_after(commit.event_time, after)]
+    """The commits between these event times; raises `HistoryGone` if some of them may be missing."""
+    if archive is None:
+        commits = list(repository.store.rows(customer_id, id, after, up_to))
+        _check_complete(repository, customer_id, id, after)
+        return commits
+    return [
+        commit
+        for commit in archive.past(repository.store, customer_id, id)
+        if (after is None or is_after(commit.event_time, after))
+        and (up_to is None or not is_after(commit.event_time, up_to))
+    ]
 
 
-def _check_complete(
-    repository: Repository, customer_id: str, id: str, after: UUID | None, archive: Archive | None
-) -> None:
+def _check_complete(repository: Repository, customer_id: str, id: str, after: UUID | None) -> None:
     """Raise `HistoryGone` if commits later than `after` may have been deleted before they were read."""
     head = repository.store.heads(customer_id, [id])[id]
     if head.first is None or (after and not (head.floor and is_after(head.floor, after))):
         return
-    stored = next(repository.store.rows(customer_id, id), None)
-    archived = _archived(archive, customer_id, id, None, None)
-    earliest = next(iter(seamless([stored] if stored else [], archived[:1])), None)
+    earliest = next(repository.store.rows(customer_id, id), None)
     if earliest is None or earliest.event_time.time > head.first.time:
         found = f"commits from {time_of(earliest.event_time).isoformat()} on" if earliest else "no commit"
         raise HistoryGone(

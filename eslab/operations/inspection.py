@@ -175,7 +175,7 @@ class Inspector:
         if inspected.encrypted and self._cipher is NO_CIPHER:
             return
         envelope = self._cipher.decrypt(place_of_commit(commit.aggregate_id, commit.event_time), envelope)
-        inspected.events = [_plain(event) for event in raw_events(envelope)]
+        inspected.events = [in_json(event) for event in raw_events(envelope)]
         check_digest(self.customer_id, [RecordedCommit(commit, stored)], self._cipher)
         if known := self._type_of(commit.aggregate_id):
             stored = [event.get("type") for event in inspected.events]
@@ -212,12 +212,12 @@ class Inspector:
         return self._types.get(aggregate_id.partition(":")[0])
 
 
-def _plain(value: Any) -> Any:
+def in_json(value: Any) -> Any:
     """The same value in JSON's types; keys that are not text, and types that JSON lacks, as Python writes them."""
     if isinstance(value, dict):
-        return {key if isinstance(key, str) else repr(key): _plain(item) for key, item in value.items()}
+        return {key if isinstance(key, str) else repr(key): in_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [in_json(item) for item in value]
     return msgspec.to_builtins(value, enc_hook=repr)
 
 

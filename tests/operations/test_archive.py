@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from eslab import InvalidInput, StoreFull, StoreUnavailable, Unreadable
+from eslab import Event, InvalidInput, StoreFull, StoreUnavailable, Unreadable
 from eslab.operations import archive_files
-from eslab.operations.archive import Archive, seamless
+from eslab.operations.archive import Archive, merged
 from eslab.store import Commit
 from eslab.stores.memory import MemoryStore
-from tests.support.sample import START, Counted, append, rows
+from tests.support.sample import START, Counted, append, at, commits, rows
 
 pytest.importorskip("pyarrow")
 
@@ -47,12 +47,34 @@ def test_commits_come_back_byte_for_byte(tmp_path: Path) -> None:
     early, late = counted(0, 1), counted(month)
     archive = kept(tmp_path, *late)
     kept(tmp_path, *early)
-    archive.refresh()
     assert archive.commits("ann", "counter:1") == [*early, *late]
-    assert archive.commits("ann", "counter:1", up_to=early[0].event_time) == early[:1]
     assert archive.commits("ann", "counter:2") == archive.commits("bob") == []
     assert archive.customers() == ["ann"]
     assert len([name for name in names(tmp_path) if name.startswith("month=")]) == 2
+
+
+def test_an_open_archive_sees_what_another_process_writes(tmp_path: Path) -> None:
+    """A notebook keeps one open for days; what it doesn't find would look as if it had never been."""
+    early, late = counted(0), counted(60)
+    archive = kept(tmp_path, *early)
+    assert archive.commits("ann") == early
+    kept(tmp_path, *late)
+    assert archive.commits("ann") == [*early, *late]
+    assert archive.check() == 2
+
+
+class Odd(Event):
+    """An event with a map that JSON has no keys for."""
+
+    fits: dict[bool, int]
+
+
+def test_an_event_that_json_can_not_hold_is_archived(tmp_path: Path) -> None:
+    """Its keys are shown as Python writes them; the payload stays as it is."""
+    found = commits(at(0), {"counter:1": [Odd({True: 1})]})
+    assert kept(tmp_path, *found).commits("ann") == found
+    (file,) = tmp_path.glob("month=*/*")
+    assert [row.events for row in archive_files.rows_in(file)] == ['[{"type":"Odd:1","fits":{"True":1}}]']
 
 
 def test_nothing_is_archived_twice(tmp_path: Path) -> None:
@@ -76,7 +98,7 @@ def test_of_two_payloads_the_greater_one_counts(tmp_path: Path) -> None:
     for payload in (more, less):
         archive_files.write_segment(folder, [archive_files.Row("ann", commit._replace(payload=payload), None)])
     assert [one.payload for one in Archive(folder).commits("ann")] == [more]
-    assert seamless([commit._replace(payload=less)], [commit._replace(payload=more)]) == [commit._replace(payload=more)]
+    assert merged(commit._replace(payload=one) for one in (more, less)) == [commit._replace(payload=more)]
 
 
 def test_G8_a_broken_commit_is_not_archived(tmp_path: Path) -> None:
@@ -171,7 +193,7 @@ def test_a_writer_that_dies_leaves_all_or_nothing(tmp_path: Path, step: int, mon
             died = True
     assert Archive(tmp_path).commits("ann") in ([first, [*first, *more]] if died else [[*first, *more]])
     assert kept(tmp_path, *more).commits("ann") == [*first, *more]
-    assert sum(file.rows for found in archive_files.manifests(tmp_path) for file in found.files) == 4
+    assert sum(file.rows for _, found in archive_files.manifests(tmp_path) for file in found.files) == 4
     assert not [name for name in names(tmp_path) if name.endswith(archive_files.UNFINISHED)]
 
 
