@@ -172,12 +172,7 @@ def _answered(row: Row) -> str:
 
 
 P99 = _extra("p99_s", time_in_words)
-COLUMNS = {
-    "median": _median,
-    "p99": P99,
-    "min to max": _spread,
-    "per second": _rate,
-}
+COLUMNS = {"median": _median, "p99": P99, "min to max": _spread, "per second": _rate}
 HYDRATION = {
     "replayed": _extra("replayed", "{:,}".format),
     "median": _median,
