@@ -69,6 +69,11 @@ class Window:
             "([name, arguments]) => window.jupyterapp.commands.execute(name, arguments)", [name, arguments]
         )
 
+    def desk(self, control):
+        """The desk that has this control, which is scrolled into view."""
+        control.scroll_into_view_if_needed()
+        return self.page.locator(".eslab-desk").filter(has=control)
+
     def picture(self, name: str) -> None:
         """Keep what the window shows, for people: build/browser/NAME.png."""
         (ROOT / "build/browser").mkdir(parents=True, exist_ok=True)

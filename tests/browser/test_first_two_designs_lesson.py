@@ -10,9 +10,7 @@ LESSON = "09_why_the_first_two_designs_failed"
 
 def desk_of(lesson):
     """The desk of the link, scrolled into view."""
-    handle = lesson.page.get_by_role("slider", name="link, Mbit/s")
-    handle.scroll_into_view_if_needed()
-    return lesson.page.locator(".eslab-desk").filter(has=handle)
+    return lesson.desk(lesson.page.get_by_role("slider", name="link, Mbit/s"))
 
 
 def row(desk, run: str):

@@ -17,8 +17,7 @@ def test_the_slider_moves_through_time_by_keyboard(lesson):
     """It opens where pink became purple; each press of an arrow key shows another moment, beside the bowl of now."""
     page = lesson.page
     handle = page.locator(".widget-slider .noUi-handle")
-    handle.scroll_into_view_if_needed()
-    desk = page.locator(".eslab-desk").filter(has=handle)
+    desk = lesson.desk(handle)
     assert "10:20 purple" in desk.inner_text() and "now brown" in desk.inner_text()
     lesson.picture("frosting")
     handle.focus()

@@ -10,9 +10,7 @@ LESSON = "08_three_regions"
 
 def desk_of(lesson):
     """The desk of the map, scrolled into view."""
-    button = lesson.page.get_by_role("button", name="start again")
-    button.scroll_into_view_if_needed()
-    return lesson.page.locator(".eslab-desk").filter(has=button)
+    return lesson.desk(lesson.page.get_by_role("button", name="start again"))
 
 
 def toggle(lesson, name: str):

@@ -10,9 +10,7 @@ LESSON = "07_retries_and_duplicates"
 
 def desk_of(lesson):
     """The desk of the storm, scrolled into view."""
-    handle = lesson.page.get_by_role("slider", name="retries, at most")
-    handle.scroll_into_view_if_needed()
-    return lesson.page.locator(".eslab-desk").filter(has=handle)
+    return lesson.desk(lesson.page.get_by_role("slider", name="retries, at most"))
 
 
 def test_every_cell_ran_and_nothing_was_asked_of_the_network(lesson):

@@ -20,8 +20,7 @@ def test_the_interval_moves_by_keyboard(lesson):
 
     page = lesson.page
     handle = page.get_by_role("slider", name="a snapshot every")
-    handle.scroll_into_view_if_needed()
-    desk = page.locator(".eslab-desk").filter(has=handle)
+    desk = lesson.desk(handle)
     desk.get_by_text("A snapshot every 10 events costs").wait_for(timeout=10_000)
     assert handle.get_attribute("aria-valuetext") == "10"
     picture = desk.locator("img").get_attribute("src")

@@ -15,12 +15,14 @@ from eslab import EventStore, ManualClock, Request, open_store
 from eslab.domains.bakery import AddColor, open_bakery
 from eslab.domains.downloads.service import DownloadService
 from eslab.faults import Line, Script
+from eslab.faults.simulation.parted import ROUND_TRIPS
 from eslab.lab import charts
 from eslab.lab.session import START
 
-ROUND_TRIPS = {"US": 10, "Europe": 80, "Asia": 150}  # ms to a site in the US, assumed
 HEADER = altair.Header(labelAnchor="start", labelOrient="top", labelFontSize=13, labelFontWeight="bold")
 NEAR = 10  # ms to a site in one's own region, assumed
+EUROPE, ASIA = (round(1000 * ROUND_TRIPS["us", region]) for region in ("eu", "asia"))
+DISTANCES = {"US": NEAR, "Europe": EUROPE, "Asia": ASIA}  # ms to a site in the US
 BOWL = "frosting:1"
 ONE, EACH = "one active site, in the US", "a site in each region"
 
@@ -47,7 +49,7 @@ CALLS = ("request_download", "start_playback", "renew")
 def distances() -> pandas.DataFrame:
     """What the same session costs customers near and far, with one active site and with a site in each region."""
     lines = []
-    for region, round_trip in ROUND_TRIPS.items():
+    for region, round_trip in DISTANCES.items():
         for design, way in ((ONE, round_trip), (EACH, NEAR)):
             calls, seconds = session(way)
             lines.append({"customers in": region, "design": design, "calls": calls, "on the way, s": seconds})
@@ -62,7 +64,7 @@ def distance_chart(found: pandas.DataFrame) -> charts.Figure:
         .encode(
             x=altair.X("on the way, s:Q", title="seconds on the way"),
             y=altair.Y("design:N", title=None, axis=altair.Axis(labelLimit=200)),
-            row=altair.Row("customers in:N", title=None, sort=list(ROUND_TRIPS), header=HEADER),
+            row=altair.Row("customers in:N", title=None, sort=list(DISTANCES), header=HEADER),
             color=altair.Color("design:N", legend=None),
         )
         .properties(width=360, height=52)

@@ -1,7 +1,11 @@
 """Lesson 08: the story of three regions, on the simulator and on real nodes, its desk, its prices, and the model."""
 
+from contextlib import closing
+
 import pytest
 
+from eslab.bench.lock import measure
+from eslab.bench.lock.measure import delayed
 from eslab.faults.simulation.parted import ROUND_TRIPS
 from eslab.lab import reader
 from eslab.lab.lessons.lightweight import LOCAL_SERIAL, Lightweight
@@ -47,6 +51,11 @@ def check_story(regions: Regions, seconds: float) -> None:
     found = heal_and_reconcile(regions, seconds)
     assert [over.device for over in found.overshoots] == ["tv"]
     assert [set(step.shown.values()) for step in regions.steps[-2:]] == [{4}, {3}]
+
+
+def test_the_benchmark_and_the_lesson_have_the_same_distances() -> None:
+    """In seconds here and in milliseconds there; neither room may import the other."""
+    assert {link: round(1000 * seconds) for link, seconds in ROUND_TRIPS.items()} == measure.ROUND_TRIPS
 
 
 def test_both_sides_of_a_cut_sell_and_reconcile_takes_one_back(simulated) -> None:
@@ -260,15 +269,8 @@ class TestOnRealRegions:
 
     def test_levels_cost_their_round_trips(self, regions) -> None:
         """With links delayed like the real world, a majority costs the nearest ocean."""
-        for (one, other), seconds in ROUND_TRIPS.items():
-            regions.delay(one, other, f"{500 * seconds:.0f}ms")
-        real = RealRegions(regions)
-        try:
+        with delayed(regions), closing(RealRegions(regions)) as real:
             took = appends(real).pivot(index="way", columns="region", values="ms")
-        finally:
-            real.close()
-            for one, other in ROUND_TRIPS:
-                regions.delay(one, other, "0ms")
         print(took)
         for region, (quorum, everywhere) in {"us": (80, 150), "eu": (80, 230), "asia": (150, 230)}.items():
             assert took.loc["LOCAL_QUORUM", region] < quorum / 2
